@@ -1,0 +1,78 @@
+"""stylectl: paint a photograph in the style of a painting.
+
+The public face: what users and plugin authors import. Everything is imported at first use, so that
+`import stylectl` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .core.backbone import Backbone, LayerInfo, Trunk
+    from .core.backend import BackendOptions, FeatureBackend, Features, Pullback
+    from .core.errors import StylectlError
+    from .core.events import Event, Notice, RunFinished, RunStarted, ScaleStarted, StepDone
+    from .core.job import Job
+    from .core.result import Result
+    from .core.specs import BackboneSpec, BackendSpec, LossTermSpec, Writer, WriterSpec
+    from .core.terms import IMAGE_LAYER, LossTerm, References, Style, Sums, SumTerm
+    from .plugins.hookspecs import hookimpl
+    from .tools.api import run
+
+_HOMES = {
+    ".core.backbone": ("Backbone", "LayerInfo", "Trunk"),
+    ".core.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
+    ".core.errors": ("StylectlError",),
+    ".core.events": ("Event", "Notice", "RunFinished", "RunStarted", "ScaleStarted", "StepDone"),
+    ".core.job": ("Job",),
+    ".core.result": ("Result",),
+    ".core.specs": ("BackboneSpec", "BackendSpec", "LossTermSpec", "Writer", "WriterSpec"),
+    ".core.terms": ("IMAGE_LAYER", "LossTerm", "References", "Style", "SumTerm", "Sums"),
+    ".plugins.hookspecs": ("hookimpl",),
+    ".tools.api": ("run",),
+}
+
+__all__ = [
+    "IMAGE_LAYER",
+    "Backbone",
+    "BackboneSpec",
+    "BackendOptions",
+    "BackendSpec",
+    "Event",
+    "FeatureBackend",
+    "Features",
+    "Job",
+    "LayerInfo",
+    "LossTerm",
+    "LossTermSpec",
+    "Notice",
+    "Pullback",
+    "References",
+    "Result",
+    "RunFinished",
+    "RunStarted",
+    "ScaleStarted",
+    "StepDone",
+    "Style",
+    "StylectlError",
+    "SumTerm",
+    "Sums",
+    "Trunk",
+    "Writer",
+    "WriterSpec",
+    "hookimpl",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home, __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""`python -m stylectl`."""
+
+from .tools.cli import main
+
+main()

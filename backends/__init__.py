@@ -1,0 +1,1 @@
+"""The CNN runtimes behind `core.backend.FeatureBackend`."""

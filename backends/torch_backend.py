@@ -1,0 +1,77 @@
+"""The PyTorch backend: torch.autograd on the frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from ..core.backbone import Backbone
+from ..core.backend import BackendOptions, FeatureBackend, Features, Pullback
+from .devices import check_precision, find_device
+
+_DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchBackend(FeatureBackend):
+    """A backbone on one device, channels last, evaluated no deeper than the deepest layer asked for.
+
+    Below float32 only the network runs in the smaller type: images, features and gradients are
+    float32 all the same.
+    """
+
+    def __init__(self, backbone: Backbone, layers: Sequence[str], options: BackendOptions) -> None:
+        """Raises BackendError when the device or the precision is not to be had."""
+        self.device = find_device(options.device)
+        check_precision(self.device, options.precision)
+        self.layers = tuple(layers)
+        self._dtype = _DTYPES[options.precision]
+        trunk = backbone.trunk(self.layers).to(self.device, self._dtype)
+        self._trunk = trunk.to(memory_format=torch.channels_last)
+
+    def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
+        """See FeatureBackend."""
+        with torch.no_grad(), _exact_convolutions():
+            activations = self._trunk(self._laid_out(image), layers)
+        return {name: value.float() for name, value in activations.items()}
+
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        """See FeatureBackend."""
+        leaf = self._laid_out(image).detach().requires_grad_()
+        with torch.enable_grad(), _exact_convolutions():
+            activations: dict[str, Tensor] = self._trunk(leaf)
+
+        def pullback(cotangents: Features) -> Tensor:
+            if not cotangents:
+                return torch.zeros_like(image)
+            scale = self._scale_for(cotangents)
+            outputs = [activations[name] for name in cotangents]
+            scaled = [(value * scale).to(self._dtype) for value in cotangents.values()]
+            with _exact_convolutions():
+                (gradient,) = torch.autograd.grad(outputs, leaf, scaled)
+            activations.clear()
+            return gradient.contiguous() / scale
+
+        return {name: value.detach().float() for name, value in activations.items()}, pullback
+
+    def _laid_out(self, image: Tensor) -> Tensor:
+        return image.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def _scale_for(self, cotangents: Features) -> float:
+        """Half precision has no room for small numbers; the pullback is linear, so that a factor
+        (a power of two, without rounding) can be taken out again."""
+        if self._dtype != torch.float16:
+            return 1.0
+        largest = max(value.abs().amax().item() for value in cotangents.values())
+        return float(2.0 ** -torch.tensor(largest).log2().floor()) if largest > 0 else 1.0
+
+
+@contextmanager
+def _exact_convolutions() -> Iterator[None]:
+    """float32 means float32 on CUDA too (no TF32), and the same input gives the same output."""
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    ):
+        yield

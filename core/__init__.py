@@ -1,0 +1,1 @@
+"""The method: what is optimised and how. Knows interfaces only, never a plugin or a runtime."""

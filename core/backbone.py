@@ -1,0 +1,77 @@
+"""Backbones: frozen convolutional networks with named layers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from .errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """What is known of a layer without running the network.
+
+    `stride` and `receptive_field` are in image pixels: one position of the layer's map stands for
+    `stride` pixels and sees `receptive_field` of them, in each direction.
+    """
+
+    name: str
+    channels: int
+    stride: int
+    receptive_field: int
+
+    @property
+    def smallest_side(self) -> int:
+        """The least height and width, in pixels, of an image that leaves this layer one position."""
+        return self.stride
+
+
+class Trunk(nn.Module, ABC):
+    """The part of a backbone up to the deepest of the layers it was asked for, preprocessing inside."""
+
+    @abstractmethod
+    def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Activations (N, C, H, W) by layer, of an RGB image (N, 3, H, W), sRGB-encoded in [0, 1].
+
+        `layers` may ask for fewer than the trunk was made for; it is then evaluated no deeper than
+        they need. The activations have the type of the trunk's weights.
+        """
+
+
+class Backbone(ABC):
+    """A frozen CNN: named layers, preprocessing, weights, a torch module.
+
+    Creating one is cheap; weights are read when `trunk` is called.
+    """
+
+    name: str
+    #: In order of depth.
+    layers: tuple[LayerInfo, ...]
+    #: Other names for a layer, such as the papers' ``conv4_2`` for ``relu4_2``.
+    aliases: Mapping[str, str]
+    default_content_layers: tuple[str, ...]
+    default_style_layers: tuple[str, ...]
+
+    @abstractmethod
+    def trunk(self, layers: Collection[str]) -> Trunk:
+        """A float32 module, without gradients for its weights, that gives exactly `layers`.
+
+        Raises WeightsError when the weights cannot be used.
+        """
+
+    def canonical(self, layer: str) -> str:
+        """The layer's own name for a name or an alias. Raises UsageError for an unknown one."""
+        name = self.aliases.get(layer, layer)
+        if any(info.name == name for info in self.layers):
+            return name
+        known = [info.name for info in self.layers]
+        near = did_you_mean(layer, [*known, *self.aliases])
+        raise UsageError(f"unknown layer {layer!r} of the backbone {self.name}; {near}")
+
+    def deepest(self, layers: Collection[str]) -> LayerInfo:
+        """The one of `layers` (at least one, canonical names) that lies deepest in the network."""
+        return [info for info in self.layers if info.name in layers][-1]

@@ -1,0 +1,62 @@
+"""The one interface that matters: what evaluates a backbone and its vector-Jacobian product."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
+from typing import Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+#: Layer name -> activations (N, C, H, W), float32, on the backend's device.
+Features = Mapping[str, Tensor]
+
+#: dL/dfeatures -> dL/dimage (N, 3, H, W), float32. Layers that are left out count as zero.
+#: The cotangents are not modified. May be called once: it frees what the forward pass kept.
+Pullback = Callable[[Features], Tensor]
+
+
+class BackendOptions(BaseModel):
+    """What every backend can be told; a backend with more to say subclasses it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = "auto"
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+
+
+class FeatureBackend(ABC):
+    """A backbone, ready to run for a fixed set of layers.
+
+    Images are (N, 3, H, W), float32, RGB, sRGB-encoded, nominally in [0, 1] (values outside are
+    allowed: an optimizer may pass through them); normalisation belongs to the backbone. A backend
+    never sees a loss, keeps nothing between calls, and does not modify its inputs.
+    """
+
+    layers: tuple[str, ...]
+    device: torch.device
+
+    @abstractmethod
+    def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
+        """Activations without gradients, of `layers` (a subset of the backend's; default: all)."""
+
+    @abstractmethod
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        """All layers' activations, and the pullback that carries their cotangents to the pixels."""
+
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing that needs closing
+        """Free what the backend holds. It must not be used afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

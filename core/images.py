@@ -1,0 +1,161 @@
+"""Reading image files, as untrusted input, into sRGB; and tensors of a wanted size from them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageOps
+from torch import Tensor
+
+from .errors import ImageError, UsageError
+
+#: Pixels that an input may have unless the job says otherwise: 16384 x 16384.
+DEFAULT_MAX_PIXELS = 16384 * 16384
+
+#: Decoders that are safe on untrusted files; EPS, for one, would start Ghostscript.
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
+_MOST_BYTES = 2**31
+
+#: The sample pair that ships in the package: what a job calls it -> the file.
+SAMPLES = {
+    "sample:photo": Path(__file__).parent.parent / "examples" / "photo.jpg",
+    "sample:painting": Path(__file__).parent.parent / "examples" / "painting.jpg",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image file: `rgb` is 8-bit sRGB, `alpha` 8-bit or None; `path` as the job has it."""
+
+    path: str
+    sha256: str
+    rgb: Image.Image
+    alpha: Image.Image | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.rgb.height, self.rgb.width
+
+    def tensor(self, height: int, width: int) -> Tensor:
+        """(1, 3, height, width), float32 in [0, 1], resampled with an antialiasing filter."""
+        return _resampled(self.rgb, height, width).permute(2, 0, 1)[None].contiguous()
+
+    def alpha_array(self, height: int, width: int) -> np.ndarray | None:
+        """(height, width), float32 in [0, 1]: 0 is transparent. None for an opaque image."""
+        if self.alpha is None:
+            return None
+        return _resampled(self.alpha, height, width).numpy()
+
+
+def _resampled(image: Image.Image, height: int, width: int) -> Tensor:
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    return torch.from_numpy(np.array(image)).float().div_(255)
+
+
+def fit(size: tuple[int, int], long_side: int, upscale: bool = False) -> tuple[int, int]:
+    """(height, width) with the same aspect and the given long side; never larger unless `upscale`."""
+    height, width = size
+    ratio = long_side / max(height, width)
+    if ratio >= 1 and not upscale:
+        return height, width
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
+
+
+def read_picture(path: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Decode the first frame of an image file, upright (EXIF) and in sRGB (ICC profile).
+
+    `path` may be one of `SAMPLES`. Raises UsageError for a missing file and ImageError for one that
+    cannot be decoded or has more than `max_pixels` pixels.
+    """
+    data = _file_bytes(path)
+    try:
+        with _pillow_limit(max_pixels), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise Image.DecompressionBombError
+            image.load()
+            rgb, alpha = _to_srgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError:
+        raise ImageError(
+            f"{path}: the image has more than {max_pixels} pixels; "
+            "if you trust it, allow more with --max-pixels"
+        ) from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(
+            f"{path}: not an image that stylectl reads ({', '.join(_FORMATS)})"
+        ) from None
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise ImageError(f"{path}: the image is damaged ({error})") from error
+    return Picture(path, hashlib.sha256(data).hexdigest(), rgb, alpha)
+
+
+def _file_bytes(path: str) -> bytes:
+    file = SAMPLES.get(path, Path(path))
+    if not file.exists():
+        raise UsageError(f"{path}: no such file")
+    if not file.is_file():
+        raise UsageError(f"{path}: not a file")
+    if file.stat().st_size > _MOST_BYTES:
+        raise ImageError(f"{path}: the file is larger than 2 GiB")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    if not data:
+        raise ImageError(f"{path}: the file is empty")
+    return data
+
+
+@contextmanager
+def _pillow_limit(max_pixels: int) -> Iterator[None]:
+    """Pillow's own bomb check reads a module variable; ours is stricter, so it may be lifted."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _to_srgb(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """8-bit sRGB and the alpha channel, from any mode that Pillow has."""
+    alpha = None
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        alpha = image.convert("RGBA").getchannel("A")
+        if alpha.getextrema() == (255, 255):
+            alpha = None
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I"):
+        image = _eight_bits(np.asarray(image, dtype=np.float64) / 65535)
+    elif image.mode == "F":
+        image = _eight_bits(np.asarray(image, dtype=np.float64))
+    elif image.mode not in ("RGB", "CMYK", "L"):
+        image = image.convert("RGB")
+    if profile:
+        image = _through_profile(image, profile)
+    return image.convert("RGB"), alpha
+
+
+def _eight_bits(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.rint(values.clip(0, 1) * 255).astype(np.uint8))
+
+
+def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        converted = ImageCms.profileToProfile(
+            image,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return image  # a damaged profile, or one for another kind of image: as if there were none
+    return image if converted is None else converted

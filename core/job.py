@@ -1,0 +1,154 @@
+"""The job: everything that determines a picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from .images import DEFAULT_MAX_PIXELS, SAMPLES
+
+#: A weight: zero or more, and finite.
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+_WEIGHT_FILES = (".safetensors", ".pth", ".pt")
+
+
+class Choice(BaseModel):
+    """Something chosen by name, with options of its own: ``"torch"``, or ``{name = "torch",
+    device = "cuda"}``. The options are validated by what the name stands for."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything beside the fields that are declared here."""
+        return dict(self.model_extra or {})
+
+    def with_options(self, options: BaseModel) -> Self:
+        """The same choice with every option spelled out."""
+        return self.model_validate({**self.model_dump(), **options.model_dump(exclude_none=True)})
+
+
+class TermChoice(Choice):
+    """A loss term of the objective. `layers` maps a layer to its weight within the term; a plain
+    list shares the weight equally; left out, the backbone's own choice is taken."""
+
+    weight: Weight = 1.0
+    layers: dict[str, Weight] | None = Field(default=None, min_length=1)
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _equal_shares(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            return {name: 1 / len(value) for name in value}
+        return value
+
+
+class StyleImage(BaseModel):
+    """A style image and its share among the styles (only the ratios matter)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str
+    weight: Weight = 1.0
+
+
+class Job(BaseModel):
+    """Everything that determines a picture.
+
+    Paths are relative to the folder that the program runs in; in a file, to the file's own folder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    content: str = "sample:photo"
+    styles: tuple[StyleImage, ...] = Field(
+        default=(StyleImage(image="sample:painting"),), min_length=1
+    )
+    size: int = Field(default=512, ge=1, le=65536, description="long side of the result, in pixels")
+    upscale: bool = Field(default=False, description="allow a result larger than the content image")
+    scales: int = Field(ge=1, le=20, description="sizes of the coarse-to-fine schedule, at most")
+    iterations: int = Field(ge=1, description="optimizer steps, over all scales together")
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    max_pixels: int = Field(
+        default=DEFAULT_MAX_PIXELS, ge=1, description="largest input image that is decoded"
+    )
+    backend: Choice = Choice(name="torch")
+    backbone: Choice = Choice(name="vgg19")
+    init: Choice
+    optimizer: Choice
+    terms: tuple[TermChoice, ...] = Field(min_length=1)
+
+    @field_validator("styles")
+    @classmethod
+    def _some_style(cls, styles: tuple[StyleImage, ...]) -> tuple[StyleImage, ...]:
+        if not any(style.weight > 0 for style in styles):
+            raise ValueError("the style images' weights are all zero")
+        return styles
+
+    @field_validator("terms")
+    @classmethod
+    def _unique_terms(cls, terms: tuple[TermChoice, ...]) -> tuple[TermChoice, ...]:
+        names = [term.name for term in terms]
+        if len(set(names)) < len(names):
+            raise ValueError("a loss term is named twice")
+        return terms
+
+    @property
+    def input_paths(self) -> list[str]:
+        """Every image file that the job reads, as it names them."""
+        start = self.init.options.get("path")
+        return [self.content, *(style.image for style in self.styles), *([start] if start else [])]
+
+    def as_table(self) -> dict[str, Any]:
+        """Plain values, for TOML and JSON: only what was set, in the order of the fields."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """A job's plain values with `change` applied to each path of a file in it."""
+
+    def changed(value: object) -> object:
+        return change(value) if isinstance(value, str) and value not in SAMPLES else value
+
+    table = dict(table)
+    if "content" in table:
+        table["content"] = changed(table["content"])
+    if isinstance(styles := table.get("styles"), list | tuple):
+        table["styles"] = [
+            {**style, "image": changed(style.get("image"))}
+            if isinstance(style, dict)
+            else changed(style)
+            for style in styles
+        ]
+    for key, option in (("init", "path"), ("backbone", "weights")):
+        choice = table.get(key)
+        if isinstance(choice, dict) and is_path(choice.get(option), option):
+            table[key] = {**choice, option: changed(choice[option])}
+    return table
+
+
+def is_path(value: object, option: str) -> bool:
+    """Whether an option's value names a file; weights may also be named by a word."""
+    return isinstance(value, str) and (option == "path" or value.endswith(_WEIGHT_FILES))
+
+
+def moved(path: str, base: Path, to: Path) -> str:
+    """`path`, relative to the folder `base`, as it is called from the folder `to`."""
+    if Path(path).is_absolute():
+        return path
+    try:
+        return Path(os.path.relpath(base / path, to)).as_posix()
+    except ValueError:  # another drive on Windows
+        return str((base / path).resolve())

@@ -1,0 +1,73 @@
+"""How much memory a picture takes, before and after it was too much."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+
+from .backbone import Backbone
+from .errors import MemoryLimitError
+
+#: Activations that are alive at the peak, in units of those that the layers hold: what the forward
+#: pass keeps, and the gradients and temporary copies of the widest layers. Measured with the torch
+#: backend (`stylectl bench`) and rounded up.
+_OVERHEAD = 1.6
+#: Floats per pixel for the optimizer's vectors.
+_OPTIMIZER_FLOATS = 80
+
+
+def estimated_bytes(backbone: Backbone, layers: Collection[str], pixels: int) -> int:
+    """Peak memory of a step at a picture of so many pixels, beside what the program holds anyway."""
+    deepest = backbone.deepest(layers)
+    depth = backbone.layers.index(deepest) + 1
+    floats = sum(info.channels / info.stride**2 for info in backbone.layers[:depth])
+    return round(4 * pixels * (_OVERHEAD * floats + _OPTIMIZER_FLOATS))
+
+
+def check_memory(backbone: Backbone, layers: Collection[str], size: tuple[int, int]) -> None:
+    """Raises MemoryLimitError when a picture (height, width) cannot fit the machine's free memory.
+
+    Linux promises more memory than there is, and kills a process that takes it at its word.
+    """
+    available = psutil.virtual_memory().available
+    if estimated_bytes(backbone, layers, size[0] * size[1]) > available:
+        raise _too_large(backbone, layers, size, available)
+
+
+@contextmanager
+def explaining_out_of_memory(
+    backbone: Backbone, layers: Collection[str], size: tuple[int, int], device: torch.device
+) -> Iterator[None]:
+    """Turns torch's own out-of-memory errors into MemoryLimitError."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise _too_large(backbone, layers, size, _device_memory(device)) from None
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):
+            raise
+        available = psutil.virtual_memory().available
+        raise _too_large(backbone, layers, size, available) from None
+
+
+def _device_memory(device: torch.device) -> int:
+    if device.type != "cuda":
+        return psutil.virtual_memory().available
+    return torch.cuda.mem_get_info(device)[1]
+
+
+def _too_large(
+    backbone: Backbone, layers: Collection[str], size: tuple[int, int], available: int
+) -> MemoryLimitError:
+    """`available` is what may be used for the picture. An allocation may fail although more seems
+    to be free (a limit, fragments): then half the size is the advice."""
+    needed = estimated_bytes(backbone, layers, size[0] * size[1])
+    share = available / needed if needed > available else 0.25
+    side = max(16, int(max(size) * share**0.5 * 0.95) // 16 * 16)
+    return MemoryLimitError(
+        f"out of memory: {size[1]}x{size[0]} px take about {needed / 1e9:.1f} GB and "
+        f"{available / 1e9:.1f} GB are free; --size {side} would fit"
+    )

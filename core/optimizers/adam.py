@@ -1,0 +1,46 @@
+"""Adam (Kingma and Ba 2015, algorithm 1) with an averaged picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from .base import Evaluate, Iterate, Optimizer
+
+_BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
+
+
+class Adam(Optimizer):
+    """Adam; the picture is an exponential average of the iterates, which takes out its noise.
+
+    The average is corrected for its start in the way that Adam corrects its moments, so that the
+    first picture is the first iterate.
+    """
+
+    step_size: float = Field(
+        default=0.02, gt=0, allow_inf_nan=False, description="pixel change per step, in [0, 1]"
+    )
+    averaging: float = Field(
+        default=0.99, ge=0, lt=1, description="decay of the average of iterates; 0 averages nothing"
+    )
+
+    def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
+        step_size, decay = step_scale * self.step_size, self.averaging
+        first, second = torch.zeros_like(image), torch.zeros_like(image)
+        average = torch.zeros_like(image)
+        evaluation = evaluate(image)
+        yield Iterate(image, evaluation)
+        step = 0
+        while True:
+            step += 1
+            gradient = evaluation.gradient
+            first = torch.lerp(first, gradient, 1 - _BETA1)
+            second = torch.lerp(second, gradient.square(), 1 - _BETA2)
+            corrected = (second / (1 - _BETA2**step)).sqrt() + _EPSILON
+            image = image - step_size / (1 - _BETA1**step) * first / corrected
+            average = torch.lerp(average, image, 1 - decay)
+            evaluation = evaluate(image)
+            yield Iterate(average / (1 - decay**step), evaluation)

@@ -1,0 +1,178 @@
+"""From a preset, a job file and single options to a job.
+
+The options are what the command line's flags and the arguments of `stylectl.run` are called. Each
+has one place in the job; later sources win: preset, job file, options.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from .errors import UsageError, did_you_mean
+from .initial import INITIALIZERS
+from .job import Job
+from .plan import describe
+from .presets import DEFAULT_PRESET, PRESETS
+
+#: Option -> its place in the job: a key, or a table and a key in it.
+_PLACES: dict[str, tuple[str, ...]] = {
+    "content": ("content",),
+    "size": ("size",),
+    "upscale": ("upscale",),
+    "scales": ("scales",),
+    "iterations": ("iterations",),
+    "seed": ("seed",),
+    "max_pixels": ("max_pixels",),
+    "backend": ("backend", "name"),
+    "device": ("backend", "device"),
+    "precision": ("backend", "precision"),
+    "weights": ("backbone", "weights"),
+    "preprocessing": ("backbone", "preprocessing"),
+    "pooling": ("backbone", "pooling"),
+    "optimizer": ("optimizer", "name"),
+}
+
+#: Option -> the loss term and the key in it.
+_TERM_PLACES: dict[str, tuple[str, str]] = {
+    "content_weight": ("content", "weight"),
+    "content_layers": ("content", "layers"),
+    "style_weight": ("style", "weight"),
+    "style_layers": ("style", "layers"),
+    "tv_weight": ("tv", "weight"),
+}
+
+OPTIONS = (*_PLACES, *_TERM_PLACES, "styles", "style_weights", "init")
+
+_CHOICES = ("backend", "backbone", "init", "optimizer")
+
+
+def build_job(
+    options: Mapping[str, Any], file: Mapping[str, Any] | None = None, preset: str | None = None
+) -> Job:
+    """Raises UsageError for unknown names and values out of range, naming the option or key.
+
+    `file` is a job file's content, which may name its own `preset`. An option that is None counts
+    as not given.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in OPTIONS:
+            raise UsageError(f"unknown option {name!r}; {did_you_mean(name, OPTIONS)}")
+    table = dict(file or {})
+    named = table.pop("preset", None)
+    if preset and named:
+        raise UsageError(f"--preset has no effect: the job file names its own preset, {named!r}")
+    if preset and table.keys() >= PRESETS.get(preset, {}).keys():
+        raise UsageError("--preset has no effect: the job file sets everything that a preset would")
+    table = _merged(_preset(preset or named or DEFAULT_PRESET), table)
+    _apply(table, given)
+    try:
+        return Job.model_validate(table)
+    except ValidationError as error:
+        raise UsageError(_in_the_users_words(error, table, given)) from None
+
+
+def _preset(name: str) -> dict[str, Any]:
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}; {did_you_mean(str(name), PRESETS)}")
+    return copy.deepcopy(PRESETS[name])
+
+
+def _merged(base: dict[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """`table` over `base`. A choice of the same name keeps the base's other options; a list, such
+    as the terms, is replaced as a whole."""
+    merged = {**base, **table}
+    for key in _CHOICES:
+        if key in base or key in table:
+            merged[key] = _merged_choice(base.get(key, {}), table.get(key, {}))
+    return merged
+
+
+def _merged_choice(base: Any, choice: Any) -> Any:
+    base, choice = ({"name": each} if isinstance(each, str) else each for each in (base, choice))
+    if not isinstance(choice, Mapping):
+        return choice  # the job's own validation says what is wrong with it
+    if choice.get("name", base.get("name")) == base.get("name"):
+        return {**base, **choice}
+    return dict(choice)
+
+
+def _apply(table: dict[str, Any], given: Mapping[str, Any]) -> None:
+    if "styles" in given:
+        table["styles"] = [
+            {"image": style} if isinstance(style, str) else style for style in given["styles"]
+        ]
+    if "style_weights" in given:
+        table["styles"] = _weighted(table.get("styles"), given["style_weights"])
+    if "init" in given:
+        init = given["init"]
+        known = init in INITIALIZERS and init != "file"
+        table["init"] = _merged_choice(
+            table["init"], {"name": init} if known else {"name": "file", "path": init}
+        )
+    for name, place in _PLACES.items():
+        if name not in given:
+            continue
+        if len(place) == 1:
+            table[place[0]] = given[name]
+        else:
+            defaults = Job.model_fields[place[0]].get_default()
+            base = table.get(place[0], {"name": defaults.name} if defaults else {})
+            table[place[0]] = _merged_choice(base, {place[1]: given[name]})
+    for name, (term, key) in _TERM_PLACES.items():
+        if name in given:
+            _set_term(table, name, term, key, given[name])
+
+
+def _weighted(styles: Any, weights: Sequence[float]) -> list[dict[str, Any]]:
+    images = [style["image"] if isinstance(style, Mapping) else style for style in styles or [None]]
+    if len(images) == 1:
+        raise UsageError("--style-weights has no effect with a single style image")
+    if len(images) != len(weights):
+        raise UsageError(f"--style-weights has {len(weights)} values for {len(images)} style images")
+    return [
+        {"image": image, "weight": weight} for image, weight in zip(images, weights, strict=True)
+    ]
+
+
+def _set_term(table: dict[str, Any], option: str, name: str, key: str, value: Any) -> None:
+    terms = [dict(term) if isinstance(term, Mapping) else {"name": term} for term in table["terms"]]
+    table["terms"] = terms
+    for term in terms:
+        if term.get("name") == name:
+            term[key] = value
+            if key == "layers" and term.get("weight") == 0:
+                raise UsageError(f"{_flag(option)} has no effect: the term {name} has no weight")
+            return
+    if key != "weight":
+        raise UsageError(f"{_flag(option)} has no effect: the job has no term {name}")
+    terms.append({"name": name, key: value})
+
+
+def _in_the_users_words(
+    error: ValidationError, table: Mapping[str, Any], given: Mapping[str, Any]
+) -> str:
+    """The message, under the name of the flag if the value came from one, else of the job's key."""
+    where = error.errors()[0]["loc"]
+    for option, place in _PLACES.items():
+        if option in given and where[: len(place)] == place:
+            return f"{_flag(option)}: {describe(error)}"
+    if len(where) > 2 and where[0] == "terms" and isinstance(where[1], int):
+        name = table["terms"][where[1]].get("name")
+        for option, (term, key) in _TERM_PLACES.items():
+            if option in given and (name, where[2]) == (term, key):
+                return f"{_flag(option)}: {describe(error)}"
+        return f"job, loss term {name}: {describe(error)}"
+    if where[:1] == ("styles",) and "style_weights" in given:
+        return f"--style-weights: {describe(error)}"
+    if error.errors()[0]["type"] == "extra_forbidden" and len(where) == 1:
+        return f"job: {describe(error, ['preset', *Job.model_fields])}".replace("it has no option", "no key")
+    return f"job: {describe(error)}"
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")

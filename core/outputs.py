@@ -1,0 +1,105 @@
+"""Output files: checked before the work starts, written whole, moved into place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import OutputError, StylectlError, UsageError
+from .events import Listener, Notice, ignore
+from .images import SAMPLES
+from .job import Job, map_paths, moved
+from .registry import Registry
+from .result import Result
+from .specs import WriterSpec
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file to be written, and what writes it."""
+
+    path: Path
+    writer: WriterSpec
+
+
+def plan_outputs(paths: Sequence[Path], job: Job, registry: Registry) -> tuple[Output, ...]:
+    """Find the writers and try the folders.
+
+    Raises UsageError for an unknown suffix, a missing folder or a path that is one of the job's
+    inputs, and OutputError for a folder that cannot be written to or has no room.
+    """
+    outputs = tuple(Output(path, registry.writer_for(path)) for path in paths)
+    inputs = {Path(path).resolve() for path in job.input_paths if path not in SAMPLES}
+    for number, output in enumerate(outputs):
+        path = output.path
+        if path.resolve() in inputs:
+            raise UsageError(f"{path}: the output would overwrite an input image")
+        if path.resolve() in {other.path.resolve() for other in outputs[:number]}:
+            raise UsageError(f"{path}: named twice as an output")
+        if path.is_dir():
+            raise UsageError(f"{path}: the output is a folder; name a file in it")
+        longest = output.writer.longest_side
+        if longest is not None and job.size > longest:
+            raise UsageError(f"{path}: {path.suffix} holds at most {longest} px; --size is {job.size}")
+        _check_folder(path, needed=4 * job.size * job.size)
+    return outputs
+
+
+def free_name(content: str, style: str) -> Path:
+    """A name in the current folder, made from both images' names, that no file has."""
+    stem = "_".join(Path(name).stem.removeprefix("sample:") for name in (content, style))
+    path, number = Path(f"{stem}.png"), 2
+    while path.exists():
+        path, number = Path(f"{stem}-{number}.png"), number + 1
+    return path
+
+
+def write_outputs(result: Result, outputs: Sequence[Output], listener: Listener = ignore) -> None:
+    """Write every output. One that fails keeps none of the others from being written; the first
+    failure is raised in the end."""
+    failure: StylectlError | None = None
+    for output in outputs:
+        if result.alpha is not None and not output.writer.keeps_alpha:
+            listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
+        try:
+            _write(result, output)
+        except OSError as error:
+            failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
+        except StylectlError as error:
+            failure = failure or error
+    if failure:
+        raise failure
+
+
+def _write(result: Result, output: Output) -> None:
+    folder = output.path.parent
+    job = map_paths(
+        result.job.as_table(), lambda path: moved(path, Path.cwd(), folder.resolve())
+    )
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".stylectl-") as private:
+        whole = Path(private) / output.path.name
+        output.writer.create().write(result, whole, job)
+        with whole.open("rb+") as file:
+            os.fsync(file.fileno())
+        whole.replace(output.path)
+
+
+def _check_folder(path: Path, needed: int) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(f"{path}: there is no folder {folder}; make it first")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        room = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise OutputError(f"{path}: the folder cannot be written to ({error.strerror})") from None
+    if room < needed:
+        raise OutputError(
+            f"{path}: the folder has room for {room / 1e6:.1f} MB; the picture may take "
+            f"{needed / 1e6:.1f} MB"
+        )

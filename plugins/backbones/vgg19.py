@@ -1,0 +1,120 @@
+"""VGG-19 (Simonyan and Zisserman 2015), the network of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Literal
+
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from ...core.backbone import Backbone, LayerInfo, Trunk
+from ...core.specs import BackboneSpec
+from ..hookspecs import hookimpl
+from .weights import BLOCKS, PreprocessingName, Weights, load_weights
+
+_CHANNELS = (64, 128, 256, 512, 512)
+
+#: What is taken from an RGB image in [0, 1], and what it is then divided by. The Caffe model was
+#: trained on BGR images in 0-255: its first kernels are reordered below, so that RGB may come in.
+_PREPROCESSING: dict[PreprocessingName, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "caffe": ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255)),
+    "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+class VGG19Options(BaseModel):
+    """Options of the backbone `vgg19`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = Field(
+        default="embedded",
+        description="embedded (Oxford, 8-bit codes), torchvision (a download), or a file",
+    )
+    preprocessing: PreprocessingName | None = Field(
+        default=None, description="of a weights file that stylectl does not know"
+    )
+    pooling: Literal["max", "average"] = "max"
+
+
+def _layers() -> Iterable[LayerInfo]:
+    stride, field = 1, 1
+    for block, (count, channels) in enumerate(zip(BLOCKS, _CHANNELS, strict=True), start=1):
+        for number in range(1, count + 1):
+            field += 2 * stride
+            yield LayerInfo(f"relu{block}_{number}", channels, stride, field)
+        field += stride
+        stride *= 2
+
+
+class VGG19(Backbone):
+    """The 16 convolutions with their rectifiers, ``relu1_1`` to ``relu5_4``."""
+
+    name = "vgg19"
+    layers = tuple(_layers())
+    aliases = {info.name.replace("relu", "conv"): info.name for info in layers}  # noqa: RUF012
+    default_content_layers = ("relu4_2",)
+    default_style_layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+    def __init__(self, options: VGG19Options) -> None:
+        self._options = options
+
+    def trunk(self, layers: Collection[str]) -> Trunk:
+        """See Backbone."""
+        weights = load_weights(self._options.weights, self._options.preprocessing)
+        return _VGG19Trunk(weights, self._options.pooling, layers)
+
+
+class _VGG19Trunk(Trunk):
+    def __init__(self, weights: Weights, pooling: str, layers: Collection[str]) -> None:
+        super().__init__()
+        self._wanted = frozenset(layers)
+        self._pool = F.max_pool2d if pooling == "max" else F.avg_pool2d
+        self._mean, self._scale = _PREPROCESSING[weights.preprocessing]
+        self._names = _upto_deepest(self._wanted)
+        self._convolutions = nn.ModuleList()
+        for kernel, bias in weights.convolutions[: len(self._names)]:
+            if not self._convolutions and weights.preprocessing == "caffe":
+                kernel = kernel.flip(1)
+            self._convolutions.append(_convolution(kernel, bias))
+
+    def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
+        wanted = self._wanted if layers is None else frozenset(layers)
+        mean = image.new_tensor(self._mean).view(1, 3, 1, 1)
+        scale = image.new_tensor(self._scale).view(1, 3, 1, 1)
+        x = ((image - mean) / scale).to(self._convolutions[0].weight.dtype)
+        activations = {}
+        for name, convolution in zip(_upto_deepest(wanted), self._convolutions, strict=False):
+            if name.endswith("_1") and name != "relu1_1":
+                x = self._pool(x, 2)
+            # In place: the convolution's own output is of no use to anyone, and large.
+            x = F.relu_(convolution(x))
+            if name in wanted:
+                activations[name] = x
+        return activations
+
+
+def _upto_deepest(layers: Collection[str]) -> list[str]:
+    names = [info.name for info in VGG19.layers]
+    return names[: 1 + max(names.index(layer) for layer in layers)]
+
+
+def _convolution(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
+    outputs, inputs = kernel.shape[:2]
+    convolution = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, device="meta")
+    convolution.weight = nn.Parameter(kernel, requires_grad=False)
+    convolution.bias = nn.Parameter(bias, requires_grad=False)
+    return convolution
+
+
+@hookimpl
+def stylectl_backbones() -> Iterable[BackboneSpec]:
+    """The backbone `vgg19`."""
+    yield BackboneSpec(
+        name="vgg19",
+        summary="VGG-19 (Simonyan and Zisserman 2015), weights embedded",
+        create=VGG19,
+        options=VGG19Options,
+    )

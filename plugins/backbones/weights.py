@@ -1,0 +1,173 @@
+"""The weights of VGG-19: embedded, torchvision's, or a file of the user's.
+
+Nothing here executes anything from a file: safetensors, or torch's reader for tensors alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.error import URLError
+
+import platformdirs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file
+from torch import Tensor
+
+from ...core.errors import UsageError, WeightsError
+
+EMBEDDED_FILE = Path(__file__).with_name("vgg19_oxford.safetensors")
+EMBEDDED_SHA256 = "527e4a13ae099fff8c5c140af802bf2d99601b1cd7dee8f3dff3365f742ff05f"
+
+#: Convolutions of VGG-19 by block, and their places in torchvision's `features`.
+BLOCKS = (2, 2, 4, 4, 4)
+_TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
+_CHANNELS = (3, 64, 64, 128, 128, *[256] * 4, *[512] * 8)
+
+PreprocessingName = Literal["caffe", "torchvision"]
+
+#: Well-known files by the first 8 hex digits of their SHA-256, which torch's model zoo puts in the
+#: names: torchvision's own, and the Caffe weights that neural-style-pt and many others download.
+_KNOWN_FILES: dict[str, PreprocessingName] = {"dcbb9e9d": "torchvision", "d01eb7cb": "caffe"}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """(kernel (O, I, 3, 3), bias (O)) of the 16 convolutions, float32, in order of depth; and what
+    the first one expects to see."""
+
+    convolutions: tuple[tuple[Tensor, Tensor], ...]
+    preprocessing: PreprocessingName
+
+
+def load_weights(source: str, preprocessing: PreprocessingName | None) -> Weights:
+    """Weights by a job's word for them: ``embedded``, ``torchvision`` or a file.
+
+    Raises UsageError for a missing file or unknown word, and for a `preprocessing` that is missing
+    where it cannot be known, or stated where it is; WeightsError for contents that cannot be used.
+    """
+    if source in ("embedded", "torchvision") and preprocessing is not None:
+        raise UsageError(f"preprocessing has no effect: it is known for the {source} weights")
+    if source == "embedded":
+        return _embedded()
+    if source == "torchvision":
+        return Weights(_from_state(_read(_downloaded()), "torchvision"), "torchvision")
+    path = Path(source)
+    if path.suffix not in (".safetensors", ".pth", ".pt"):
+        raise UsageError(
+            f"unknown weights {source!r}; there is embedded, torchvision, "
+            "or a file in .safetensors or .pth"
+        )
+    if not path.is_file():
+        raise UsageError(f"{source}: no such weights file")
+    return Weights(_from_state(_read(path), source), _known_preprocessing(path, preprocessing))
+
+
+def _embedded() -> Weights:
+    data = EMBEDDED_FILE.read_bytes()
+    if hashlib.sha256(data).hexdigest() != EMBEDDED_SHA256:
+        raise WeightsError(f"{EMBEDDED_FILE}: the file is damaged (wrong SHA-256); reinstall stylectl")
+    tensors = load(data)
+    names = [f"conv{block}_{n + 1}" for block, count in enumerate(BLOCKS, 1) for n in range(count)]
+    return Weights(
+        tuple(
+            (
+                tensors[f"{name}.codebook"][tensors[f"{name}.codes"].int()],
+                tensors[f"{name}.bias"],
+            )
+            for name in names
+        ),
+        "caffe",
+    )
+
+
+def _downloaded() -> Path:
+    """torchvision's file, from the cache or from its server, with the published hash checked."""
+    from ...backends.torchvision_import import import_torchvision
+
+    models = import_torchvision("torchvision.models")
+    url: str = models.VGG19_Weights.IMAGENET1K_V1.url
+    path = platformdirs.user_cache_path("stylectl") / "weights" / url.rpartition("/")[2]
+    published = path.stem.rpartition("-")[2]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        download(url, path, published)
+    elif not _sha256(path).startswith(published):
+        raise WeightsError(f"{path}: the cached file is damaged (wrong SHA-256); delete it")
+    return path
+
+
+def download(url: str, path: Path, hash_prefix: str) -> None:
+    """To a temporary file, checked against the beginning of its SHA-256, then moved to `path`.
+
+    Shows a progress bar on stderr. Raises WeightsError when it fails; nothing is left then.
+    """
+    try:
+        torch.hub.download_url_to_file(url, str(path), hash_prefix, progress=True)
+    except (URLError, OSError) as error:
+        raise WeightsError(f"{url}: the download failed ({error}); --weights embedded needs none") from None
+    except RuntimeError:
+        raise WeightsError(f"{url}: the download has a wrong SHA-256; nothing was kept") from None
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    declared = path.stem.rpartition("-")[2]
+    if declared in _KNOWN_FILES and not _sha256(path).startswith(declared):
+        raise WeightsError(f"{path}: damaged or not what its name says (wrong SHA-256)")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "weights_only" in str(error).lower():
+            raise WeightsError(f"{path}: refused, it holds more than tensors and could execute code") from None
+        raise WeightsError(f"{path}: not a weights file ({error})") from None
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path}: damaged or not a weights file ({type(error).__name__})") from None
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path}: holds a {type(state).__name__}, not named tensors")
+    return state
+
+
+def _from_state(state: dict[str, Tensor], source: str) -> tuple[tuple[Tensor, Tensor], ...]:
+    """torchvision's names; the classifier's tensors, if there are any, are left alone."""
+    convolutions = []
+    for index, inputs, outputs in zip(
+        _TORCHVISION_INDEX, _CHANNELS, _CHANNELS[1:] + (512,), strict=False
+    ):
+        pair = []
+        for name, shape in (("weight", (outputs, inputs, 3, 3)), ("bias", (outputs,))):
+            tensor = state.get(f"features.{index}.{name}")
+            if not isinstance(tensor, Tensor):
+                raise WeightsError(f"{source}: not VGG-19: features.{index}.{name} is missing")
+            if tensor.shape != shape or not tensor.is_floating_point():
+                raise WeightsError(
+                    f"{source}: not VGG-19: features.{index}.{name} is {tuple(tensor.shape)}, "
+                    f"should be {shape}"
+                )
+            if not torch.isfinite(tensor).all():
+                raise WeightsError(f"{source}: features.{index}.{name} holds NaN or infinity")
+            pair.append(tensor.detach().float())
+        convolutions.append((pair[0], pair[1]))
+    return tuple(convolutions)
+
+
+def _known_preprocessing(path: Path, stated: PreprocessingName | None) -> PreprocessingName:
+    known = _KNOWN_FILES.get(_sha256(path)[:8])
+    if known and stated and known != stated:
+        raise UsageError(f"{path}: this file is known to need preprocessing {known}, not {stated}")
+    if not known and not stated:
+        raise UsageError(
+            f"{path}: not a file that stylectl knows; say with --preprocessing whether it expects "
+            "caffe (BGR, 0-255) or torchvision (RGB, normalised) images"
+        )
+    return known or stated  # type: ignore[return-value]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Built-in loss terms, one module for each."""

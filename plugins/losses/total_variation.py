@@ -1,0 +1,65 @@
+"""Total variation: differences of neighbouring pixels (Mahendran and Vedaldi 2015, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ...core.backend import Features
+from ...core.specs import LossTermSpec
+from ...core.terms import IMAGE_LAYER, Loss, LossTerm, References
+from ..hookspecs import hookimpl
+
+
+class TotalVariationOptions(BaseModel):
+    """Options of the term `tv`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    power: Literal[1, 2] = Field(
+        default=2, description="1 keeps edges and flattens the rest; 2 smooths evenly"
+    )
+    reduction: Literal["mean", "sum"] = Field(
+        default="mean", description="sum of the differences, or that divided by the pixels' number"
+    )
+
+
+class TotalVariationLoss(LossTerm):
+    """sum over channels and positions of |x right - x|^power + |x below - x|^power.
+
+    On pixels in [0, 1]; summed over the batch. It reads the whole image at once, which needs no
+    network and little memory, so that it has no use for tiles.
+    """
+
+    layers = (IMAGE_LAYER,)
+    reads = frozenset()
+
+    def __init__(self, layers: Mapping[str, float], options: TotalVariationOptions) -> None:
+        self._options = options
+
+    def bind(self, references: References) -> Loss:
+        """Has no targets."""
+        return self._loss
+
+    def _loss(self, features: Features) -> Tensor:
+        image = features[IMAGE_LAYER]
+        loss = self._total(image.diff(dim=3)) + self._total(image.diff(dim=2))
+        return loss / image[0].numel() if self._options.reduction == "mean" else loss
+
+    def _total(self, difference: Tensor) -> Tensor:
+        return (difference.abs() if self._options.power == 1 else difference.square()).sum()
+
+
+@hookimpl
+def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+    """The term `tv`."""
+    yield LossTermSpec(
+        name="tv",
+        summary="total variation: differences of neighbouring pixels",
+        create=TotalVariationLoss,
+        options=TotalVariationOptions,
+        layers_from="image",
+    )

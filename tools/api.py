@@ -1,0 +1,61 @@
+"""`stylectl.run`: the Python API, on which the command line is a thin layer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.events import Event, Listener, Notice, ignore
+from ..core.job import Job
+from ..core.jobfile import read_job_file
+from ..core.options import build_job
+from ..core.outputs import plan_outputs, write_outputs
+from ..core.plan import make_plan
+from ..core.result import Result
+from ..core.run import run_plan
+from ..plugins.manager import Plugins, load_plugins
+
+
+def run(
+    job: Job | str | Path | None = None,
+    *,
+    output: str | Path | Sequence[str | Path] = (),
+    on_event: Listener = ignore,
+    no_plugin: Collection[str] = (),
+    preset: str | None = None,
+    **options: Any,
+) -> Result:
+    """Paint a picture.
+
+    `job` is a `Job`, or the path of a job file (TOML, or a PNG that stylectl wrote), or None for a
+    job made of a `preset` and `options`. The options are called like the command line's flags:
+    ``content="photo.jpg", styles=["painting.jpg"], size=512, style_weight=2.0``; they override the
+    job file. The result is also written to each `output`, by its suffix. `on_event` is called with
+    each event of the run. Raises StylectlError and its kin.
+    """
+    plugins = load_plugins(no_plugin)
+    if isinstance(job, Job):
+        if options or preset:
+            raise TypeError("a Job is complete: change it with job.model_copy(update=...)")
+        made = job
+    else:
+        made = build_job(options, read_job_file(Path(job)) if job is not None else None, preset)
+    outputs = [output] if isinstance(output, str | Path) else output
+    return run_job(made, [Path(each) for each in outputs], plugins, on_event)
+
+
+def run_job(job: Job, outputs: Sequence[Path], plugins: Plugins, on_event: Listener) -> Result:
+    """Plan, check the outputs, paint, write."""
+
+    def listener(event: Event) -> None:
+        on_event(event)
+        plugins.listener(event)
+
+    for problem in plugins.problems:
+        listener(Notice(problem))
+    plan = make_plan(job, plugins.registry)
+    planned = plan_outputs(outputs, plan.job, plugins.registry)
+    result = run_plan(plan, listener)
+    write_outputs(result, planned, listener)
+    return result

@@ -1,0 +1,58 @@
+"""The `stylectl` program: its commands, and how it ends.
+
+Each command's module is imported when the command runs, so that help and mistakes cost no torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+import typer
+
+from ..core.errors import StylectlError
+from . import bench, run, show
+
+app = typer.Typer(
+    name="stylectl",
+    help="Paint a photograph in the style of a painting.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.command)
+app.command("show")(show.command)
+app.command("bench")(bench.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stylectl {version('stylectl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the program and leave: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    try:
+        code = app(prog_name="stylectl", standalone_mode=False)
+    except StylectlError as error:
+        code = _complain(str(error), error.exit_code)
+    except typer.TyperException as error:
+        code = _complain(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _complain("interrupted", 130)
+    sys.exit(code)
+
+
+def _complain(message: str, code: int) -> int:
+    if message:
+        sys.stderr.write(f"stylectl: {' '.join(message.split())}\n")
+    return code

@@ -1,0 +1,96 @@
+"""What a run shows on stderr: a bar in a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..core.events import Event, Notice, RunFinished, RunStarted, StepDone
+from ..core.schedule import Scale
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def progress() -> Iterator[RunProgress]:
+    """A listener that shows a run's events while the context is open."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        console=console,
+        disable=not console.is_terminal,
+        # The last minute's speed: a step's price in work units changes little from scale to scale.
+        speed_estimate_period=60,
+    )
+    with bar:
+        yield RunProgress(console, bar)
+
+
+class RunProgress:
+    """A listener. Work is counted in pixels times steps, so that the ETA knows the finer scales'
+    price."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console, self._bar = console, bar
+        self._scales: tuple[Scale, ...] = ()
+        self._last_step = (0, 0, 0.0)
+        self._last_line = time.monotonic()
+
+    def say(self, message: str) -> None:
+        """One line, above the bar if there is one."""
+        self._console.print(f"stylectl: {message}", markup=False)
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case RunStarted():
+                self._start(event)
+            case StepDone():
+                self._step(event)
+            case Notice():
+                self.say(event.message)
+            case RunFinished() if event.result.interrupted:
+                self.say("interrupted: the picture so far is kept")
+
+    def _start(self, event: RunStarted) -> None:
+        self._scales = event.scales
+        last = event.scales[-1]
+        sizes = " -> ".join(str(max(scale.height, scale.width)) for scale in event.scales)
+        self.say(
+            f"{last.width}x{last.height} px in {sum(scale.steps for scale in event.scales)} steps "
+            f"({sizes}), {event.job.backend.name} on {event.device}"
+        )
+        work = sum(scale.pixels * scale.steps for scale in event.scales)
+        self._bar.add_task("painting", total=work, figures="")
+
+    def _step(self, event: StepDone) -> None:
+        scale = self._scales[event.scale]
+        figures = f"{scale.width}x{scale.height}  loss {event.loss:.4g}"
+        last_scale, last_step, last_seconds = self._last_step
+        if event.scale == last_scale and event.step > last_step:
+            figures += f"  {event.seconds - last_seconds:.2f} s/step"
+        self._last_step = (event.scale, event.step, event.seconds)
+        finished = sum(each.pixels * each.steps for each in self._scales[: event.scale])
+        done = finished + scale.pixels * event.step
+        for task in self._bar.task_ids:
+            self._bar.update(task, completed=done, figures=figures)
+        self._line(event, done, figures)
+
+    def _line(self, event: StepDone, done: int, figures: str) -> None:
+        now = time.monotonic()
+        if self._console.is_terminal or now - self._last_line < _SECONDS_BETWEEN_LINES or not done:
+            return
+        self._last_line = now
+        total = sum(scale.pixels * scale.steps for scale in self._scales)
+        remaining = event.seconds * (total - done) / done
+        self.say(f"{done / total:4.0%}  {figures}  ETA {remaining:.0f} s")

@@ -1,0 +1,236 @@
+"""`stylectl run`: paint a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import UsageError
+
+_JOB, _LOSS, _WORK, _OUT = "The job", "The losses", "The optimization", "Output"
+
+
+def command(
+    photo: Annotated[
+        str | None, typer.Argument(help="The content image. Left out: the sample pair is used.")
+    ] = None,
+    paintings: Annotated[
+        list[str] | None, typer.Argument(metavar="PAINTING...", help="One or more style images.")
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write, by suffix .png, .jpg or .webp; may be given several times. "
+            "Default: a new .png in this folder.",
+            rich_help_panel=_OUT,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Starting values: balanced (default), draft or paper.", rich_help_panel=_JOB
+        ),
+    ] = None,
+    job: Annotated[
+        Path | None,
+        typer.Option(
+            help="A job file: TOML, or a PNG that stylectl wrote. Flags override it.",
+            rich_help_panel=_JOB,
+        ),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Long side of the result in pixels.", rich_help_panel=_JOB)
+    ] = None,
+    upscale: Annotated[
+        bool | None,
+        typer.Option(
+            "--upscale", help="Allow a result larger than the photo.", rich_help_panel=_JOB
+        ),
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(help="Largest input image that is decoded.", rich_help_panel=_JOB),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything random.", rich_help_panel=_JOB)
+    ] = None,
+    content_weight: Annotated[
+        float | None, typer.Option(help="Weight of the content loss.", rich_help_panel=_LOSS)
+    ] = None,
+    style_weight: Annotated[
+        float | None, typer.Option(help="Weight of the style loss.", rich_help_panel=_LOSS)
+    ] = None,
+    style_weights: Annotated[
+        str | None,
+        typer.Option(help="Shares of several paintings, such as 3,7.", rich_help_panel=_LOSS),
+    ] = None,
+    tv_weight: Annotated[
+        float | None, typer.Option(help="Weight of the total variation.", rich_help_panel=_LOSS)
+    ] = None,
+    content_layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Layers, such as relu4_2 or relu3_2=0.3,relu4_2=0.7.", rich_help_panel=_LOSS
+        ),
+    ] = None,
+    style_layers: Annotated[
+        str | None, typer.Option(help="Layers, with weights if wanted.", rich_help_panel=_LOSS)
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(help="Optimizer steps, over all scales together.", rich_help_panel=_WORK),
+    ] = None,
+    scales: Annotated[
+        int | None,
+        typer.Option(help="Sizes of the coarse-to-fine schedule, at most.", rich_help_panel=_WORK),
+    ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="lbfgs or adam.", rich_help_panel=_WORK)
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to start: content, content+noise, noise, style (its color statistics), "
+            "or an image file.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Runtime of the network: torch.", rich_help_panel=_WORK)
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_WORK),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="float32, or bf16 or fp16 where the device has it.", rich_help_panel=_WORK
+        ),
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="max or average.", rich_help_panel=_WORK)
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="embedded (offline), torchvision (a download), or a .safetensors or .pth file.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            help="caffe or torchvision: what an unknown weights file expects.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
+    no_plugin: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave a plugin out; may be given several times.", rich_help_panel=_WORK),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="End with one line of JSON on stdout.", rich_help_panel=_OUT),
+    ] = False,
+    print_job: Annotated[
+        bool,
+        typer.Option(
+            "--print-job", help="Print the whole job as TOML and paint nothing.", rich_help_panel=_OUT
+        ),
+    ] = False,
+) -> int:
+    """Paint PHOTO in the style of one or more PAINTINGs."""
+    if photo and not paintings:
+        raise UsageError("a photo needs at least one painting: stylectl run PHOTO PAINTING")
+    if print_job and (output or as_json):
+        raise UsageError("--print-job paints nothing: --output and --json have no effect")
+    options = {
+        "content": photo,
+        "styles": paintings or None,
+        "size": size,
+        "upscale": upscale or None,
+        "max_pixels": max_pixels,
+        "seed": seed,
+        "content_weight": content_weight,
+        "style_weight": style_weight,
+        "style_weights": _numbers("--style-weights", style_weights),
+        "tv_weight": tv_weight,
+        "content_layers": _layers("--content-layers", content_layers),
+        "style_layers": _layers("--style-layers", style_layers),
+        "iterations": iterations,
+        "scales": scales,
+        "optimizer": optimizer,
+        "init": init,
+        "backend": backend,
+        "device": device,
+        "precision": precision,
+        "pooling": pooling,
+        "weights": weights,
+        "preprocessing": preprocessing,
+    }
+    return _run(options, preset, job, output or [], no_plugin or [], as_json, print_job)
+
+
+def _run(
+    options: dict[str, Any],
+    preset: str | None,
+    job_file: Path | None,
+    outputs: list[Path],
+    switched_off: list[str],
+    as_json: bool,
+    print_job: bool,
+) -> int:
+    from ..core.images import SAMPLES
+    from ..core.jobfile import job_toml, read_job_file
+    from ..core.options import build_job
+    from ..core.outputs import free_name
+    from ..core.plan import make_plan
+    from ..plugins.manager import load_plugins
+    from .api import run_job
+    from .progress import progress
+
+    job = build_job(options, read_job_file(job_file) if job_file else None, preset)
+    plugins = load_plugins(switched_off)
+    if print_job:
+        typer.echo(job_toml(make_plan(job, plugins.registry).job), nl=False)
+        return 0
+    outputs = outputs or [free_name(job.content, job.styles[0].image)]
+    with progress() as show:
+        if set(SAMPLES) & set(job.input_paths):
+            show.say("no images given: painting the sample pair that ships with stylectl")
+        result = run_job(job, outputs, plugins, show)
+    if as_json:
+        typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
+    else:
+        for path in outputs:
+            typer.echo(f"wrote {path}")
+    return 130 if result.interrupted else 0
+
+
+def _numbers(flag: str, text: str | None) -> list[float] | None:
+    return None if text is None else [_number(flag, part) for part in text.split(",")]
+
+
+def _layers(flag: str, text: str | None) -> list[str] | dict[str, float] | None:
+    """``a,b`` or ``a=1,b=2``."""
+    if text is None:
+        return None
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    if not any(equals for _, equals, _ in pairs):
+        return [name for name, _, _ in pairs]
+    if not all(equals for _, equals, _ in pairs):
+        raise UsageError(f"{flag}: give a weight to each layer, or to none")
+    return {name: _number(flag, weight) for name, _, weight in pairs}
+
+
+def _number(flag: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{flag}: {text!r} is not a number") from None
