@@ -47,7 +47,7 @@ def _has(device: torch.device, precision: str) -> bool:
         case "cpu", "fp16":
             return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
         case "cuda", "bf16":
-            return torch.cuda.is_bf16_supported(including_emulation=False)
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
         case "mps", "bf16":
-            return torch.backends.mps.is_macos_or_newer(14, 0)
+            return bool(torch.backends.mps.is_macos_or_newer(14, 0))
     return True

@@ -1,4 +1,4 @@
-"""The PyTorch backend: torch.autograd on the frozen backbone."""
+"""The PyTorch backend: torch.autograd on the frozen backbone, or what it amounts to."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ..core.backbone import Backbone
+from ..core.backbone import Backbone, Trunk
 from ..core.backend import BackendOptions, FeatureBackend, Features, Pullback
+from ..core.chain import ChainTrunk
+from .chain_vjp import chain_vjp
 from .devices import check_precision, find_device
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchBackend(FeatureBackend):
-    """A backbone on one device, channels last, evaluated no deeper than the deepest layer asked for.
+    """A backbone on one device, channels last, run no deeper than the deepest layer asked for.
 
     Below float32 only the network runs in the smaller type: images, features and gradients are
     float32 all the same.
@@ -28,8 +30,10 @@ class TorchBackend(FeatureBackend):
         check_precision(self.device, options.precision)
         self.layers = tuple(layers)
         self._dtype = _DTYPES[options.precision]
-        trunk = backbone.trunk(self.layers).to(self.device, self._dtype)
-        self._trunk = trunk.to(memory_format=torch.channels_last)
+        self._trunk = backbone.trunk(self.layers).to(self.device, self._dtype)
+        for weight in self._trunk.parameters():
+            if weight.dim() == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
         """See FeatureBackend."""
@@ -39,22 +43,24 @@ class TorchBackend(FeatureBackend):
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
         """See FeatureBackend."""
-        leaf = self._laid_out(image).detach().requires_grad_()
-        with torch.enable_grad(), _exact_convolutions():
-            activations: dict[str, Tensor] = self._trunk(leaf)
+        trunk, image = self._trunk, self._laid_out(image)
+        with _exact_convolutions():
+            activations, network_pullback = (
+                chain_vjp(trunk, image)
+                if isinstance(trunk, ChainTrunk)
+                else autograd_vjp(trunk, image)
+            )
 
         def pullback(cotangents: Features) -> Tensor:
-            if not cotangents:
-                return torch.zeros_like(image)
             scale = self._scale_for(cotangents)
-            outputs = [activations[name] for name in cotangents]
-            scaled = [(value * scale).to(self._dtype) for value in cotangents.values()]
+            scaled = {
+                name: value if scale == 1 else value * scale for name, value in cotangents.items()
+            }
             with _exact_convolutions():
-                (gradient,) = torch.autograd.grad(outputs, leaf, scaled)
-            activations.clear()
-            return gradient.contiguous() / scale
+                gradient = network_pullback(scaled)
+            return gradient.contiguous().div_(scale)
 
-        return {name: value.detach().float() for name, value in activations.items()}, pullback
+        return {name: value.float() for name, value in activations.items()}, pullback
 
     def _laid_out(self, image: Tensor) -> Tensor:
         return image.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -62,10 +68,30 @@ class TorchBackend(FeatureBackend):
     def _scale_for(self, cotangents: Features) -> float:
         """Half precision has no room for small numbers; the pullback is linear, so that a factor
         (a power of two, without rounding) can be taken out again."""
-        if self._dtype != torch.float16:
+        if self._dtype != torch.float16 or not cotangents:
             return 1.0
         largest = max(value.abs().amax().item() for value in cotangents.values())
         return float(2.0 ** -torch.tensor(largest).log2().floor()) if largest > 0 else 1.0
+
+
+def autograd_vjp(trunk: Trunk, image: Tensor) -> tuple[dict[str, Tensor], Pullback]:
+    """Activations of any trunk at `image`, and the pullback, both in the weights' type."""
+    leaf = image.detach().requires_grad_()
+    with torch.enable_grad():
+        activations: dict[str, Tensor] = trunk(leaf)
+
+    def pullback(cotangents: Features) -> Tensor:
+        outputs = [activations.pop(name) for name in cotangents]
+        given = [
+            value.to(output.dtype)
+            for output, value in zip(outputs, cotangents.values(), strict=True)
+        ]
+        if not outputs:
+            return torch.zeros_like(image)
+        (gradient,) = torch.autograd.grad(outputs, leaf, given)
+        return gradient
+
+    return {name: value.detach() for name, value in activations.items()}, pullback
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -26,10 +27,10 @@ def import_torchvision(module: str = "torchvision") -> ModuleType:
     except RuntimeError as error:
         if "operator torchvision::" not in str(error):
             raise
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name, declaration in _DECLARATIONS.items():
         if not hasattr(torch.ops.torchvision, name):
             library.define(declaration)
-    # The declarations last as long as the library object.
-    torch.ops.torchvision.stylectl_library = library
-    return importlib.import_module(module)
+    imported = importlib.import_module(module)
+    imported.__dict__["_stylectl_declarations"] = library  # they last as long as this object
+    return imported

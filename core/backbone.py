@@ -26,12 +26,12 @@ class LayerInfo:
 
     @property
     def smallest_side(self) -> int:
-        """The least height and width, in pixels, of an image that leaves this layer one position."""
+        """The least height and width, in pixels, of an image that leaves the layer a position."""
         return self.stride
 
 
 class Trunk(nn.Module, ABC):
-    """The part of a backbone up to the deepest of the layers it was asked for, preprocessing inside."""
+    """A backbone up to the deepest of the layers that it was asked for, preprocessing inside."""
 
     @abstractmethod
     def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:

@@ -11,13 +11,13 @@ from difflib import get_close_matches
 
 
 class StylectlError(Exception):
-    """Base of every error that stylectl raises on purpose; exit code 1 unless a subclass says else."""
+    """Base of every error that stylectl raises on purpose."""
 
     exit_code = 1
 
 
 class UsageError(StylectlError):
-    """What was asked for makes no sense: an option, a job key, a name, a path that does not exist."""
+    """What was asked for makes no sense: an option, a job key, a name, a missing file."""
 
     exit_code = 2
 
@@ -47,7 +47,7 @@ class NumericalError(StylectlError):
 
 
 class PluginError(StylectlError):
-    """A plugin that broke its contract: the message names the plugin, its distribution and version."""
+    """A plugin that broke its contract, or two that claim one name."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

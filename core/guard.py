@@ -41,7 +41,10 @@ def steps_with_recovery(
             if done == steps:
                 return
         if done < 0:
-            raise NumericalError(f"the loss of the first image is not finite ({_culprit(iterate.evaluation)})")
+            raise NumericalError(
+                f"the loss of the first image is not finite ({_culprit(iterate.evaluation)}); "
+                "lower the weights, or choose another precision"
+            )
         step_scale *= _SHORTER
         recovered(
             f"step {done + 1}: the loss is not finite ({_culprit(iterate.evaluation)}); "
@@ -54,5 +57,6 @@ def steps_with_recovery(
 
 
 def _culprit(evaluation: Evaluation) -> str:
-    bad = [f"{name} = {loss}" for name, loss in evaluation.losses.items() if not math.isfinite(loss)]
+    losses = evaluation.losses.items()
+    bad = [f"{name} = {loss}" for name, loss in losses if not math.isfinite(loss)]
     return ", ".join(bad) or "its gradient"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .errors import ImageError, UsageError
@@ -32,7 +32,7 @@ SAMPLES = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded image file: `rgb` is 8-bit sRGB, `alpha` 8-bit or None; `path` as the job has it."""
+    """A decoded image file, named as in the job; `rgb` is sRGB, 8 bits, `alpha` 8 bits or None."""
 
     path: str
     sha256: str
@@ -62,7 +62,7 @@ def _resampled(image: Image.Image, height: int, width: int) -> Tensor:
 
 
 def fit(size: tuple[int, int], long_side: int, upscale: bool = False) -> tuple[int, int]:
-    """(height, width) with the same aspect and the given long side; never larger unless `upscale`."""
+    """(height, width) of the same aspect with the given long side, no larger unless `upscale`."""
     height, width = size
     ratio = long_side / max(height, width)
     if ratio >= 1 and not upscale:
@@ -88,7 +88,7 @@ def read_picture(path: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
             f"{path}: the image has more than {max_pixels} pixels; "
             "if you trust it, allow more with --max-pixels"
         ) from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageError(
             f"{path}: not an image that stylectl reads ({', '.join(_FORMATS)})"
         ) from None

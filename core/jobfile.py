@@ -26,9 +26,7 @@ def read_job_file(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such job file")
-    table = (
-        read_png_record(path)["job"] if path.suffix.lower() == ".png" else _read_toml(path)
-    )
+    table = read_png_record(path)["job"] if path.suffix.lower() == ".png" else _read_toml(path)
     return map_paths(table, lambda each: moved(each, path.parent.resolve(), Path.cwd()))
 
 

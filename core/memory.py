@@ -20,7 +20,7 @@ _OPTIMIZER_FLOATS = 80
 
 
 def estimated_bytes(backbone: Backbone, layers: Collection[str], pixels: int) -> int:
-    """Peak memory of a step at a picture of so many pixels, beside what the program holds anyway."""
+    """Peak memory of a step at so many pixels, beside what the program holds anyway."""
     deepest = backbone.deepest(layers)
     depth = backbone.layers.index(deepest) + 1
     floats = sum(info.channels / info.stride**2 for info in backbone.layers[:depth])

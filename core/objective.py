@@ -1,4 +1,4 @@
-"""The objective: the weighted sum of the bound terms, with its gradient with respect to the pixels."""
+"""The objective: the weighted sum of the bound terms, with its gradient for the pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .backend import Features, FeatureBackend
+from .backend import FeatureBackend, Features
 from .errors import PluginError
 from .terms import IMAGE_LAYER, Loss
 

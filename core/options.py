@@ -133,7 +133,9 @@ def _weighted(styles: Any, weights: Sequence[float]) -> list[dict[str, Any]]:
     if len(images) == 1:
         raise UsageError("--style-weights has no effect with a single style image")
     if len(images) != len(weights):
-        raise UsageError(f"--style-weights has {len(weights)} values for {len(images)} style images")
+        raise UsageError(
+            f"--style-weights has {len(weights)} values for {len(images)} style images"
+        )
     return [
         {"image": image, "weight": weight} for image, weight in zip(images, weights, strict=True)
     ]
@@ -170,7 +172,9 @@ def _in_the_users_words(
     if where[:1] == ("styles",) and "style_weights" in given:
         return f"--style-weights: {describe(error)}"
     if error.errors()[0]["type"] == "extra_forbidden" and len(where) == 1:
-        return f"job: {describe(error, ['preset', *Job.model_fields])}".replace("it has no option", "no key")
+        return f"job: {describe(error, ['preset', *Job.model_fields])}".replace(
+            "it has no option", "no key"
+        )
     return f"job: {describe(error)}"
 
 

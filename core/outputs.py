@@ -44,7 +44,9 @@ def plan_outputs(paths: Sequence[Path], job: Job, registry: Registry) -> tuple[O
             raise UsageError(f"{path}: the output is a folder; name a file in it")
         longest = output.writer.longest_side
         if longest is not None and job.size > longest:
-            raise UsageError(f"{path}: {path.suffix} holds at most {longest} px; --size is {job.size}")
+            raise UsageError(
+                f"{path}: {path.suffix} holds at most {longest} px; --size is {job.size}"
+            )
         _check_folder(path, needed=4 * job.size * job.size)
     return outputs
 
@@ -77,9 +79,7 @@ def write_outputs(result: Result, outputs: Sequence[Output], listener: Listener 
 
 def _write(result: Result, output: Output) -> None:
     folder = output.path.parent
-    job = map_paths(
-        result.job.as_table(), lambda path: moved(path, Path.cwd(), folder.resolve())
-    )
+    job = map_paths(result.job.as_table(), lambda path: moved(path, Path.cwd(), folder.resolve()))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".stylectl-") as private:
         whole = Path(private) / output.path.name
         output.writer.create().write(result, whole, job)

@@ -50,7 +50,7 @@ class Plan:
 
 
 def make_plan(job: Job, registry: Registry) -> Plan:
-    """Raises UsageError for unknown names and bad options, and for ones that would have no effect."""
+    """Raises UsageError for unknown names, bad options, and options without an effect."""
     backend = registry.backends.get(job.backend.name)
     backend_options = validated(backend.options, job.backend.options, f"backend {backend.name}")
     network = registry.backbones.get(job.backbone.name)
@@ -78,9 +78,7 @@ def make_plan(job: Job, registry: Registry) -> Plan:
             "terms": tuple(chosen),
         }
     )
-    plan = Plan(
-        spelled_out, backbone, backend, backend_options, terms, initializer, optimizer
-    )
+    plan = Plan(spelled_out, backbone, backend, backend_options, terms, initializer, optimizer)
     if not plan.layers:
         raise UsageError("nothing to paint by: no loss term with a weight reads the network")
     return plan

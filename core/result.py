@@ -33,7 +33,6 @@ class Result:
     - `alpha`: (H, W), float32 in [0, 1], kept from the content image, or None.
     - `steps`: one record for each evaluated picture, each scale's starting point included. Losses
       of different scales cannot be compared.
-    - `final_losses`: by term, of `image` at its own size, before it was clipped to [0, 1].
     - `inputs`: SHA-256 of each image file, by the path in the job.
     - `seconds`: from the start of the run to the finished picture; `step_seconds` is the median
       time of a step at the last scale.
@@ -43,7 +42,6 @@ class Result:
     alpha: np.ndarray | None
     job: Job
     steps: tuple[StepRecord, ...]
-    final_losses: Mapping[str, float]
     inputs: Mapping[str, str]
     versions: Mapping[str, str]
     backend: str
@@ -60,6 +58,11 @@ class Result:
     def initial_losses(self) -> Mapping[str, float]:
         """By term, at the run's very start (the coarsest scale)."""
         return self.steps[0].losses
+
+    @property
+    def final_losses(self) -> Mapping[str, float]:
+        """By term, at the last step (of an averaging optimizer: its last iterate), unclipped."""
+        return self.steps[-1].losses
 
     @property
     def step_seconds(self) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .images import fit
 
@@ -50,4 +51,4 @@ def plan_scales(size: tuple[int, int], scales: int, steps: int, smallest_side: i
 def _shares(total: int, weights: Sequence[float]) -> list[int]:
     """Whole numbers that add up to `total`, as near to the weights' proportions as can be."""
     bounds = [round(total * sum(weights[:end]) / sum(weights)) for end in range(len(weights) + 1)]
-    return [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [end - start for start, end in pairwise(bounds)]

@@ -21,7 +21,7 @@ IMAGE_LAYER = "image"
 #: The function that is minimised: features -> scalar, differentiable by torch.autograd.
 Loss = Callable[[Features], Tensor]
 
-#: Statistics of features, each already summed over positions: two tiles' sums add up to the whole's.
+#: Statistics of features, each summed over positions: the sums of tiles add up to the whole's.
 Sums = Mapping[str, Tensor]
 
 
@@ -84,6 +84,7 @@ class SumTerm(LossTerm):
         """The scalar loss, from the whole result's sums and each style's sums with its share."""
 
     def bind(self, references: References) -> Loss:
+        """The loss of the whole image's sums."""
         targets = [(self.sums(style.features, {}), style.weight) for style in references.styles]
         content = references.content
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 
 import pluggy
@@ -104,7 +105,11 @@ class _Found:
 
 def _built_in() -> Iterator[_Found]:
     for module in _BUILT_IN:
-        yield _Found(module.__name__.rpartition(".")[2], "built-in", lambda module=module: module)
+        yield _Found(module.__name__.rpartition(".")[2], "built-in", partial(_same, module))
+
+
+def _same(plugin: object) -> object:
+    return plugin
 
 
 def _installed() -> Iterator[_Found]:

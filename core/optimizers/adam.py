@@ -28,6 +28,7 @@ class Adam(Optimizer):
     )
 
     def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
+        """See Optimizer."""
         step_size, decay = step_scale * self.step_size, self.averaging
         first, second = torch.zeros_like(image), torch.zeros_like(image)
         average = torch.zeros_like(image)

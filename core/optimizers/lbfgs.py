@@ -14,7 +14,7 @@ from ..objective import Evaluation
 from .base import Evaluate, Iterate, Optimizer
 from .line_search import armijo, strong_wolfe
 
-#: Root mean square change of the pixels (in [0, 1]) in the first step, before any curvature is known.
+#: Root mean square change of the pixels, in [0, 1], in a step without known curvature.
 _FIRST_STEP_RMS = 0.01
 
 
@@ -28,6 +28,7 @@ class LBFGS(Optimizer):
     )
 
     def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
+        """See Optimizer."""
         evaluation = evaluate(image)
         pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=self.history)
         while True:

@@ -75,7 +75,9 @@ def strong_wolfe(
     return low, low_point
 
 
-def _inside(low: float, low_value: float, low_slope: float, high: float, high_value: float) -> float:
+def _inside(
+    low: float, low_value: float, low_slope: float, high: float, high_value: float
+) -> float:
     """The parabola's minimum between two lengths, kept away from both ends."""
     width = high - low
     bend = high_value - low_value - low_slope * width

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from ...core.backbone import Backbone, LayerInfo, Trunk
+from ...core.chain import ChainTrunk
 from ...core.specs import BackboneSpec
 from ..hookspecs import hookimpl
 from .weights import BLOCKS, PreprocessingName, Weights, load_weights
@@ -64,41 +64,23 @@ class VGG19(Backbone):
     def trunk(self, layers: Collection[str]) -> Trunk:
         """See Backbone."""
         weights = load_weights(self._options.weights, self._options.preprocessing)
-        return _VGG19Trunk(weights, self._options.pooling, layers)
+        pooling = nn.MaxPool2d(2) if self._options.pooling == "max" else nn.AvgPool2d(2)
+        return ChainTrunk(_steps(weights, pooling, layers), *_PREPROCESSING[weights.preprocessing])
 
 
-class _VGG19Trunk(Trunk):
-    def __init__(self, weights: Weights, pooling: str, layers: Collection[str]) -> None:
-        super().__init__()
-        self._wanted = frozenset(layers)
-        self._pool = F.max_pool2d if pooling == "max" else F.avg_pool2d
-        self._mean, self._scale = _PREPROCESSING[weights.preprocessing]
-        self._names = _upto_deepest(self._wanted)
-        self._convolutions = nn.ModuleList()
-        for kernel, bias in weights.convolutions[: len(self._names)]:
-            if not self._convolutions and weights.preprocessing == "caffe":
-                kernel = kernel.flip(1)
-            self._convolutions.append(_convolution(kernel, bias))
-
-    def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
-        wanted = self._wanted if layers is None else frozenset(layers)
-        mean = image.new_tensor(self._mean).view(1, 3, 1, 1)
-        scale = image.new_tensor(self._scale).view(1, 3, 1, 1)
-        x = ((image - mean) / scale).to(self._convolutions[0].weight.dtype)
-        activations = {}
-        for name, convolution in zip(_upto_deepest(wanted), self._convolutions, strict=False):
-            if name.endswith("_1") and name != "relu1_1":
-                x = self._pool(x, 2)
-            # In place: the convolution's own output is of no use to anyone, and large.
-            x = F.relu_(convolution(x))
-            if name in wanted:
-                activations[name] = x
-        return activations
-
-
-def _upto_deepest(layers: Collection[str]) -> list[str]:
+def _steps(
+    weights: Weights, pooling: nn.Module, layers: Collection[str]
+) -> Iterable[tuple[str, nn.Module]]:
+    """Convolution, rectifier, and pooling before each block, up to the deepest of `layers`."""
     names = [info.name for info in VGG19.layers]
-    return names[: 1 + max(names.index(layer) for layer in layers)]
+    depth = 1 + max(names.index(layer) for layer in layers)
+    for name, (kernel, bias) in zip(names[:depth], weights.convolutions, strict=False):
+        if name == "relu1_1" and weights.preprocessing == "caffe":
+            kernel = kernel.flip(1)
+        elif name.endswith("_1") and name != "relu1_1":
+            yield "", pooling
+        yield "", _convolution(kernel, bias)
+        yield name, nn.ReLU()
 
 
 def _convolution(kernel: Tensor, bias: Tensor) -> nn.Conv2d:

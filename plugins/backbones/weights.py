@@ -70,7 +70,9 @@ def load_weights(source: str, preprocessing: PreprocessingName | None) -> Weight
 def _embedded() -> Weights:
     data = EMBEDDED_FILE.read_bytes()
     if hashlib.sha256(data).hexdigest() != EMBEDDED_SHA256:
-        raise WeightsError(f"{EMBEDDED_FILE}: the file is damaged (wrong SHA-256); reinstall stylectl")
+        raise WeightsError(
+            f"{EMBEDDED_FILE}: the file is damaged (wrong SHA-256); reinstall stylectl"
+        )
     tensors = load(data)
     names = [f"conv{block}_{n + 1}" for block, count in enumerate(BLOCKS, 1) for n in range(count)]
     return Weights(
@@ -109,7 +111,9 @@ def download(url: str, path: Path, hash_prefix: str) -> None:
     try:
         torch.hub.download_url_to_file(url, str(path), hash_prefix, progress=True)
     except (URLError, OSError) as error:
-        raise WeightsError(f"{url}: the download failed ({error}); --weights embedded needs none") from None
+        raise WeightsError(
+            f"{url}: the download failed ({error}); --weights embedded needs none"
+        ) from None
     except RuntimeError:
         raise WeightsError(f"{url}: the download has a wrong SHA-256; nothing was kept") from None
 
@@ -124,10 +128,14 @@ def _read(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Unsupported" in str(error) or "weights_only" in str(error).lower():
-            raise WeightsError(f"{path}: refused, it holds more than tensors and could execute code") from None
+            raise WeightsError(
+                f"{path}: refused, it holds more than tensors and could execute code"
+            ) from None
         raise WeightsError(f"{path}: not a weights file ({error})") from None
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path}: damaged or not a weights file ({type(error).__name__})") from None
+        raise WeightsError(
+            f"{path}: damaged or not a weights file ({type(error).__name__})"
+        ) from None
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, not named tensors")
     return state
@@ -137,7 +145,7 @@ def _from_state(state: dict[str, Tensor], source: str) -> tuple[tuple[Tensor, Te
     """torchvision's names; the classifier's tensors, if there are any, are left alone."""
     convolutions = []
     for index, inputs, outputs in zip(
-        _TORCHVISION_INDEX, _CHANNELS, _CHANNELS[1:] + (512,), strict=False
+        _TORCHVISION_INDEX, _CHANNELS, (*_CHANNELS[1:], 512), strict=False
     ):
         pair = []
         for name, shape in (("weight", (outputs, inputs, 3, 3)), ("bias", (outputs,))):

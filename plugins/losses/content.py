@@ -22,7 +22,7 @@ class ContentOptions(BaseModel):
 
     reduction: Literal["mean", "sum"] = Field(
         default="mean",
-        description="mean over channels and positions, or the paper's sum, which grows with the size",
+        description="mean over elements, or the paper's sum, which grows with the size",
     )
 
 

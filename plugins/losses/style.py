@@ -64,9 +64,7 @@ class _Gram(torch.autograd.Function):
         return rows @ rows.mT
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: torch.autograd.function.BackwardCFunction, gradient: Tensor
-    ) -> Tensor:
+    def backward(ctx: torch.autograd.function.BackwardCFunction, gradient: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
         return ((gradient + gradient.mT) @ features.flatten(2)).view_as(features)
 

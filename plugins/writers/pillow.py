@@ -51,7 +51,6 @@ def _pixels(result: Result, alpha: bool) -> Image.Image:
     return Image.fromarray(np.rint(np.concatenate(channels, axis=2) * 255).astype(np.uint8))
 
 
-
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
     """The writers `png`, `jpeg` and `webp`; the sizes are the formats' own limits."""

@@ -1,0 +1,42 @@
+# Needs Python 3.11 or newer with venv and pip, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo install test lint types imports pytest clean
+
+demo: install ## Paint the sample pair.
+	$(BIN)/stylectl run --backend torch -o demo.png
+
+install: $(VENV)/installed ## Make .venv with stylectl in it.
+
+test: $(VENV)/installed-for-tests lint types imports pytest ## Everything that must pass.
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The repository's root is the package: mypy finds it under its name through a link.
+types:
+	mkdir -p $(VENV)/src && ln -sfn "$(CURDIR)" $(VENV)/src/stylectl
+	MYPYPATH=$(VENV)/src $(BIN)/mypy --package stylectl
+
+imports:
+	$(BIN)/lint-imports --verbose
+
+pytest:
+	$(BIN)/python -m pytest
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt torch torchvision
+	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-for-tests: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

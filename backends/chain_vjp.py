@@ -1,0 +1,106 @@
+"""The vjp of a chain of modules, written out.
+
+Autograd would allocate a new array for each rectifier's and each cotangent's part of the gradient,
+and the arrays are so large that the operating system's work on fresh memory is seen in the time.
+Here one gradient is carried down the chain, changed in place, and each activation is freed once
+it has been used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..core.backend import Features, Pullback
+from ..core.chain import ChainTrunk
+
+#: From the gradient at a step's output, which it may overwrite, to the one at its input.
+_Backward = Callable[[Tensor], Tensor]
+
+
+def chain_vjp(trunk: ChainTrunk, image: Tensor) -> tuple[dict[str, Tensor], Pullback]:
+    """Activations of the trunk's layers at `image`, and the pullback, both in the weights' type."""
+    tape: list[tuple[str, _Backward]] = []
+    activations: dict[str, Tensor] = {}
+    with torch.no_grad():
+        x, owned = trunk.normalize(image), False
+        tape.append(("", partial(_recomputed, trunk.normalize, image)))
+        for name, step in trunk.upto(trunk.layers):
+            x, backward = _forward(step, x, owned)
+            tape.append((name, backward))
+            # A convolution's output is nobody else's, unless it is a layer.
+            owned = isinstance(step, nn.Conv2d) and not name
+            if name:
+                activations[name] = x
+    dtype = x.dtype
+
+    def pullback(cotangents: Features) -> Tensor:
+        gradient: Tensor | None = None
+        with torch.no_grad():
+            while tape:
+                name, backward = tape.pop()
+                if name in cotangents:
+                    own = cotangents[name].to(dtype)
+                    gradient = own.clone() if gradient is None else gradient.add_(own)
+                if gradient is not None:
+                    gradient = backward(gradient)
+        return torch.zeros_like(image) if gradient is None else gradient
+
+    return activations, pullback
+
+
+def _forward(step: nn.Module, x: Tensor, owned: bool) -> tuple[Tensor, _Backward]:
+    """The step's output, and its way back. An `owned` input may be overwritten."""
+    match step:
+        case nn.ReLU():
+            y = torch.relu_(x) if owned else torch.relu(x)
+            return y, partial(_rectifier, y)
+        case nn.Conv2d(padding_mode="zeros", padding=tuple(padding)):
+            return step(x), partial(_transposed, step, padding, x.shape[2:])
+    return step(x), partial(_recomputed, step, x)
+
+
+def _rectifier(output: Tensor, gradient: Tensor) -> Tensor:
+    torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
+    return gradient
+
+
+def _transposed(
+    convolution: nn.Conv2d, padding: tuple[int, ...], size: torch.Size, gradient: Tensor
+) -> Tensor:
+    """A convolution's vjp is the transposed convolution; a stride may leave a few rows over."""
+    settings = zip(
+        size,
+        gradient.shape[2:],
+        convolution.kernel_size,
+        convolution.stride,
+        padding,
+        convolution.dilation,
+        strict=True,
+    )
+    left_over = [
+        whole - ((part - 1) * stride - 2 * pad + dilation * (kernel - 1) + 1)
+        for whole, part, kernel, stride, pad, dilation in settings
+    ]
+    return functional.conv_transpose2d(
+        gradient,
+        convolution.weight,
+        None,
+        convolution.stride,
+        padding,
+        left_over,
+        convolution.groups,
+        convolution.dilation,
+    )
+
+
+def _recomputed(step: Callable[[Tensor], Tensor], x: Tensor, gradient: Tensor) -> Tensor:
+    """Any other step is cheap enough to be run again, for autograd."""
+    leaf = x.detach().requires_grad_()
+    with torch.enable_grad():
+        (through,) = torch.autograd.grad(step(leaf), leaf, gradient)
+    return through

@@ -1,0 +1,58 @@
+"""Trunks without branches, which a backend can run and differentiate step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .backbone import Trunk
+
+
+class ChainTrunk(Trunk):
+    """Preprocessing and a chain of modules, some of whose outputs are layers.
+
+    `steps` are (name, module) in order; a step whose output is no layer has the name "". The input
+    is normalised first: (image - mean) / scale, per channel of an RGB image in [0, 1].
+    """
+
+    def __init__(
+        self,
+        steps: Iterable[tuple[str, nn.Module]],
+        mean: Sequence[float],
+        scale: Sequence[float],
+    ) -> None:
+        super().__init__()
+        named = list(steps)
+        self.names = tuple(name for name, _ in named)
+        self.layers = tuple(name for name in self.names if name)
+        self.steps = nn.ModuleList(module for _, module in named)
+        self._mean, self._scale = tuple(mean), tuple(scale)
+        self.requires_grad_(False)
+
+    def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
+        """See Trunk."""
+        wanted = self.layers if layers is None else layers
+        x = self.normalize(image)
+        activations = {}
+        for name, step in self.upto(wanted):
+            x = step(x)
+            if name in wanted:
+                activations[name] = x
+        return activations
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """The image as the first step expects it, in the type of the weights."""
+        mean = image.new_tensor(self._mean).view(1, 3, 1, 1)
+        scale = image.new_tensor(self._scale).view(1, 3, 1, 1)
+        return ((image - mean) / scale).to(self._dtype)
+
+    def upto(self, layers: Collection[str]) -> list[tuple[str, nn.Module]]:
+        """The named steps up to the deepest of `layers` (at least one)."""
+        end = 1 + max(self.names.index(layer) for layer in layers)
+        return list(zip(self.names, self.steps, strict=True))[:end]
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next((weight.dtype for weight in self.parameters()), torch.float32)
