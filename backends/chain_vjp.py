@@ -39,6 +39,8 @@ def chain_vjp(trunk: ChainTrunk, image: Tensor) -> tuple[dict[str, Tensor], Pull
     dtype = x.dtype
 
     def pullback(cotangents: Features) -> Tensor:
+        if not tape:
+            raise RuntimeError("a pullback may be called once")
         gradient: Tensor | None = None
         with torch.no_grad():
             while tape:

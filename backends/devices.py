@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from ..core.errors import BackendError
+from ..core.errors import BackendError, UsageError
 
 
 def find_device(name: str) -> torch.device:
     """The torch device of a job's ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
-    Raises BackendError for an unknown name or a device that this machine does not have.
+    Raises UsageError for an unknown name, BackendError for what this machine does not have.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -18,7 +18,7 @@ def find_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
-        raise BackendError(f"unknown device {name!r}; there is auto, cpu, cuda, cuda:N, mps")
+        raise UsageError(f"unknown device {name!r}; there is auto, cpu, cuda, cuda:N, mps")
     if kind == "cuda" and not torch.cuda.is_available():
         built = torch.version.cuda
         reason = (

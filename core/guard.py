@@ -28,13 +28,19 @@ def steps_with_recovery(
     shorter steps, and `recovered` is told so. Raises NumericalError when the very first evaluation
     is not finite, or when a few recoveries did not help.
     """
-    step_scale, done = 1.0, -1
+    done, culprit = -1, ""
     for attempt in range(_MOST_RECOVERIES + 1):
+        step_scale = _SHORTER**attempt
         iterates = optimizer.iterate(image, evaluate, step_scale)
         if attempt > 0:
+            recovered(
+                f"step {done + 1}: the loss is not finite ({culprit}); "
+                f"going on from the last good picture with {step_scale:g} of the step"
+            )
             next(iterates)  # the last good image, which was yielded before
         for iterate in iterates:
             if not iterate.evaluation.finite:
+                culprit = _culprit(iterate.evaluation)
                 break
             image, done = iterate.image, done + 1
             yield iterate
@@ -42,17 +48,12 @@ def steps_with_recovery(
                 return
         if done < 0:
             raise NumericalError(
-                f"the loss of the first image is not finite ({_culprit(iterate.evaluation)}); "
+                f"the loss of the first image is not finite ({culprit}); "
                 "lower the weights, or choose another precision"
             )
-        step_scale *= _SHORTER
-        recovered(
-            f"step {done + 1}: the loss is not finite ({_culprit(iterate.evaluation)}); "
-            f"going on from the last good picture with {step_scale:g} of the step"
-        )
     raise NumericalError(
-        f"the loss stayed not finite after {_MOST_RECOVERIES} restarts with smaller steps; "
-        "lower the weights, or choose another optimizer or precision"
+        f"the loss stayed not finite ({culprit}) after {_MOST_RECOVERIES} restarts with smaller "
+        "steps; lower the weights, or choose another optimizer or precision"
     )
 
 

@@ -20,7 +20,7 @@ from .errors import ImageError, UsageError
 DEFAULT_MAX_PIXELS = 16384 * 16384
 
 #: Decoders that are safe on untrusted files; EPS, for one, would start Ghostscript.
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
 _MOST_BYTES = 2**31
 
 #: The sample pair that ships in the package: what a job calls it -> the file.

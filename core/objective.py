@@ -75,10 +75,16 @@ class Objective:
         shares = {}
         for term in self._losses:
             loss = term.loss(features)
-            if loss.shape != () or not loss.requires_grad:
+            if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:
                 raise PluginError(
-                    f"the loss term {term.name!r} must return a scalar with a gradient, "
-                    f"got shape {tuple(loss.shape)}, requires_grad={loss.requires_grad}"
+                    f"the loss term {term.name!r} must return a scalar tensor with a gradient, "
+                    f"got {_described(loss)}"
                 )
             shares[term.name] = term.weight * loss
         return shares
+
+
+def _described(loss: object) -> str:
+    if not isinstance(loss, Tensor):
+        return repr(loss)
+    return f"shape {tuple(loss.shape)}, requires_grad={loss.requires_grad}"

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from .errors import UsageError, did_you_mean
 from .initial import INITIALIZERS
 from .job import Job
-from .plan import describe
+from .plan import complaint, describe
 from .presets import DEFAULT_PRESET, PRESETS
 
 #: Option -> its place in the job: a key, or a table and a key in it.
@@ -66,9 +66,10 @@ def build_job(
     named = table.pop("preset", None)
     if preset and named:
         raise UsageError(f"--preset has no effect: the job file names its own preset, {named!r}")
-    if preset and table.keys() >= PRESETS.get(preset, {}).keys():
+    base = _preset(preset or named or DEFAULT_PRESET)
+    if preset and table.keys() >= base.keys():
         raise UsageError("--preset has no effect: the job file sets everything that a preset would")
-    table = _merged(_preset(preset or named or DEFAULT_PRESET), table)
+    table = _merged(base, table)
     _apply(table, given)
     try:
         return Job.model_validate(table)
@@ -162,15 +163,15 @@ def _in_the_users_words(
     where = error.errors()[0]["loc"]
     for option, place in _PLACES.items():
         if option in given and where[: len(place)] == place:
-            return f"{_flag(option)}: {describe(error)}"
+            return f"{_flag(option)} {complaint(error)}"
     if len(where) > 2 and where[0] == "terms" and isinstance(where[1], int):
         name = table["terms"][where[1]].get("name")
         for option, (term, key) in _TERM_PLACES.items():
             if option in given and (name, where[2]) == (term, key):
-                return f"{_flag(option)}: {describe(error)}"
+                return f"{_flag(option)} {complaint(error)}"
         return f"job, loss term {name}: {describe(error)}"
     if where[:1] == ("styles",) and "style_weights" in given:
-        return f"--style-weights: {describe(error)}"
+        return f"--style-weights: {complaint(error)}"
     if error.errors()[0]["type"] == "extra_forbidden" and len(where) == 1:
         return f"job: {describe(error, ['preset', *Job.model_fields])}".replace(
             "it has no option", "no key"

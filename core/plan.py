@@ -60,6 +60,8 @@ def make_plan(job: Job, registry: Registry) -> Plan:
     optimizer = _chosen(job.optimizer, OPTIMIZERS, "optimizer")
     chosen = [_spelled_out(choice, registry, backbone) for choice in job.terms if choice.weight > 0]
     terms = tuple(_planned(choice, registry) for choice in chosen)
+    if not any(layer != IMAGE_LAYER for planned in terms for layer in planned.term.layers):
+        raise UsageError("nothing to paint by: no loss term with a weight reads the network")
     random = initializer.random or any(registry.terms.get(choice.name).random for choice in chosen)
     if "seed" in job.model_fields_set and not random:
         raise UsageError(
@@ -78,10 +80,7 @@ def make_plan(job: Job, registry: Registry) -> Plan:
             "terms": tuple(chosen),
         }
     )
-    plan = Plan(spelled_out, backbone, backend, backend_options, terms, initializer, optimizer)
-    if not plan.layers:
-        raise UsageError("nothing to paint by: no loss term with a weight reads the network")
-    return plan
+    return Plan(spelled_out, backbone, backend, backend_options, terms, initializer, optimizer)
 
 
 def validated(model: type[M], options: Mapping[str, Any], owner: str) -> M:
@@ -102,9 +101,16 @@ def describe(error: ValidationError, known: list[str] | None = None) -> str:
         return f"it has no option {where!r}; {did_you_mean(where, known)}"
     if first["type"] == "missing":
         return f"{where} is missing"
+    message = complaint(error)
+    return f"{where} {message}" if where else message
+
+
+def complaint(error: ValidationError) -> str:
+    """What is wrong with the first wrong value, without its place."""
+    first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     given = "" if isinstance(first["input"], dict | list | tuple) else f", got {first['input']!r}"
-    return f"{where} {message}{given}" if where else message
+    return message + given
 
 
 def _chosen(choice: Choice, table: Mapping[str, type[M]], kind: str) -> M:

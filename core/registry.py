@@ -64,5 +64,5 @@ class Registry:
         if not found:
             known = [suffix for spec in self.writers for suffix in spec.suffixes]
             hint = did_you_mean(suffix, known) if suffix else f"there is {', '.join(known)}"
-            raise UsageError(f"{path}: no writer for the suffix {suffix or '(none)'!r}; {hint}")
+            raise UsageError(f"{path}: no writer for the suffix {suffix!r}; {hint}")
         return found[0]

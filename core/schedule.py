@@ -41,7 +41,7 @@ def plan_scales(size: tuple[int, int], scales: int, steps: int, smallest_side: i
     sizes = [size]
     while len(sizes) < min(scales, max(steps, 1)):
         smaller = fit(size, round(long_side / _RATIO ** len(sizes)))
-        if min(smaller) < smallest_side:
+        if min(smaller) < smallest_side or smaller == sizes[0]:
             break
         sizes.insert(0, smaller)
     shares = _shares(steps, [1 / max(each) for each in sizes])

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..core.events import Event, Notice, RunFinished, RunStarted, StepDone
+from ..core.images import SAMPLES
 from ..core.schedule import Scale
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -62,6 +63,8 @@ class RunProgress:
                 self.say("interrupted: the picture so far is kept")
 
     def _start(self, event: RunStarted) -> None:
+        if event.job.content in SAMPLES:
+            self.say("no images given: painting the sample pair that ships with stylectl")
         self._scales = event.scales
         last = event.scales[-1]
         sizes = " -> ".join(str(max(scale.height, scale.width)) for scale in event.scales)

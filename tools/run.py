@@ -188,7 +188,6 @@ def _run(
     as_json: bool,
     print_job: bool,
 ) -> int:
-    from ..core.images import SAMPLES
     from ..core.jobfile import job_toml, read_job_file
     from ..core.options import build_job
     from ..core.outputs import free_name
@@ -204,8 +203,6 @@ def _run(
         return 0
     outputs = outputs or [free_name(job.content, job.styles[0].image)]
     with progress() as show:
-        if set(SAMPLES) & set(job.input_paths):
-            show.say("no images given: painting the sample pair that ships with stylectl")
         result = run_job(job, outputs, plugins, show)
     if as_json:
         typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
@@ -228,6 +225,9 @@ def _layers(flag: str, text: str | None) -> list[str] | dict[str, float] | None:
         return [name for name, _, _ in pairs]
     if not all(equals for _, equals, _ in pairs):
         raise UsageError(f"{flag}: give a weight to each layer, or to none")
+    names = [name for name, _, _ in pairs]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{flag}: a layer is named twice")
     return {name: _number(flag, weight) for name, _, weight in pairs}
 
 

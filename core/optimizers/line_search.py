@@ -28,14 +28,14 @@ def armijo(
     The first trial nearly always passes, so that a step costs one evaluation. Returns the length
     and the evaluation there; a value that is not finite is returned as it is.
     """
-    for _ in range(_MOST_TRIALS):
+    for _ in range(_MOST_TRIALS - 1):
         new = evaluate(image + length * direction)
         if not math.isfinite(new.value) or new.value <= start.value + _DECREASE * length * slope:
-            break
+            return length, new
         # The minimum of the parabola through both values and the slope, kept within bounds.
         parabola = -slope * length**2 / (2 * (new.value - start.value - slope * length))
         length = min(max(parabola, 0.1 * length), 0.5 * length)
-    return length, new
+    return length, evaluate(image + length * direction)
 
 
 def strong_wolfe(

@@ -80,7 +80,7 @@ def _steps(
         elif name.endswith("_1") and name != "relu1_1":
             yield "", pooling
         yield "", _convolution(kernel, bias)
-        yield name, nn.ReLU()
+        yield name if name in layers else "", nn.ReLU()
 
 
 def _convolution(kernel: Tensor, bias: Tensor) -> nn.Conv2d:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,6 @@ from urllib.error import URLError
 
 import platformdirs
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, load_file
 from torch import Tensor
 
@@ -125,17 +125,15 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "weights_only" in str(error).lower():
-            raise WeightsError(
-                f"{path}: refused, it holds more than tensors and could execute code"
-            ) from None
-        raise WeightsError(f"{path}: not a weights file ({error})") from None
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols; what cannot be read is refused
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
         raise WeightsError(
-            f"{path}: damaged or not a weights file ({type(error).__name__})"
+            f"{path}: refused, not a file of plain tensors (any other pickle may execute code)"
         ) from None
+    except Exception as error:  # the readers raise many kinds on damaged files
+        raise WeightsError(f"{path}: damaged or not a weights file ({error})") from None
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, not named tensors")
     return state
