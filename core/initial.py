@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,6 +30,10 @@ class Initializer(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: Whether the picture begins as the content, so that each finer scale may take the content's
+    #: detail over as well.
+    shows_content: ClassVar[bool] = False
+
     @property
     def random(self) -> bool:
         """Whether the seed matters."""
@@ -42,6 +47,8 @@ class Initializer(BaseModel, ABC):
 class FromContent(Initializer):
     """The content image itself."""
 
+    shows_content = True
+
     @property
     def random(self) -> bool:
         """Nothing is drawn."""
@@ -54,6 +61,8 @@ class FromContent(Initializer):
 
 class FromContentWithNoise(Initializer):
     """The content image plus a little white noise: the paper's start."""
+
+    shows_content = True
 
     noise: float = Field(
         default=0.02, gt=0, le=1, description="standard deviation, where 1 is white minus black"

@@ -68,7 +68,10 @@ class _Painter:
         """Carry the picture over to `scale` and optimise it there."""
         self._listener(ScaleStarted(index, scale))
         sight = at_scale(self._plan, self._inputs, scale, self._backend.device)
-        start = self._carried_over(scale) if self.image is not None else self._first_image(sight)
+        if self.image is None:
+            start = self._first_image(sight)
+        else:
+            start = self._carried_over(self.image, sight.content)
         objective = bind_objective(self._plan, self._backend, sight)
         iterates = steps_with_recovery(
             self._plan.optimizer,
@@ -107,11 +110,17 @@ class _Painter:
         start = StartingPoint(sight.content, sight.styles, generator, job.max_pixels)
         return self._plan.initializer.image(start)
 
-    def _carried_over(self, scale: Scale) -> Tensor:
-        assert self.image is not None
-        return functional.interpolate(
-            self.image, (scale.height, scale.width), mode="bicubic", antialias=True
-        )
+    def _carried_over(self, image: Tensor, content: Tensor) -> Tensor:
+        """The picture at the size of `content`. If it began as the content, it gets the detail of
+        the content that its own scale could not hold: fine structures would not come back else."""
+        carried = _resized(image, content)
+        if self._plan.initializer.shows_content:
+            carried += content - _resized(_resized(content, image), content)
+        return carried
+
+
+def _resized(image: Tensor, like: Tensor) -> Tensor:
+    return functional.interpolate(image, like.shape[2:], mode="bicubic", antialias=True)
 
 
 def _versions() -> dict[str, str]:

@@ -14,23 +14,28 @@ from ...core.specs import LossTermSpec
 from ...core.terms import Sums, SumTerm
 from ..hookspecs import hookimpl
 
+#: In place of a divisor of zero: black images have activations of zero.
+TINY = 1e-12
+
 
 class ContentOptions(BaseModel):
     """Options of the term `content`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reduction: Literal["mean", "sum"] = Field(
-        default="mean",
-        description="mean over elements, or the paper's sum, which grows with the size",
+    normalization: Literal["relative", "mean", "paper"] = Field(
+        default="relative",
+        description="relative to the content's own activations, the mean over elements, "
+        "or the paper's plain sum, which grows with the size",
     )
 
 
 class ContentLoss(SumTerm):
-    """sum_l v_l 1/2 sum_ij (F_ij - P_ij)^2, with F of the result and P of the content image.
+    """sum_l v_l 1/2 sum_ij (F_ij - P_ij)^2 / d_l, with F of the result and P of the content image.
 
-    With `reduction` "mean", each layer's sum is divided by its number of elements. Any real
-    activations; summed over the batch.
+    `normalization` chooses d_l: 1 ("paper"), the number of elements ("mean"), or sum_ij P_ij^2
+    ("relative"), which makes the loss independent of the size, the layer and the network's units.
+    Any real activations; summed over the batch.
     """
 
     reads = frozenset({"content"})
@@ -38,23 +43,27 @@ class ContentLoss(SumTerm):
     def __init__(self, layers: Mapping[str, float], options: ContentOptions) -> None:
         self.layers = tuple(layers)
         self._weights = dict(layers)
-        self._mean = options.reduction == "mean"
+        self._normalization = options.normalization
 
     def sums(self, features: Features, content: Features) -> Sums:
-        """Per layer: the squared differences' sum, and the number of elements of one example."""
+        """Per layer: the sum of the squared differences, and what it is divided by."""
         sums = {}
         for layer in self.layers:
-            difference = features[layer] - content[layer]
-            sums[layer] = difference.square().sum()
-            sums[f"{layer} elements"] = torch.tensor(float(difference[0].numel()))
+            target = content[layer]
+            sums[layer] = (features[layer] - target).square().sum()
+            if self._normalization == "mean":
+                sums[f"{layer} divisor"] = torch.tensor(float(target[0].numel()))
+            elif self._normalization == "relative":
+                sums[f"{layer} divisor"] = target.square().sum()
         return sums
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
         """Half the weighted sum over the layers."""
         shares = []
         for layer, weight in self._weights.items():
-            divisor = sums[f"{layer} elements"].item() if self._mean else 1.0
-            shares.append(0.5 * weight / divisor * sums[layer])
+            divisor = sums.get(f"{layer} divisor")
+            share = 0.5 * weight * sums[layer]
+            shares.append(share if divisor is None else share / divisor.clamp_min(TINY).item())
         return torch.stack(shares).sum()
 
 

@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from ...core.backend import Features
-from ...core.specs import LossTermSpec, NoOptions
+from ...core.specs import LossTermSpec
 from ...core.terms import Sums, SumTerm
 from ..hookspecs import hookimpl
 
+#: In place of a divisor of zero: black images have activations of zero.
+TINY = 1e-12
+
+
+class StyleOptions(BaseModel):
+    """Options of the term `style`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    normalization: Literal["relative", "paper"] = Field(
+        default="relative",
+        description="relative to the style's own Gram matrix, so that layers can be compared, "
+        "or as in the paper, where one layer may outweigh another a hundred thousand times",
+    )
+
 
 class StyleLoss(SumTerm):
-    """sum_l w_l / (4 N_l^2) sum_ij (G_ij / M - A_ij / M')^2, averaged over the styles.
+    """sum_l w_l / d_l sum_ij (G_ij / M - A_ij / M')^2, averaged over the styles by their shares.
 
-    G and A are the Gram matrices of the result and of a style image; N_l is the number of channels,
-    M and M' are the numbers of positions. Where both images have one size this is the paper's
-    1 / (4 N_l^2 M_l^2) sum_ij (G_ij - A_ij)^2; each Gram matrix is divided by its own M, so that
-    styles of another size compare. Any real activations; summed over the batch.
+    G and A are the Gram matrices of the result and of a style image; M and M' are the numbers of
+    positions, so that images of different sizes compare. `normalization` chooses d_l:
+
+    - "paper": 4 N_l^2, with N_l channels. Where both images have one size, this is the paper's
+      1 / (4 N_l^2 M_l^2) sum_ij (G_ij - A_ij)^2.
+    - "relative": sum_ij (A_ij / M')^2, which makes the loss independent of the layer's and the
+      network's units: 1 is what an image without any activation would have.
+
+    Any real activations; summed over the batch.
     """
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: NoOptions) -> None:
+    def __init__(self, layers: Mapping[str, float], options: StyleOptions) -> None:
         self.layers = tuple(layers)
         self._weights = dict(layers)
+        self._relative = options.normalization == "relative"
 
     def sums(self, features: Features, content: Features) -> Sums:
         """Per layer: the Gram matrix (N, C, C), and the number of positions."""
@@ -42,10 +65,15 @@ class StyleLoss(SumTerm):
         for layer, weight in self._weights.items():
             own = _mean_gram(sums, layer)
             for style, share in styles:
-                difference = own - _mean_gram(style, layer)
-                factor = share * weight / (4 * own.shape[-1] ** 2)
-                shares.append(factor * difference.square().sum())
+                target = _mean_gram(style, layer)
+                squared = (own - target).square().sum()
+                shares.append(share * weight * squared / self._divisor(target))
         return torch.stack(shares).sum()
+
+    def _divisor(self, target: Tensor) -> float:
+        if self._relative:
+            return max(target.square().sum().item(), TINY)
+        return 4.0 * target.shape[-1] ** 2
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -80,5 +108,6 @@ def stylectl_loss_terms() -> Iterable[LossTermSpec]:
         name="style",
         summary="squared differences of Gram matrices (Gatys et al. 2015)",
         create=StyleLoss,
+        options=StyleOptions,
         layers_from="style",
     )
