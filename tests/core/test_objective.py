@@ -8,10 +8,9 @@ import torch
 from stylectl.core.backend import FeatureBackend, Features
 from stylectl.core.errors import PluginError
 from stylectl.core.objective import Objective, WeightedLoss
-from stylectl.core.specs import NoOptions
 from stylectl.core.terms import IMAGE_LAYER, References, Style
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
-from stylectl.plugins.losses.style import StyleLoss
+from stylectl.plugins.losses.style import StyleLoss, StyleOptions
 from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
 from torch import Tensor
 
@@ -28,7 +27,9 @@ def objective(backend: FeatureBackend) -> Objective:
         Style(backend.features(picture(3)), 0.25),
     )
     content_term = ContentLoss({"smooth2_1": 1.0}, ContentOptions())
-    style_term = StyleLoss({"smooth1_1": 0.5, "smooth2_1": 0.5}, NoOptions())
+    style_term = StyleLoss(
+        {"smooth1_1": 0.5, "smooth2_1": 0.5}, StyleOptions(normalization="paper")
+    )
     variation = TotalVariationLoss({}, TotalVariationOptions())
     return Objective(
         backend,

@@ -4,9 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from stylectl.core.specs import NoOptions
 from stylectl.core.terms import Loss, References, Style
-from stylectl.plugins.losses.style import StyleLoss, gram_matrix
+from stylectl.plugins.losses.style import StyleLoss, StyleOptions, gram_matrix
 from torch import Tensor
 
 # Where nothing else is said: a Gram matrix sums at most 120 products, each layer's loss at most 25
@@ -23,7 +22,7 @@ def features(seed: int, *shape: int) -> Tensor:
 
 
 def term(layers: dict[str, float]) -> StyleLoss:
-    return StyleLoss(layers, NoOptions())
+    return StyleLoss(layers, StyleOptions(normalization="paper"))
 
 
 def bound(layers: dict[str, float], *styles: tuple[dict[str, Tensor], float]) -> Loss:
@@ -180,3 +179,30 @@ def test_sums_of_two_tiles_add_up_to_the_wholes(
     expected = bound({"a": 1.0}, ({"a": style}, 1.0))({"a": result}).item()
     tiled = made.loss_of_sums(added, [(made.sums({"a": style}, {}), 1.0)]).item()
     assert tiled == pytest.approx(expected, abs=4 * ROUNDING)
+
+
+def relative(style: Tensor, share: float = 1.0) -> Loss:
+    made = StyleLoss({"a": 2.0}, StyleOptions(normalization="relative"))
+    return made.bind(References(content={}, styles=(Style({"a": style}, share),)))
+
+
+def test_relative_is_the_squared_distance_over_the_targets_square() -> None:
+    result, style = features(1, 1, 5, 7, 9), features(2, 1, 5, 4, 6)
+    own, target = gram_matrix(result) / 63, gram_matrix(style) / 24
+    expected = 2 * ((own - target) ** 2).sum().item() / (target**2).sum().item()
+    assert relative(style)({"a": result}).item() == pytest.approx(expected, rel=ROUNDING)
+
+
+def test_relative_passes_gradcheck_and_does_not_depend_on_units() -> None:
+    result, style = features(1, 1, 3, 4, 5), features(2, 1, 3, 4, 5)
+    loss = relative(style)
+    assert torch.autograd.gradcheck(lambda x: loss({"a": x}), (result.clone().requires_grad_(),))
+    scaled = relative(100 * style)({"a": 100 * result}).item()
+    assert scaled == pytest.approx(loss({"a": result}).item(), rel=ROUNDING)
+
+
+def test_nothing_is_as_far_from_a_style_as_the_layers_weight() -> None:
+    style = features(2, 1, 3, 4, 5)
+    assert relative(style)({"a": torch.zeros_like(style)}).item() == pytest.approx(2.0)
+    black = relative(torch.zeros_like(style))({"a": style})
+    assert torch.isfinite(black)

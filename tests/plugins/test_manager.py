@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import stylectl
+from stylectl.core.errors import PluginError, StylectlError, UsageError
+from stylectl.core.events import Notice, RunFinished, RunStarted, StepDone
+from stylectl.core.registry import Registry
+from stylectl.plugins.manager import Plugins, load_plugins
+
+GOOD = """
+import torch
+from stylectl import IMAGE_LAYER, LossTerm, LossTermSpec, hookimpl
+from stylectl.core.specs import NoOptions
+
+
+class Darkness(LossTerm):
+    layers = (IMAGE_LAYER,)
+    reads = frozenset()
+
+    def __init__(self, layers, options):
+        pass
+
+    def bind(self, references):
+        return lambda features: features[IMAGE_LAYER].square().mean()
+
+
+@hookimpl
+def stylectl_loss_terms():
+    yield LossTermSpec(
+        name="darkness", summary="prefers black", create=Darkness, layers_from="image"
+    )
+"""
+
+LISTENING = """
+from stylectl import hookimpl
+
+heard = []
+
+
+@hookimpl
+def stylectl_run_started(event):
+    heard.append(event)
+
+
+@hookimpl
+def stylectl_step(event):
+    heard.append(event)
+
+
+@hookimpl
+def stylectl_run_finished(event):
+    heard.append(event)
+"""
+
+#: What is wrong -> the plugin, and a word that its problem must say.
+BROKEN = {
+    "import error": ("import a_module_that_nobody_has", "a_module_that_nobody_has"),
+    "syntax error": ("def broken(:\n", "SyntaxError"),
+    "exit at import": ("raise SystemExit('I need a GPU')", "I need a GPU"),
+    "not iterable": (
+        "from stylectl import hookimpl\n@hookimpl\ndef stylectl_loss_terms():\n    return 5\n",
+        "int",
+    ),
+    "wrong type": (
+        "from stylectl import hookimpl\n@hookimpl\ndef stylectl_writers():\n    return ['png']\n",
+        "WriterSpec",
+    ),
+    "another hook's type": (
+        GOOD.replace("def stylectl_loss_terms", "def stylectl_writers"),
+        "WriterSpec",
+    ),
+    "exception in a hook": (
+        "from stylectl import hookimpl\n@hookimpl\ndef stylectl_backends():\n    1 / 0\n",
+        "ZeroDivisionError",
+    ),
+    "misspelt hook": (GOOD.replace("stylectl_loss_terms", "stylectl_loss_term"), "loss_term"),
+    "wrong argument": (
+        "from stylectl import hookimpl\n@hookimpl\ndef stylectl_step(evnet):\n    pass\n",
+        "evnet",
+    ),
+}
+
+Install = Callable[..., str]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a distribution with one plugin on the path, as pip would. Returns the module's name."""
+    monkeypatch.delenv("STYLECTL_PLUGINS", raising=False)
+    modules: list[str] = []
+
+    def make(source: str, name: str, distribution: str = "", version: str = "1.2") -> str:
+        distribution = distribution or f"stylectl-{name}"
+        module = f"plugin_{distribution.replace('-', '_')}"
+        site = tmp_path / distribution
+        info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{module}.py").write_text(source)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        (info / "entry_points.txt").write_text(f"[stylectl]\n{name} = {module}\n")
+        monkeypatch.syspath_prepend(str(site))
+        modules.append(module)
+        return module
+
+    yield make
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+def term_names(registry: Registry) -> list[str]:
+    return [spec.name for spec in registry.terms]
+
+
+def record(plugins: Plugins, name: str) -> tuple[str, str | None]:
+    (found,) = [each for each in plugins.records if each.name == name]
+    return found.origin, found.problem
+
+
+def paint(**options: object) -> stylectl.Result:
+    return stylectl.run(size=32, iterations=2, scales=1, init="content", device="cpu", **options)
+
+
+def test_the_built_in_plugins_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+    plugins = load_plugins()
+    assert plugins.problems == []
+    assert {each.origin for each in plugins.records} == {"built-in"}
+    assert {"content", "style", "tv"} <= set(term_names(plugins.registry))
+
+
+def test_an_installed_plugin_is_found(install: Install) -> None:
+    install(GOOD, "dark")
+    plugins = load_plugins()
+    assert record(plugins, "dark") == ("stylectl-dark 1.2", None)
+    assert "darkness" in term_names(plugins.registry)
+    assert "stylectl-dark 1.2" in plugins.registry.terms.origin("darkness")
+
+
+def test_a_job_uses_an_installed_loss_term(install: Install, tmp_path: Path) -> None:
+    install(GOOD, "dark")
+    (tmp_path / "job.toml").write_text(
+        'terms = ["content", {name = "darkness", weight = 1000000.0}]\n'
+    )
+    result = paint(job=tmp_path / "job.toml")
+    assert set(result.final_losses) == {"content", "darkness"}
+    assert result.final_losses["darkness"] < result.initial_losses["darkness"]
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_plugin_is_recorded_and_the_rest_works(install: Install, kind: str) -> None:
+    source, word = BROKEN[kind]
+    install(source, "bad", version="0.9")
+    install(GOOD, "dark")
+    plugins = load_plugins()
+    origin, problem = record(plugins, "bad")
+    assert origin == "stylectl-bad 0.9"
+    assert problem is not None
+    assert word in problem
+    assert record(plugins, "dark") == ("stylectl-dark 1.2", None)
+    assert {"darkness", "content", "style"} <= set(term_names(plugins.registry))
+    (sentence,) = plugins.problems
+    assert "bad" in sentence
+    assert "stylectl-bad 0.9" in sentence
+
+
+def test_a_broken_plugin_brings_nothing_at_all(install: Install) -> None:
+    install(GOOD + "\n\n@hookimpl\ndef stylectl_writers():\n    raise OSError('no')\n", "bad")
+    plugins = load_plugins()
+    assert record(plugins, "bad")[1] is not None
+    assert "darkness" not in term_names(plugins.registry)
+
+
+def test_a_run_tells_of_a_broken_plugin_and_goes_on(install: Install) -> None:
+    install("import a_module_that_nobody_has", "bad")
+    heard: list[object] = []
+    paint(on_event=heard.append)
+    notices = [event.message for event in heard if isinstance(event, Notice)]
+    assert any("bad" in message and "stylectl-bad 1.2" in message for message in notices)
+    assert isinstance(heard[-1], RunFinished)
+
+
+def test_a_name_that_two_distributions_claim_names_both(install: Install) -> None:
+    install(GOOD, "dark", "stylectl-dark", "1.0")
+    install(GOOD, "night", "stylectl-night", "2.5")
+    with pytest.raises(PluginError) as caught:
+        load_plugins()
+    for word in ("darkness", "stylectl-dark 1.0", "stylectl-night 2.5", "--no-plugin"):
+        assert word in str(caught.value)
+
+
+def test_switching_one_of_two_claimants_off_helps(install: Install) -> None:
+    install(GOOD, "dark", "stylectl-dark", "1.0")
+    install(GOOD, "night", "stylectl-night", "2.5")
+    plugins = load_plugins(["night"])
+    assert "stylectl-dark 1.0" in plugins.registry.terms.origin("darkness")
+
+
+def test_claiming_a_built_in_name_names_both(install: Install) -> None:
+    install(GOOD.replace('"darkness"', '"style"'), "dark")
+    with pytest.raises(PluginError) as caught:
+        load_plugins()
+    assert "built-in" in str(caught.value)
+    assert "stylectl-dark 1.2" in str(caught.value)
+
+
+def test_one_plugin_name_in_two_distributions_names_both(install: Install) -> None:
+    install(LISTENING, "same", "stylectl-one", "1.0")
+    install(GOOD, "same", "stylectl-two", "2.5")
+    with pytest.raises(PluginError) as caught:
+        load_plugins()
+    for word in ("same", "stylectl-one 1.0", "stylectl-two 2.5"):
+        assert word in str(caught.value)
+
+
+def test_two_plugins_of_one_writer_suffix_name_both(install: Install) -> None:
+    install(
+        "from stylectl import WriterSpec, hookimpl\n\n\n@hookimpl\ndef stylectl_writers():\n"
+        "    yield WriterSpec(name='mine', summary='', suffixes=('.png',), create=print)\n",
+        "mine",
+    )
+    with pytest.raises(PluginError, match=r"\.png.*stylectl-mine 1\.2"):
+        load_plugins().registry.writer_for(Path("out.png"))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "found"),
+    [
+        ("", []),
+        ("dark", ["dark"]),
+        ("ear", ["ear"]),
+        ("dark,ear", ["dark", "ear"]),
+        ("dark, ear", ["dark", "ear"]),
+    ],
+)
+def test_an_environment_variable_lists_what_may_be_loaded(
+    install: Install, monkeypatch: pytest.MonkeyPatch, allowed: str, found: list[str]
+) -> None:
+    install(GOOD, "dark")
+    install(LISTENING, "ear")
+    monkeypatch.setenv("STYLECTL_PLUGINS", allowed)
+    plugins = load_plugins()
+    installed = sorted(each.name for each in plugins.records if each.origin != "built-in")
+    assert installed == found
+    assert plugins.problems == []
+
+
+def test_a_plugin_that_may_not_be_loaded_is_not_imported(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = install(GOOD, "dark")
+    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+    load_plugins()
+    assert module not in sys.modules
+
+
+def test_a_plugin_may_be_switched_off(install: Install) -> None:
+    module = install(GOOD, "dark")
+    plugins = load_plugins(["dark"])
+    assert "darkness" not in term_names(plugins.registry)
+    assert "dark" not in [each.name for each in plugins.records]
+    assert module not in sys.modules
+
+
+def test_a_built_in_plugin_may_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+    plugins = load_plugins(["pillow"])
+    with pytest.raises(UsageError, match=r"out\.png"):
+        plugins.registry.writer_for(Path("out.png"))
+
+
+def test_switching_an_unknown_plugin_off_brings_up_the_nearest(install: Install) -> None:
+    install(GOOD, "dark")
+    with pytest.raises(UsageError, match=r"--no-plugin: no plugin 'drak'; did you mean dark\?"):
+        load_plugins(["drak"])
+
+
+def test_listeners_hear_the_run(install: Install) -> None:
+    module = install(LISTENING, "ear")
+    paint()
+    heard = sys.modules[module].heard
+    assert isinstance(heard[0], RunStarted)
+    assert isinstance(heard[-1], RunFinished)
+    assert [event.step for event in heard if isinstance(event, StepDone)] == [0, 1, 2]
+
+
+def test_a_listener_that_fails_is_named(install: Install) -> None:
+    install(LISTENING.replace("heard.append(event)", "1 / 0"), "ear")
+    with pytest.raises(PluginError, match="ear") as caught:
+        paint()
+    assert "ZeroDivisionError" in str(caught.value)
+
+
+def test_a_term_that_gives_no_scalar_is_named(install: Install, tmp_path: Path) -> None:
+    install(GOOD.replace(".square().mean()", ".square()"), "dark")
+    (tmp_path / "job.toml").write_text('terms = ["content", "darkness"]\n')
+    with pytest.raises(StylectlError, match="darkness"):
+        paint(job=tmp_path / "job.toml")

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+#: A run of the program in a folder: its exit code, stdout and stderr.
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """No plugins beside the built-in ones, no GPU, no color, no wrapped lines."""
+    hidden = {"STYLECTL_PLUGINS": "", "CUDA_VISIBLE_DEVICES": "", "NO_COLOR": "1", "COLUMNS": "100"}
+    return {**os.environ, **hidden}
+
+
+@pytest.fixture(scope="session")
+def program(environment: dict[str, str]) -> Program:
+    """Runs `stylectl` as a user would, in a process of its own."""
+
+    def run(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "stylectl", *map(str, arguments)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
