@@ -78,7 +78,7 @@ def read_picture(path: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """
     data = _file_bytes(path)
     try:
-        with _pillow_limit(max_pixels), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with pillow_limit(max_pixels), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise Image.DecompressionBombError
             image.load()
@@ -115,8 +115,9 @@ def _file_bytes(path: str) -> bytes:
 
 
 @contextmanager
-def _pillow_limit(max_pixels: int) -> Iterator[None]:
-    """Pillow's own bomb check reads a module variable; ours is stricter, so it may be lifted."""
+def pillow_limit(max_pixels: int | None) -> Iterator[None]:
+    """Have Pillow refuse images of more than twice `max_pixels`, or none; it has no argument for
+    that, only a module variable."""
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = max_pixels
     try:

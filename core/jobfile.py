@@ -11,6 +11,7 @@ import tomli_w
 from PIL import Image
 
 from .errors import UsageError
+from .images import pillow_limit
 from .job import Job, map_paths, moved
 
 #: Key of the PNG's text chunk.
@@ -43,10 +44,10 @@ def read_png_record(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     try:
-        with Image.open(path, formats=("PNG",)) as image:
-            image.load()  # text may stand behind the pixels; Pillow limits its size
-            text = getattr(image, "text", {}).get(PNG_KEY)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        # Only the text before the pixels is read, whose size Pillow limits; the pixels may be many.
+        with pillow_limit(None), Image.open(path, formats=("PNG",)) as image:
+            text = image.info.get(PNG_KEY)
+    except (OSError, SyntaxError, ValueError):
         raise UsageError(f"{path}: not a PNG that can be read") from None
     if text is None:
         raise UsageError(f"{path}: carries no stylectl job")

@@ -121,9 +121,10 @@ def _apply(table: dict[str, Any], given: Mapping[str, Any]) -> None:
         if len(place) == 1:
             table[place[0]] = given[name]
         else:
-            defaults = Job.model_fields[place[0]].get_default()
-            base = table.get(place[0], {"name": defaults.name} if defaults else {})
-            table[place[0]] = _merged_choice(base, {place[1]: given[name]})
+            key, option = place
+            if key not in table:
+                table[key] = {"name": Job.model_fields[key].get_default().name}
+            table[key] = _merged_choice(table[key], {option: given[name]})
     for name, (term, key) in _TERM_PLACES.items():
         if name in given:
             _set_term(table, name, term, key, given[name])

@@ -79,10 +79,15 @@ def write_outputs(result: Result, outputs: Sequence[Output], listener: Listener 
 
 def _write(result: Result, output: Output) -> None:
     folder = output.path.parent
-    job = map_paths(result.job.as_table(), lambda path: moved(path, Path.cwd(), folder.resolve()))
+
+    def from_folder(path: str) -> str:
+        return path if path in SAMPLES else moved(path, Path.cwd(), folder.resolve())
+
+    record = {"job": map_paths(result.job.as_table(), from_folder), **result.summary()}
+    record["inputs"] = {from_folder(path): sha256 for path, sha256 in result.inputs.items()}
     with tempfile.TemporaryDirectory(dir=folder, prefix=".stylectl-") as private:
         whole = Path(private) / output.path.name
-        output.writer.create().write(result, whole, job)
+        output.writer.create().write(result, whole, record)
         with whole.open("rb+") as file:
             os.fsync(file.fileno())
         whole.replace(output.path)

@@ -67,11 +67,12 @@ class Writer(ABC):
     """Turns a result into a file of one kind."""
 
     @abstractmethod
-    def write(self, result: Result, path: Path, job: dict[str, Any]) -> None:
+    def write(self, result: Result, path: Path, record: dict[str, Any]) -> None:
         """Write the file at `path`, a temporary name that the caller moves into place.
 
-        `job` is the result's job as plain values with paths relative to the output's folder, for
-        formats that can carry it. Raises OutputError, or OSError as the system gives it.
+        `record` is for formats that can carry text: how the result was made, ready for JSON, with
+        paths relative to the output's folder; `record["job"]` makes it again. Raises OutputError,
+        or OSError as the system gives it.
         """
 
 

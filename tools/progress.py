@@ -60,7 +60,8 @@ class RunProgress:
             case Notice():
                 self.say(event.message)
             case RunFinished() if event.result.interrupted:
-                self.say("interrupted: the picture so far is kept")
+                height, width = event.result.image.shape[:2]
+                self.say(f"interrupted: the picture so far, {width}x{height} px, is kept")
 
     def _start(self, event: RunStarted) -> None:
         if event.job.content in SAMPLES:

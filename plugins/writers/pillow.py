@@ -20,10 +20,10 @@ from ..hookspecs import hookimpl
 class PNGWriter(Writer):
     """8 bits per channel, lossless; carries its job, so that it can be made again."""
 
-    def write(self, result: Result, path: Path, job: dict[str, Any]) -> None:
+    def write(self, result: Result, path: Path, record: dict[str, Any]) -> None:
         """See Writer."""
         text = PngInfo()
-        text.add_itxt(PNG_KEY, json.dumps({"job": job, **result.summary()}))
+        text.add_itxt(PNG_KEY, json.dumps(record))
         text.add_text("Software", f"stylectl {result.versions['stylectl']}")
         _pixels(result, alpha=True).save(path, "PNG", pnginfo=text)
 
@@ -31,7 +31,7 @@ class PNGWriter(Writer):
 class JPEGWriter(Writer):
     """Quality 95 without chroma subsampling; no transparency."""
 
-    def write(self, result: Result, path: Path, job: dict[str, Any]) -> None:
+    def write(self, result: Result, path: Path, record: dict[str, Any]) -> None:
         """See Writer."""
         _pixels(result, alpha=False).save(path, "JPEG", quality=95, subsampling=0, optimize=True)
 
@@ -39,7 +39,7 @@ class JPEGWriter(Writer):
 class WebPWriter(Writer):
     """Lossy, quality 95."""
 
-    def write(self, result: Result, path: Path, job: dict[str, Any]) -> None:
+    def write(self, result: Result, path: Path, record: dict[str, Any]) -> None:
         """See Writer."""
         _pixels(result, alpha=True).save(path, "WEBP", quality=95, method=4)
 

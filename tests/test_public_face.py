@@ -1,0 +1,65 @@
+"""What `import stylectl` gives, and what the documents promise of it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import stylectl
+from stylectl.core.options import OPTIONS, build_job
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", stylectl.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(stylectl, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        stylectl.nothing_like_it  # noqa: B018
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, stylectl, stylectl.tools.cli; "
+        "print(sorted({'torch', 'torchvision', 'onnx', 'onnxruntime', 'numpy', 'pydantic'} "
+        "& set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_readmes_job_is_a_job() -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    job = build_job({}, tomllib.loads(text))
+    assert job.seed == 7
+    assert job.optimizer.options["line_search"] == "strong-wolfe"
+
+
+def test_every_option_has_a_flag_that_help_shows() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "stylectl", "run", "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"COLUMNS": "200", "NO_COLOR": "1"},
+    ).stdout
+    for option in OPTIONS:
+        if option not in ("content", "styles"):  # the arguments PHOTO and PAINTING
+            assert f"--{option.replace('_', '-')}" in shown
+
+
+def test_every_flag_in_the_readme_exists() -> None:
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    elsewhere = {"--strict", "--index-url", "--help"}  # mypy's, pip's, everyone's
+    source = "".join(path.read_text() for path in (ROOT / "tools").glob("*.py"))
+    known = {
+        f"--{name}" for name in re.findall(r"^    ([a-z_]+): Annotated\[", source, re.MULTILINE)
+    }
+    known = {flag.replace("_", "-") for flag in known} | set(re.findall(r'"(--[a-z-]+)"', source))
+    assert flags - elsewhere <= known
