@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def pixels(picture: Picture) -> np.ndarray:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Callable[..., str]:
-    def save(image: Image.Image, name: str, **options: object) -> str:
+    def save(image: Image.Image, name: str, **options: Any) -> str:
         image.save(tmp_path / name, **options)
         return str(tmp_path / name)
 

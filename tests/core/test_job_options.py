@@ -389,9 +389,10 @@ BAD_WEIGHTS = [-1.0, -1e-9, math.nan, math.inf, -math.inf, "heavy"]
 @pytest.mark.parametrize("option", ["content_weight", "style_weight", "tv_weight"])
 @pytest.mark.parametrize("value", BAD_WEIGHTS)
 def test_a_bad_weight_is_refused_under_its_flag(
-    registry: Registry, option: str, value: object
+    registry: Registry, option: str, value: Any
 ) -> None:
-    message = complaint(registry, **{option: value})
+    given_options: dict[str, Any] = {option: value}
+    message = complaint(registry, **given_options)
     assert "--" + option.replace("_", "-") in message
     assert str(value) in message
 
@@ -406,9 +407,10 @@ def test_a_bad_style_weight_is_refused_under_its_flag(registry: Registry, value:
 @pytest.mark.parametrize("option", ["content_layers", "style_layers"])
 @pytest.mark.parametrize("value", BAD_WEIGHTS)
 def test_a_bad_layer_weight_is_refused_under_its_flag(
-    registry: Registry, option: str, value: object
+    registry: Registry, option: str, value: Any
 ) -> None:
-    message = complaint(registry, **{option: {"relu4_2": value}})
+    given_options: dict[str, Any] = {option: {"relu4_2": value}}
+    message = complaint(registry, **given_options)
     assert "--" + option.replace("_", "-") in message
 
 
@@ -456,9 +458,10 @@ def test_a_term_named_twice_is_refused(registry: Registry) -> None:
     ],
 )
 def test_a_number_out_of_range_is_refused_under_its_flag(
-    registry: Registry, option: str, value: float
+    registry: Registry, option: str, value: Any
 ) -> None:
-    message = complaint(registry, **{option: value})
+    given_options: dict[str, Any] = {option: value}
+    message = complaint(registry, **given_options)
     assert "--" + option.replace("_", "-") in message
     assert str(value) in message
 

@@ -163,13 +163,13 @@ def test_an_input_is_not_overwritten(
     Path("photo.png").touch()
     Path("sub").mkdir()
     Path("link.png").symlink_to("photo.png")
-    options: dict[str, Any] = {
+    roles: dict[str, dict[str, Any]] = {
         "content": {"content": "photo.png", "styles": ["x.jpg"]},
         "style": {"content": "x.jpg", "styles": ["y.jpg", "photo.png"]},
         "init": {"init": "photo.png"},
-    }[role]
+    }
     with pytest.raises(UsageError, match="would overwrite an input"):
-        plan_outputs([Path(other)], build_job(options), registry)
+        plan_outputs([Path(other)], build_job(roles[role]), registry)
 
 
 def test_the_shipped_samples_are_not_overwritten(

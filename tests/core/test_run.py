@@ -31,7 +31,7 @@ def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def paint(**options: Any) -> Result:
     """A small picture on the CPU, whatever else the machine has."""
-    small: dict[str, Any] = {"size": 64, "iterations": 4, "scales": 1, "device": "cpu"}
+    small: dict[str, Any] = {"size": 64, "iterations": 3, "scales": 1, "device": "cpu"}
     return stylectl.run(**{**small, **options})
 
 
@@ -114,7 +114,7 @@ def test_the_summary_is_what_the_run_was() -> None:
     result = paint()
     summary = result.summary()
     assert summary["size"] == [64, 43]
-    assert summary["iterations"] == 4
+    assert summary["iterations"] == 3
     assert summary["final_loss"] == dict(result.final_losses)
     assert summary["initial_loss"] == dict(result.initial_losses)
 

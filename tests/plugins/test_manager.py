@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stylectl
@@ -122,7 +123,7 @@ def record(plugins: Plugins, name: str) -> tuple[str, str | None]:
     return found.origin, found.problem
 
 
-def paint(**options: object) -> stylectl.Result:
+def paint(**options: Any) -> stylectl.Result:
     return stylectl.run(size=32, iterations=2, scales=1, init="content", device="cpu", **options)
 
 

@@ -233,7 +233,7 @@ MISTAKES: dict[str, tuple[list[str], int, list[str]]] = {
         ["evil.pth", "refused"],
     ),
     "flag": (["--sise", "5"], 2, ["--sise", "--size"]),
-    "no number": (["--size", "large"], 2, ["--size", "large"]),
+    "no number": (["--size", "large"], 2, ["--size", "integer"]),
 }
 
 
