@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .errors import ImageError, UsageError
+from .files import status_of
 
 #: Pixels that an input may have unless the job says otherwise: 16384 x 16384.
 DEFAULT_MAX_PIXELS = 16384 * 16384
@@ -78,32 +81,33 @@ def read_picture(path: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """
     data = _file_bytes(path)
     try:
-        with pillow_limit(max_pixels), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with _quiet_pillow(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > max_pixels:
-                raise Image.DecompressionBombError
+                raise ImageError(
+                    f"{path}: the image has more than {max_pixels} pixels; "
+                    "if you trust it, allow more with --max-pixels"
+                )
             image.load()
             rgb, alpha = _to_srgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError:
-        raise ImageError(
-            f"{path}: the image has more than {max_pixels} pixels; "
-            "if you trust it, allow more with --max-pixels"
-        ) from None
+    except ImageError:
+        raise
     except UnidentifiedImageError:
         raise ImageError(
             f"{path}: not an image that stylectl reads ({', '.join(_FORMATS)})"
         ) from None
     except Exception as error:  # a decoder may raise anything on a damaged file
-        raise ImageError(f"{path}: the image is damaged ({error})") from error
+        raise ImageError(f"{path}: the image is damaged or of a rare kind ({error})") from error
     return Picture(path, hashlib.sha256(data).hexdigest(), rgb, alpha)
 
 
 def _file_bytes(path: str) -> bytes:
     file = SAMPLES.get(path, Path(path))
-    if not file.exists():
+    status = status_of(file)
+    if status is None:
         raise UsageError(f"{path}: no such file")
-    if not file.is_file():
+    if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"{path}: not a file")
-    if file.stat().st_size > _MOST_BYTES:
+    if status.st_size > _MOST_BYTES:
         raise ImageError(f"{path}: the file is larger than 2 GiB")
     try:
         data = file.read_bytes()
@@ -115,15 +119,22 @@ def _file_bytes(path: str) -> bytes:
 
 
 @contextmanager
-def pillow_limit(max_pixels: int | None) -> Iterator[None]:
-    """Have Pillow refuse images of more than twice `max_pixels`, or none; it has no argument for
-    that, only a module variable."""
+def unlimited_pillow() -> Iterator[None]:
+    """Without Pillow's own limit on pixels, which is a module variable: the caller has one."""
     before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = max_pixels
+    Image.MAX_IMAGE_PIXELS = None
     try:
         yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Also without its warnings, of damaged metadata for instance, that tell a user nothing."""
+    with unlimited_pillow(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _to_srgb(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -139,7 +150,7 @@ def _to_srgb(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     elif image.mode == "F":
         image = _eight_bits(np.asarray(image, dtype=np.float64))
     elif image.mode not in ("RGB", "CMYK", "L"):
-        image = image.convert("RGB")
+        image = image.convert("L" if image.mode in ("LA", "La") else "RGB")
     if profile:
         image = _through_profile(image, profile)
     return image.convert("RGB"), alpha

@@ -11,18 +11,19 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from .images import DEFAULT_MAX_PIXELS, read_picture
+from .images import Picture
 
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What a start may be made of: the content (1, 3, H, W) at the first scale, the style images
-    (1, 3, H', W') with their shares, both RGB in [0, 1]; and the run's source of random numbers."""
+    """What a start may be made of: the content (1, 3, H, W) at the first scale and the style images
+    (1, 3, H', W') with their shares, RGB in [0, 1]; the run's source of random numbers; and the
+    image file to start from, if the job names one."""
 
     content: Tensor
     styles: Sequence[tuple[Tensor, float]]
     generator: torch.Generator
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    picture: Picture | None = None
 
 
 class Initializer(BaseModel, ABC):
@@ -113,10 +114,10 @@ class FromFile(Initializer):
         return False
 
     def image(self, start: StartingPoint) -> Tensor:
-        """The file's pixels. Raises ImageError when it cannot be read."""
+        """The file's pixels."""
+        assert start.picture is not None
         height, width = start.content.shape[-2:]
-        picture = read_picture(self.path, start.max_pixels)
-        return picture.tensor(height, width).to(start.content.device)
+        return start.picture.tensor(height, width).to(start.content.device)
 
 
 #: What a job calls them.

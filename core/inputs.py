@@ -20,15 +20,20 @@ from .terms import IMAGE_LAYER, LossTerm, References, Style
 
 @dataclass(frozen=True)
 class Inputs:
-    """The content image, and the style images with their shares, which add up to 1."""
+    """The content image, the style images with their shares, which add up to 1, and the image to
+    start from, if the job names one."""
 
     content: Picture
     styles: tuple[tuple[Picture, float], ...]
+    start: Picture | None
 
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the job."""
-        return {each.path: each.sha256 for each in (self.content, *(s for s, _ in self.styles))}
+        pictures = [self.content, *(style for style, _ in self.styles)]
+        if self.start is not None:
+            pictures.append(self.start)
+        return {picture.path: picture.sha256 for picture in pictures}
 
 
 @dataclass(frozen=True)
@@ -43,14 +48,16 @@ class Sight:
 def read_inputs(plan: Plan) -> Inputs:
     """Raises UsageError or ImageError for a file that cannot be used."""
     job = plan.job
-    total = sum(style.weight for style in job.styles)
+    largest = max(style.weight for style in job.styles)
+    relative = [style.weight / largest for style in job.styles]  # their sum is finite
     return Inputs(
         read_picture(job.content, job.max_pixels),
         tuple(
-            (read_picture(style.image, job.max_pixels), style.weight / total)
-            for style in job.styles
-            if style.weight > 0
+            (read_picture(style.image, job.max_pixels), weight / sum(relative))
+            for style, weight in zip(job.styles, relative, strict=True)
+            if weight > 0
         ),
+        read_picture(job.start_path, job.max_pixels) if job.start_path else None,
     )
 
 

@@ -50,9 +50,11 @@ class TermChoice(Choice):
     @field_validator("layers", mode="before")
     @classmethod
     def _equal_shares(cls, value: object) -> object:
-        if isinstance(value, list | tuple):
-            return {name: 1 / len(value) for name in value}
-        return value
+        if not isinstance(value, list | tuple):
+            return value
+        if len(set(map(str, value))) < len(value):
+            raise ValueError("name a layer twice")
+        return {name: 1 / len(value) for name in value}
 
 
 class StyleImage(BaseModel):
@@ -106,10 +108,15 @@ class Job(BaseModel):
         return terms
 
     @property
+    def start_path(self) -> str | None:
+        """The image file to start from, if there is one."""
+        return self.init.options.get("path") if self.init.name == "file" else None
+
+    @property
     def input_paths(self) -> list[str]:
         """Every image file that the job reads, as it names them."""
-        start = self.init.options.get("path")
-        return [self.content, *(style.image for style in self.styles), *([start] if start else [])]
+        paths = [self.content, *(style.image for style in self.styles)]
+        return [*paths, self.start_path] if self.start_path else paths
 
     def as_table(self) -> dict[str, Any]:
         """Plain values, for TOML and JSON: only what was set, in the order of the fields."""

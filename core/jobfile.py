@@ -11,7 +11,8 @@ import tomli_w
 from PIL import Image
 
 from .errors import UsageError
-from .images import pillow_limit
+from .files import status_of
+from .images import unlimited_pillow
 from .job import Job, map_paths, moved
 
 #: Key of the PNG's text chunk.
@@ -25,7 +26,7 @@ def read_job_file(path: Path) -> dict[str, Any]:
 
     Raises UsageError for a missing or malformed file, or a PNG that carries no job.
     """
-    if not path.is_file():
+    if status_of(path) is None:
         raise UsageError(f"{path}: no such job file")
     table = read_png_record(path)["job"] if path.suffix.lower() == ".png" else _read_toml(path)
     return map_paths(table, lambda each: moved(each, path.parent.resolve(), Path.cwd()))
@@ -41,11 +42,11 @@ def read_png_record(path: Path) -> dict[str, Any]:
 
     Raises UsageError when it carries none, or one that cannot be understood.
     """
-    if not path.is_file():
+    if status_of(path) is None:
         raise UsageError(f"{path}: no such file")
     try:
         # Only the text before the pixels is read, whose size Pillow limits; the pixels may be many.
-        with pillow_limit(None), Image.open(path, formats=("PNG",)) as image:
+        with unlimited_pillow(), Image.open(path, formats=("PNG",)) as image:
             text = image.info.get(PNG_KEY)
     except (OSError, SyntaxError, ValueError):
         raise UsageError(f"{path}: not a PNG that can be read") from None
@@ -67,7 +68,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         if len(data) > _MOST_BYTES:
             raise UsageError(f"{path}: too large for a job file")
         return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a valid TOML file ({error})") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from .errors import UsageError, did_you_mean
+from .files import status_of
 from .initial import INITIALIZERS
 from .job import Job
 from .plan import complaint, describe
@@ -62,7 +64,7 @@ def build_job(
     for name in given:
         if name not in OPTIONS:
             raise UsageError(f"unknown option {name!r}; {did_you_mean(name, OPTIONS)}")
-    table = dict(file or {})
+    table = _regular(file or {})
     named = table.pop("preset", None)
     if preset and named:
         raise UsageError(f"--preset has no effect: the job file names its own preset, {named!r}")
@@ -77,75 +79,94 @@ def build_job(
         raise UsageError(_in_the_users_words(error, table, given)) from None
 
 
-def _preset(name: str) -> dict[str, Any]:
-    if name not in PRESETS:
+def _preset(name: object) -> dict[str, Any]:
+    if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"unknown preset {name!r}; {did_you_mean(str(name), PRESETS)}")
-    return copy.deepcopy(PRESETS[name])
+    return _regular(copy.deepcopy(PRESETS[name]))
 
 
-def _merged(base: dict[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+def _regular(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with its short forms, a name or a path alone, written out."""
+    regular = dict(table)
+    for key in _CHOICES:
+        if key in regular:
+            regular[key] = _written_out(regular[key], "name", key)
+    for key, short in (("terms", "name"), ("styles", "image")):
+        if key in regular:
+            if not isinstance(regular[key], list | tuple):
+                raise UsageError(f"job: {key} should be a list of tables")
+            regular[key] = [_written_out(each, short, key) for each in regular[key]]
+    return regular
+
+
+def _written_out(value: object, short: str, key: str) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {short: value}
+    if not isinstance(value, Mapping):
+        raise UsageError(f"job: {key} should be a {short} or a table, got {value!r}")
+    return dict(value)
+
+
+def _merged(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
     """`table` over `base`. A choice of the same name keeps the base's other options; a list, such
     as the terms, is replaced as a whole."""
     merged = {**base, **table}
     for key in _CHOICES:
-        if key in base or key in table:
-            merged[key] = _merged_choice(base.get(key, {}), table.get(key, {}))
+        if key in base and key in table:
+            merged[key] = _merged_choice(base[key], table[key])
     return merged
 
 
-def _merged_choice(base: Any, choice: Any) -> Any:
-    base, choice = ({"name": each} if isinstance(each, str) else each for each in (base, choice))
-    if not isinstance(choice, Mapping):
-        return choice  # the job's own validation says what is wrong with it
+def _merged_choice(base: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
     if choice.get("name", base.get("name")) == base.get("name"):
         return {**base, **choice}
-    return dict(choice)
+    return choice
 
 
 def _apply(table: dict[str, Any], given: Mapping[str, Any]) -> None:
     if "styles" in given:
-        table["styles"] = [
-            {"image": style} if isinstance(style, str) else style for style in given["styles"]
-        ]
+        table |= _regular({"styles": given["styles"]})
     if "style_weights" in given:
-        table["styles"] = _weighted(table.get("styles"), given["style_weights"])
+        table["styles"] = _weighted(table.get("styles", [{}]), given["style_weights"])
     if "init" in given:
-        init = given["init"]
-        known = init in INITIALIZERS and init != "file"
-        table["init"] = _merged_choice(
-            table["init"], {"name": init} if known else {"name": "file", "path": init}
-        )
-    for name, place in _PLACES.items():
-        if name not in given:
+        table["init"] = _merged_choice(table["init"], _init(given["init"]))
+    for option, place in _PLACES.items():
+        if option not in given:
             continue
         if len(place) == 1:
-            table[place[0]] = given[name]
+            table[place[0]] = given[option]
         else:
-            key, option = place
-            if key not in table:
-                table[key] = {"name": Job.model_fields[key].get_default().name}
-            table[key] = _merged_choice(table[key], {option: given[name]})
-    for name, (term, key) in _TERM_PLACES.items():
-        if name in given:
-            _set_term(table, name, term, key, given[name])
+            key, inner = place
+            base = table[key] if key in table else {"name": Job.model_fields[key].default.name}
+            table[key] = _merged_choice(base, {inner: given[option]})
+    for option, (term, key) in _TERM_PLACES.items():
+        if option in given:
+            _set_term(table["terms"], option, term, key, given[option])
 
 
-def _weighted(styles: Any, weights: Sequence[float]) -> list[dict[str, Any]]:
-    images = [style["image"] if isinstance(style, Mapping) else style for style in styles or [None]]
-    if len(images) == 1:
-        raise UsageError("--style-weights has no effect with a single style image")
-    if len(images) != len(weights):
+def _init(value: str) -> dict[str, str]:
+    """A name, or else a file."""
+    if value in INITIALIZERS and value != "file":
+        return {"name": value}
+    if Path(value).name == value and not Path(value).suffix and status_of(Path(value)) is None:
+        known = [name for name in INITIALIZERS if name != "file"]
         raise UsageError(
-            f"--style-weights has {len(weights)} values for {len(images)} style images"
+            f"--init: {value!r} is neither a file nor a known start; {did_you_mean(value, known)}"
         )
-    return [
-        {"image": image, "weight": weight} for image, weight in zip(images, weights, strict=True)
-    ]
+    return {"name": "file", "path": value}
 
 
-def _set_term(table: dict[str, Any], option: str, name: str, key: str, value: Any) -> None:
-    terms = [dict(term) if isinstance(term, Mapping) else {"name": term} for term in table["terms"]]
-    table["terms"] = terms
+def _weighted(styles: Sequence[dict[str, Any]], weights: Sequence[float]) -> list[dict[str, Any]]:
+    if len(styles) == 1:
+        raise UsageError("--style-weights has no effect with a single style image")
+    if len(styles) != len(weights):
+        raise UsageError(
+            f"--style-weights has {len(weights)} values for {len(styles)} style images"
+        )
+    return [{**style, "weight": weight} for style, weight in zip(styles, weights, strict=True)]
+
+
+def _set_term(terms: list[dict[str, Any]], option: str, name: str, key: str, value: Any) -> None:
     for term in terms:
         if term.get("name") == name:
             term[key] = value

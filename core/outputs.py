@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import OutputError, StylectlError, UsageError
+from .errors import OutputError, PluginError, StylectlError, UsageError
 from .events import Listener, Notice, ignore
 from .images import SAMPLES
 from .job import Job, map_paths, moved
@@ -26,34 +26,34 @@ class Output:
     writer: WriterSpec
 
 
-def plan_outputs(paths: Sequence[Path], job: Job, registry: Registry) -> tuple[Output, ...]:
-    """Find the writers and try the folders.
+def plan_outputs(
+    paths: Sequence[Path], job: Job, size: tuple[int, int], registry: Registry
+) -> tuple[Output, ...]:
+    """Find the writers and try the folders, for a picture of `size` (height, width).
 
     Raises UsageError for an unknown suffix, a missing folder or a path that is one of the job's
     inputs, and OutputError for a folder that cannot be written to or has no room.
     """
     outputs = tuple(Output(path, registry.writer_for(path)) for path in paths)
-    inputs = {Path(path).resolve() for path in job.input_paths if path not in SAMPLES}
+    inputs = {SAMPLES.get(path, Path(path)).resolve() for path in job.input_paths}
     for number, output in enumerate(outputs):
         path = output.path
+        _check_name(path)
         if path.resolve() in inputs:
             raise UsageError(f"{path}: the output would overwrite an input image")
         if path.resolve() in {other.path.resolve() for other in outputs[:number]}:
             raise UsageError(f"{path}: named twice as an output")
-        if path.is_dir():
-            raise UsageError(f"{path}: the output is a folder; name a file in it")
         longest = output.writer.longest_side
-        if longest is not None and job.size > longest:
-            raise UsageError(
-                f"{path}: {path.suffix} holds at most {longest} px; --size is {job.size}"
-            )
-        _check_folder(path, needed=4 * job.size * job.size)
+        if longest is not None and max(size) > longest:
+            raise UsageError(f"{path}: {path.suffix} holds at most {longest} px, not {max(size)}")
+        _check_folder(path, needed=4 * size[0] * size[1])
     return outputs
 
 
 def free_name(content: str, style: str) -> Path:
     """A name in the current folder, made from both images' names, that no file has."""
-    stem = "_".join(Path(name).stem.removeprefix("sample:") for name in (content, style))
+    stems = [Path(name).stem.removeprefix("sample:")[:60] for name in (content, style)]
+    stem = "_".join(stems)
     path, number = Path(f"{stem}.png"), 2
     while path.exists():
         path, number = Path(f"{stem}-{number}.png"), number + 1
@@ -69,10 +69,14 @@ def write_outputs(result: Result, outputs: Sequence[Output], listener: Listener 
             listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
         try:
             _write(result, output)
-        except OSError as error:
-            failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
         except StylectlError as error:
             failure = failure or error
+        except OSError as error:
+            failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
+        except Exception as error:  # a plugin's writer may raise anything
+            failure = failure or PluginError(
+                f"{output.path}: the writer {output.writer.name} failed: {error!r}"
+            )
     if failure:
         raise failure
 
@@ -91,6 +95,14 @@ def _write(result: Result, output: Output) -> None:
         with whole.open("rb+") as file:
             os.fsync(file.fileno())
         whole.replace(output.path)
+
+
+def _check_name(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path}: the output is a folder; name a file in it")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: no file can have this name ({error})") from None
 
 
 def _check_folder(path: Path, needed: int) -> None:

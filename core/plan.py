@@ -58,7 +58,8 @@ def make_plan(job: Job, registry: Registry) -> Plan:
     backbone = network.create(backbone_options)
     initializer = _chosen(job.init, INITIALIZERS, "init")
     optimizer = _chosen(job.optimizer, OPTIMIZERS, "optimizer")
-    chosen = [_spelled_out(choice, registry, backbone) for choice in job.terms if choice.weight > 0]
+    spelled_out = [_spelled_out(choice, registry, backbone) for choice in job.terms]
+    chosen = [choice for choice in spelled_out if choice.weight > 0]
     terms = tuple(_planned(choice, registry) for choice in chosen)
     if not any(layer != IMAGE_LAYER for planned in terms for layer in planned.term.layers):
         raise UsageError("nothing to paint by: no loss term with a weight reads the network")
@@ -70,7 +71,7 @@ def make_plan(job: Job, registry: Registry) -> Plan:
         )
     # Every default is set by name, so that it is printed; the seed only where it counts.
     settings = {name: getattr(job, name) for name in Job.model_fields if name != "seed" or random}
-    spelled_out = Job(
+    complete = Job(
         **{
             **settings,
             "backend": job.backend.with_options(backend_options),
@@ -80,7 +81,7 @@ def make_plan(job: Job, registry: Registry) -> Plan:
             "terms": tuple(chosen),
         }
     )
-    return Plan(spelled_out, backbone, backend, backend_options, terms, initializer, optimizer)
+    return Plan(complete, backbone, backend, backend_options, terms, initializer, optimizer)
 
 
 def validated(model: type[M], options: Mapping[str, Any], owner: str) -> M:

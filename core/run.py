@@ -13,21 +13,20 @@ from .backend import FeatureBackend
 from .events import Listener, Notice, RunFinished, RunStarted, ScaleStarted, StepDone, ignore
 from .guard import steps_with_recovery
 from .initial import StartingPoint
-from .inputs import Inputs, Sight, at_scale, bind_objective, read_inputs, scales_for
+from .inputs import Inputs, Sight, at_scale, bind_objective, scales_for
 from .memory import check_memory, explaining_out_of_memory
 from .plan import Plan
 from .result import Result, StepRecord
 from .schedule import Scale
 
 
-def run_plan(plan: Plan, listener: Listener = ignore) -> Result:
+def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
     """Paint the picture.
 
     Ctrl-C ends the run early: the result then has the last good picture, at the scale that it had
     come to, and `interrupted` set; before the first picture KeyboardInterrupt goes on.
     Raises ImageError, BackendError, MemoryLimitError, NumericalError, PluginError, WeightsError.
     """
-    inputs = read_inputs(plan)
     scales = scales_for(plan, inputs)
     if max(scales[-1].height, scales[-1].width) < plan.job.size:
         listener(
@@ -107,7 +106,7 @@ class _Painter:
     def _first_image(self, sight: Sight) -> Tensor:
         job = self._plan.job
         generator = Generator().manual_seed(job.seed)
-        start = StartingPoint(sight.content, sight.styles, generator, job.max_pixels)
+        start = StartingPoint(sight.content, sight.styles, generator, self._inputs.start)
         return self._plan.initializer.image(start)
 
     def _carried_over(self, image: Tensor, content: Tensor) -> Tensor:

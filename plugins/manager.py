@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
+from typing import Any
 
 import pluggy
 
@@ -21,6 +22,8 @@ from .writers import pillow
 
 #: The built-in plugins go through the same hooks as everyone's.
 _BUILT_IN = (backends, vgg19, content, style, total_variation, pillow)
+
+_BUILT_IN_ORIGIN = "built-in"
 
 #: Hook -> the registry's table that its contributions go to, and their type.
 _HOOKS: dict[str, tuple[str, type[Spec]]] = {
@@ -59,18 +62,25 @@ class Plugins:
 
     def listener(self, event: Event) -> None:
         """Passes a run's events to the plugins that listen. Raises PluginError when one fails."""
-        try:
-            match event:
-                case RunStarted():
-                    self._manager.hook.stylectl_run_started(event=event)
-                case StepDone():
-                    self._manager.hook.stylectl_step(event=event)
-                case RunFinished():
-                    self._manager.hook.stylectl_run_finished(event=event)
-        except StylectlError:
-            raise
-        except Exception as error:
-            raise PluginError(f"a plugin failed while it listened: {error!r}") from error
+        match event:
+            case RunStarted():
+                self._tell("stylectl_run_started", event)
+            case StepDone():
+                self._tell("stylectl_step", event)
+            case RunFinished():
+                self._tell("stylectl_run_finished", event)
+
+    def _tell(self, hook: str, event: Event) -> None:
+        for record in self.records:
+            if record.problem is None:
+                try:
+                    _ask(self._manager, record.name, hook, event=event)
+                except StylectlError:
+                    raise
+                except Exception as error:
+                    raise PluginError(
+                        f"the plugin {record.name} ({record.origin}) failed in {hook}: {error!r}"
+                    ) from error
 
 
 def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
@@ -80,19 +90,19 @@ def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
     separated by commas (empty: none). A broken plugin is recorded and left out. Raises UsageError
     when `switched_off` names an unknown plugin, and PluginError when two claim one name.
     """
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    registry = Registry()
-    records = []
     found = [*_built_in(), *_installed()]
     names = [plugin.name for plugin in found]
     for name in switched_off:
         if name not in names:
             raise UsageError(f"--no-plugin: no plugin {name!r}; {did_you_mean(name, names)}")
-    for plugin in found:
-        if plugin.name not in switched_off:
-            problem = _add(manager, registry, plugin)
-            records.append(PluginRecord(plugin.name, plugin.origin, problem))
+    used = _allowed([plugin for plugin in found if plugin.name not in switched_off])
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    registry = Registry()
+    records = [
+        PluginRecord(plugin.name, plugin.origin, _add(manager, registry, plugin))
+        for plugin in used.values()
+    ]
     return Plugins(tuple(records), registry, manager)
 
 
@@ -105,7 +115,7 @@ class _Found:
 
 def _built_in() -> Iterator[_Found]:
     for module in _BUILT_IN:
-        yield _Found(module.__name__.rpartition(".")[2], "built-in", partial(_same, module))
+        yield _Found(module.__name__.rpartition(".")[2], _BUILT_IN_ORIGIN, partial(_same, module))
 
 
 def _same(plugin: object) -> object:
@@ -113,11 +123,26 @@ def _same(plugin: object) -> object:
 
 
 def _installed() -> Iterator[_Found]:
-    allowed = os.environ.get("STYLECTL_PLUGINS")
     for point in entry_points(group=hookspecs.PROJECT):
-        if allowed is None or point.name in allowed.split(","):
-            origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-            yield _Found(point.name, origin, point.load)
+        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+        yield _Found(point.name, origin, point.load)
+
+
+def _allowed(found: Sequence[_Found]) -> dict[str, _Found]:
+    """By name, what STYLECTL_PLUGINS lets through. One name must not stand for two plugins."""
+    listed = os.environ.get("STYLECTL_PLUGINS")
+    names = None if listed is None else [name.strip() for name in listed.split(",")]
+    used: dict[str, _Found] = {}
+    for plugin in found:
+        if names is not None and plugin.origin != _BUILT_IN_ORIGIN and plugin.name not in names:
+            continue
+        if plugin.name in used:
+            raise PluginError(
+                f"the plugin name {plugin.name!r} is claimed by both {used[plugin.name].origin} "
+                f"and {plugin.origin}; uninstall one of them"
+            )
+        used[plugin.name] = plugin
+    return used
 
 
 def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> str | None:
@@ -130,7 +155,7 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> s
             for hook, (table, kind) in _HOOKS.items()
             for spec in _specs(manager, plugin.name, hook, kind)
         ]
-    except Exception as error:  # whatever a stranger's code raises
+    except (Exception, SystemExit) as error:  # whatever a stranger's code raises
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
         return f"{type(error).__name__}: {error}"
@@ -140,10 +165,15 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> s
 
 
 def _specs(manager: pluggy.PluginManager, name: str, hook: str, kind: type[Spec]) -> list[Spec]:
-    others = [plugin for known, plugin in manager.list_name_plugin() if known != name]
-    answers = manager.subset_hook_caller(hook, others)()
-    specs = [spec for answer in answers for spec in answer]
+    specs = [spec for answer in _ask(manager, name, hook) for spec in answer]
     for spec in specs:
         if not isinstance(spec, kind):
             raise TypeError(f"{hook} must give {kind.__name__} objects, not {spec!r}")
     return specs
+
+
+def _ask(manager: pluggy.PluginManager, name: str, hook: str, **arguments: object) -> list[Any]:
+    """Calls the hook of one plugin alone, so that what happens can be laid to it."""
+    others = [plugin for known, plugin in manager.list_name_plugin() if known != name]
+    answers: list[Any] = manager.subset_hook_caller(hook, others)(**arguments)
+    return answers

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.events import Event, Listener, Notice, ignore
+from ..core.inputs import read_inputs, scales_for
 from ..core.job import Job
 from ..core.jobfile import read_job_file
 from ..core.options import build_job
@@ -46,7 +47,7 @@ def run(
 
 
 def run_job(job: Job, outputs: Sequence[Path], plugins: Plugins, on_event: Listener) -> Result:
-    """Plan, check the outputs, paint, write."""
+    """Plan, read the images, check the outputs, paint, write."""
 
     def listener(event: Event) -> None:
         on_event(event)
@@ -55,7 +56,9 @@ def run_job(job: Job, outputs: Sequence[Path], plugins: Plugins, on_event: Liste
     for problem in plugins.problems:
         listener(Notice(problem))
     plan = make_plan(job, plugins.registry)
-    planned = plan_outputs(outputs, plan.job, plugins.registry)
-    result = run_plan(plan, listener)
+    inputs = read_inputs(plan)
+    final = scales_for(plan, inputs)[-1]
+    planned = plan_outputs(outputs, plan.job, (final.height, final.width), plugins.registry)
+    result = run_plan(plan, inputs, listener)
     write_outputs(result, planned, listener)
     return result

@@ -12,7 +12,7 @@ from ...core.backbone import Backbone, LayerInfo, Trunk
 from ...core.chain import ChainTrunk
 from ...core.specs import BackboneSpec
 from ..hookspecs import hookimpl
-from .weights import BLOCKS, PreprocessingName, Weights, load_weights
+from .weights import BLOCKS, PreprocessingName, Weights, check_preprocessing, load_weights
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
@@ -59,6 +59,7 @@ class VGG19(Backbone):
     default_style_layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
     def __init__(self, options: VGG19Options) -> None:
+        check_preprocessing(options.weights, options.preprocessing)
         self._options = options
 
     def trunk(self, layers: Collection[str]) -> Trunk:

@@ -50,8 +50,7 @@ def load_weights(source: str, preprocessing: PreprocessingName | None) -> Weight
     Raises UsageError for a missing file or unknown word, and for a `preprocessing` that is missing
     where it cannot be known, or stated where it is; WeightsError for contents that cannot be used.
     """
-    if source in ("embedded", "torchvision") and preprocessing is not None:
-        raise UsageError(f"preprocessing has no effect: it is known for the {source} weights")
+    check_preprocessing(source, preprocessing)
     if source == "embedded":
         return _embedded()
     if source == "torchvision":
@@ -65,6 +64,12 @@ def load_weights(source: str, preprocessing: PreprocessingName | None) -> Weight
     if not path.is_file():
         raise UsageError(f"{source}: no such weights file")
     return Weights(_from_state(_read(path), source), _known_preprocessing(path, preprocessing))
+
+
+def check_preprocessing(source: str, preprocessing: PreprocessingName | None) -> None:
+    """Raises UsageError where it is stated although it is known."""
+    if source in ("embedded", "torchvision") and preprocessing is not None:
+        raise UsageError(f"preprocessing has no effect: it is known for the {source} weights")
 
 
 def _embedded() -> Weights:

@@ -238,11 +238,17 @@ def test_init_takes_names(registry: Registry, name: str) -> None:
     assert plan(registry, init=name).job.init.name == name
 
 
-@pytest.mark.parametrize("path", ["start.png", "./noise", "noise.png", "file", "folder/content"])
+@pytest.mark.parametrize("path", ["start.png", "./noise", "noise.png", "folder/content"])
 def test_init_takes_anything_else_as_a_file(registry: Registry, path: str) -> None:
     init = plan(registry, init=path).job.init
     assert init.name == "file"
     assert init.options == {"path": path}
+
+
+@pytest.mark.parametrize(("typo", "meant"), [("nois", "noise"), ("contents", "content")])
+def test_a_start_that_is_neither_a_name_nor_a_file_is_found(typo: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=f"did you mean {meant}"):
+        build_job({"init": typo})
 
 
 def test_the_start_counts_among_the_inputs(registry: Registry) -> None:

@@ -25,6 +25,9 @@ from stylectl.plugins.manager import load_plugins
 WIDTH, HEIGHT = 40, 30
 EVERY_SUFFIX = [".png", ".jpg", ".jpeg", ".webp"]
 
+#: Height and width of the planned picture.
+SIZE = (48, 64)
+
 
 class Halfway(Writer):
     """Writes half of a file, and then fails."""
@@ -110,25 +113,25 @@ def test_an_unknown_suffix_brings_up_the_nearest(
     folder: Path, job: Job, registry: Registry, name: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        plan_outputs([Path(name)], job, registry)
+        plan_outputs([Path(name)], job, SIZE, registry)
     assert name in str(caught.value)
     assert hint in str(caught.value)
 
 
 def test_a_suffix_may_be_in_capitals(folder: Path, job: Job, registry: Registry) -> None:
-    (output,) = plan_outputs([Path("OUT.JPG")], job, registry)
+    (output,) = plan_outputs([Path("OUT.JPG")], job, SIZE, registry)
     assert output.writer.name == "jpeg"
 
 
 def test_a_missing_folder_is_found(folder: Path, job: Job, registry: Registry) -> None:
     with pytest.raises(UsageError, match="there is no folder missing"):
-        plan_outputs([Path("missing/out.png")], job, registry)
+        plan_outputs([Path("missing/out.png")], job, SIZE, registry)
 
 
 def test_a_path_below_a_file_is_found(folder: Path, job: Job, registry: Registry) -> None:
     Path("file").touch()
     with pytest.raises(UsageError, match=r"file.out\.png: there is no folder"):
-        plan_outputs([Path("file/out.png")], job, registry)
+        plan_outputs([Path("file/out.png")], job, SIZE, registry)
 
 
 def test_a_folder_that_cannot_be_written_to_is_found(
@@ -141,18 +144,18 @@ def test_a_folder_that_cannot_be_written_to_is_found(
         closed = folder / "closed"
         closed.mkdir(mode=0o500)
     with pytest.raises(OutputError, match="cannot be written to"):
-        plan_outputs([closed / "out.png"], job, registry)
+        plan_outputs([closed / "out.png"], job, SIZE, registry)
 
 
 def test_a_name_that_no_file_can_have_is_found(folder: Path, job: Job, registry: Registry) -> None:
     with pytest.raises(StylectlError):
-        plan_outputs([Path("long" * 100 + ".png")], job, registry)
+        plan_outputs([Path("long" * 100 + ".png")], job, SIZE, registry)
 
 
 def test_a_folder_as_output_is_found(folder: Path, job: Job, registry: Registry) -> None:
     Path("out.png").mkdir()
     with pytest.raises(UsageError, match=r"out\.png: the output is a folder"):
-        plan_outputs([Path("out.png")], job, registry)
+        plan_outputs([Path("out.png")], job, SIZE, registry)
 
 
 @pytest.mark.parametrize("other", ["photo.png", "./photo.png", "sub/../photo.png", "link.png"])
@@ -169,7 +172,7 @@ def test_an_input_is_not_overwritten(
         "init": {"init": "photo.png"},
     }
     with pytest.raises(UsageError, match="would overwrite an input"):
-        plan_outputs([Path(other)], build_job(roles[role]), registry)
+        plan_outputs([Path(other)], build_job(roles[role]), SIZE, registry)
 
 
 def test_the_shipped_samples_are_not_overwritten(
@@ -178,7 +181,7 @@ def test_the_shipped_samples_are_not_overwritten(
     from stylectl.core.images import SAMPLES
 
     with pytest.raises(UsageError, match="would overwrite an input"):
-        plan_outputs([SAMPLES["sample:photo"]], job, registry)
+        plan_outputs([SAMPLES["sample:photo"]], job, SIZE, registry)
 
 
 @pytest.mark.parametrize("other", ["out.png", "./out.png", "sub/../out.png"])
@@ -187,18 +190,19 @@ def test_an_output_named_twice_is_found(
 ) -> None:
     Path("sub").mkdir()
     with pytest.raises(UsageError, match="named twice"):
-        plan_outputs([Path("out.png"), Path("a.jpg"), Path(other)], job, registry)
+        plan_outputs([Path("out.png"), Path("a.jpg"), Path(other)], job, SIZE, registry)
 
 
-def test_a_picture_larger_than_the_format_is_found(folder: Path, registry: Registry) -> None:
-    big = build_job({"size": 20000, "upscale": True})
+def test_a_picture_larger_than_the_format_is_found(
+    folder: Path, job: Job, registry: Registry
+) -> None:
     with pytest.raises(UsageError, match=r"\.webp holds at most 16383 px"):
-        plan_outputs([Path("out.webp")], big, registry)
+        plan_outputs([Path("out.webp")], job, (300, 20000), registry)
 
 
 def test_a_failed_check_leaves_nothing(folder: Path, job: Job, registry: Registry) -> None:
     with pytest.raises(UsageError):
-        plan_outputs([Path("good.png"), Path("bad.xyz")], job, registry)
+        plan_outputs([Path("good.png"), Path("bad.xyz")], job, SIZE, registry)
     assert names(folder) == []
 
 
@@ -206,7 +210,7 @@ def test_a_good_check_leaves_nothing_and_keeps_what_is_there(
     folder: Path, job: Job, registry: Registry
 ) -> None:
     Path("out.png").write_text("old")
-    plan_outputs([Path("out.png")], job, registry)
+    plan_outputs([Path("out.png")], job, SIZE, registry)
     assert names(folder) == ["out.png"]
     assert Path("out.png").read_text() == "old"
 
@@ -216,7 +220,7 @@ def test_a_good_check_leaves_nothing_and_keeps_what_is_there(
 
 def write(result: Result, registry: Registry, *outputs: str) -> list[Event]:
     heard: list[Event] = []
-    planned = plan_outputs([Path(name) for name in outputs], result.job, registry)
+    planned = plan_outputs([Path(name) for name in outputs], result.job, SIZE, registry)
     write_outputs(result, planned, heard.append)
     return heard
 
@@ -330,7 +334,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file(
     folder: Path, result: Result, registry: Registry, suffix: str
 ) -> None:
     noise = np.random.default_rng(0).random((200, 200, 3), np.float32)
-    planned = plan_outputs([Path(f"out{suffix}")], result.job, registry)
+    planned = plan_outputs([Path(f"out{suffix}")], result.job, SIZE, registry)
     Path(f"out{suffix}").write_text("old")
     with smallest_files(2000), pytest.raises(OutputError, match="cannot be written"):
         write_outputs(replace(result, image=noise), planned)
@@ -342,7 +346,7 @@ def test_a_folder_that_goes_away_is_an_output_error(
     folder: Path, result: Result, registry: Registry
 ) -> None:
     Path("sub").mkdir()
-    planned = plan_outputs([Path("sub/out.png"), Path("out.jpg")], result.job, registry)
+    planned = plan_outputs([Path("sub/out.png"), Path("out.jpg")], result.job, SIZE, registry)
     Path("sub").rmdir()
     with pytest.raises(OutputError, match=r"sub.out\.png: cannot be written"):
         write_outputs(result, planned)
