@@ -78,7 +78,7 @@ def at_scale(plan: Plan, inputs: Inputs, scale: Scale, device: torch.device) -> 
     smallest = plan.backbone.deepest(plan.layers).smallest_side
     styles = []
     for picture, share in inputs.styles:
-        height, width = fit(picture.size, max(scale.height, scale.width))
+        height, width = fit(picture.size, max(scale.size))
         tensor = picture.tensor(max(height, smallest), max(width, smallest)).to(device)
         styles.append((tensor, share))
     return Sight(inputs.content.tensor(scale.height, scale.width).to(device), tuple(styles))

@@ -27,12 +27,14 @@ def estimated_bytes(backbone: Backbone, layers: Collection[str], pixels: int) ->
     return round(4 * pixels * (_OVERHEAD * floats + _OPTIMIZER_FLOATS))
 
 
-def check_memory(backbone: Backbone, layers: Collection[str], size: tuple[int, int]) -> None:
-    """Raises MemoryLimitError when a picture (height, width) cannot fit the machine's free memory.
+def check_memory(
+    backbone: Backbone, layers: Collection[str], size: tuple[int, int], device: torch.device
+) -> None:
+    """Raises MemoryLimitError when a picture (height, width) cannot fit the device's free memory.
 
     Linux promises more memory than there is, and kills a process that takes it at its word.
     """
-    available = psutil.virtual_memory().available
+    available = _free_memory(device)
     if estimated_bytes(backbone, layers, size[0] * size[1]) > available:
         raise _too_large(backbone, layers, size, available)
 
@@ -44,19 +46,17 @@ def explaining_out_of_memory(
     """Turns torch's own out-of-memory errors into MemoryLimitError."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise _too_large(backbone, layers, size, _device_memory(device)) from None
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate" not in str(error):
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not out_of_memory and "allocate" not in str(error):
             raise
-        available = psutil.virtual_memory().available
-        raise _too_large(backbone, layers, size, available) from None
+        raise _too_large(backbone, layers, size, _free_memory(device)) from None
 
 
-def _device_memory(device: torch.device) -> int:
-    if device.type != "cuda":
-        return psutil.virtual_memory().available
-    return torch.cuda.mem_get_info(device)[1]
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def _too_large(

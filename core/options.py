@@ -17,8 +17,8 @@ from .errors import UsageError, did_you_mean
 from .files import status_of
 from .initial import INITIALIZERS
 from .job import Job
-from .plan import complaint, describe
 from .presets import DEFAULT_PRESET, PRESETS
+from .validation import complaint, described
 
 #: Option -> its place in the job: a key, or a table and a key in it.
 _PLACES: dict[str, tuple[str, ...]] = {
@@ -191,14 +191,10 @@ def _in_the_users_words(
         for option, (term, key) in _TERM_PLACES.items():
             if option in given and (name, where[2]) == (term, key):
                 return f"{_flag(option)} {complaint(error)}"
-        return f"job, loss term {name}: {describe(error)}"
+        return f"job, loss term {name}: {where[2]} {complaint(error)}"
     if where[:1] == ("styles",) and "style_weights" in given:
         return f"--style-weights: {complaint(error)}"
-    if error.errors()[0]["type"] == "extra_forbidden" and len(where) == 1:
-        return f"job: {describe(error, ['preset', *Job.model_fields])}".replace(
-            "it has no option", "no key"
-        )
-    return f"job: {describe(error)}"
+    return f"job: {described(error, ['preset', *Job.model_fields])}"
 
 
 def _flag(option: str) -> str:

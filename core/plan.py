@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from .backbone import Backbone
 from .backend import BackendOptions
@@ -17,8 +14,7 @@ from .optimizers import OPTIMIZERS, Optimizer
 from .registry import Registry
 from .specs import BackendSpec, LossTermSpec
 from .terms import IMAGE_LAYER, LossTerm
-
-M = TypeVar("M", bound=BaseModel)
+from .validation import M, validated
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,10 @@ def make_plan(job: Job, registry: Registry) -> Plan:
     backbone = network.create(backbone_options)
     initializer = _chosen(job.init, INITIALIZERS, "init")
     optimizer = _chosen(job.optimizer, OPTIMIZERS, "optimizer")
-    spelled_out = [_spelled_out(choice, registry, backbone) for choice in job.terms]
-    chosen = [choice for choice in spelled_out if choice.weight > 0]
-    terms = tuple(_planned(choice, registry) for choice in chosen)
-    if not any(layer != IMAGE_LAYER for planned in terms for layer in planned.term.layers):
+    planned = [_planned(choice, registry, backbone) for choice in job.terms]
+    chosen = [choice for choice, _ in planned if choice.weight > 0]
+    terms = tuple(term for _, term in planned if term.weight > 0)
+    if not any(layer != IMAGE_LAYER for each in terms for layer in each.term.layers):
         raise UsageError("nothing to paint by: no loss term with a weight reads the network")
     random = initializer.random or any(registry.terms.get(choice.name).random for choice in chosen)
     if "seed" in job.model_fields_set and not random:
@@ -84,49 +80,28 @@ def make_plan(job: Job, registry: Registry) -> Plan:
     return Plan(complete, backbone, backend, backend_options, terms, initializer, optimizer)
 
 
-def validated(model: type[M], options: Mapping[str, Any], owner: str) -> M:
-    """Options as a model's instance. Raises UsageError that names the owner and the option."""
-    try:
-        return model.model_validate(dict(options))
-    except ValidationError as error:
-        raise UsageError(f"{owner}: {describe(error, list(model.model_fields))}") from None
-
-
-def describe(error: ValidationError, known: list[str] | None = None) -> str:
-    """The first thing that is wrong, in one line."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        if not known:
-            return f"unknown key {where!r}"
-        return f"it has no option {where!r}; {did_you_mean(where, known)}"
-    if first["type"] == "missing":
-        return f"{where} is missing"
-    message = complaint(error)
-    return f"{where} {message}" if where else message
-
-
-def complaint(error: ValidationError) -> str:
-    """What is wrong with the first wrong value, without its place."""
-    first = error.errors()[0]
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    given = "" if isinstance(first["input"], dict | list | tuple) else f", got {first['input']!r}"
-    return message + given
-
-
 def _chosen(choice: Choice, table: Mapping[str, type[M]], kind: str) -> M:
     if choice.name not in table:
         raise UsageError(f"unknown {kind} {choice.name!r}; {did_you_mean(choice.name, table)}")
     return validated(table[choice.name], choice.options, f"{kind} {choice.name}")
 
 
-def _spelled_out(choice: TermChoice, registry: Registry, backbone: Backbone) -> TermChoice:
-    """The choice with its layers under their own names, and every option with its value."""
+def _planned(
+    choice: TermChoice, registry: Registry, backbone: Backbone
+) -> tuple[TermChoice, PlannedTerm]:
+    """The term, and the choice with its layers under their own names and all options' values."""
     spec = registry.terms.get(choice.name)
-    options = validated(spec.options, choice.options, _owner(spec, registry))
+    owner = f"loss term {spec.name} ({registry.terms.origin(spec.name)})"
+    options = validated(spec.options, choice.options, owner)
     layers = _layers(spec, choice, backbone)
-    fields = {"name": choice.name, "weight": choice.weight} | ({"layers": layers} if layers else {})
-    return TermChoice.model_validate({**fields, **options.model_dump(exclude_none=True)})
+    spelled_out = {"name": choice.name, "weight": choice.weight, "layers": layers or None}
+    used = {name: weight for name, weight in layers.items() if weight > 0}
+    if layers and not used:
+        raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
+    return (
+        TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
+        PlannedTerm(choice.name, choice.weight, spec.create(used, options)),
+    )
 
 
 def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[str, float]:
@@ -148,16 +123,3 @@ def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[
             raise UsageError(f"loss term {spec.name}: the layer {own_name} is named twice")
         layers[own_name] = weight
     return layers
-
-
-def _planned(choice: TermChoice, registry: Registry) -> PlannedTerm:
-    spec = registry.terms.get(choice.name)
-    options = validated(spec.options, choice.options, _owner(spec, registry))
-    layers = {name: weight for name, weight in (choice.layers or {}).items() if weight > 0}
-    if choice.layers and not layers:
-        raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
-    return PlannedTerm(choice.name, choice.weight, spec.create(layers, options))
-
-
-def _owner(spec: LossTermSpec, registry: Registry) -> str:
-    return f"loss term {spec.name} ({registry.terms.origin(spec.name)})"

@@ -28,19 +28,20 @@ def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
     Raises ImageError, BackendError, MemoryLimitError, NumericalError, PluginError, WeightsError.
     """
     scales = scales_for(plan, inputs)
-    if max(scales[-1].height, scales[-1].width) < plan.job.size:
-        listener(
-            Notice(f"{plan.job.content} is smaller than {plan.job.size} px: so is the picture")
-        )
     final = scales[-1]
-    check_memory(plan.backbone, plan.layers, (final.height, final.width))
+    if (long_side := max(final.size)) < plan.job.size:
+        listener(
+            Notice(f"{plan.job.content} has {long_side} px, so the picture has (see --upscale)")
+        )
     with plan.backend.create(plan.backbone, plan.layers, plan.backend_options) as backend:
+        check_memory(plan.backbone, plan.layers, final.size, backend.device)
         listener(RunStarted(plan.job, tuple(scales), str(backend.device)))
         painter = _Painter(plan, inputs, backend, listener)
         try:
             for index, scale in enumerate(scales):
-                size = (scale.height, scale.width)
-                with explaining_out_of_memory(plan.backbone, plan.layers, size, backend.device):
+                with explaining_out_of_memory(
+                    plan.backbone, plan.layers, scale.size, backend.device
+                ):
                     painter.paint(index, scale)
         except KeyboardInterrupt:
             if painter.image is None:
@@ -119,7 +120,9 @@ class _Painter:
 
 
 def _resized(image: Tensor, like: Tensor) -> Tensor:
-    return functional.interpolate(image, like.shape[2:], mode="bicubic", antialias=True)
+    """On the CPU: not every device has this filter, and it is done once a scale."""
+    resized = functional.interpolate(image.cpu(), like.shape[2:], mode="bicubic", antialias=True)
+    return resized.to(image.device)
 
 
 def _versions() -> dict[str, str]:

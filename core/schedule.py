@@ -25,6 +25,11 @@ class Scale:
     steps: int
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    @property
     def pixels(self) -> int:
         """Height times width; the cost of a step is proportional to it."""
         return self.height * self.width

@@ -57,8 +57,8 @@ def run_job(job: Job, outputs: Sequence[Path], plugins: Plugins, on_event: Liste
         listener(Notice(problem))
     plan = make_plan(job, plugins.registry)
     inputs = read_inputs(plan)
-    final = scales_for(plan, inputs)[-1]
-    planned = plan_outputs(outputs, plan.job, (final.height, final.width), plugins.registry)
+    size = scales_for(plan, inputs)[-1].size
+    planned = plan_outputs(outputs, plan.job, size, plugins.registry)
     result = run_plan(plan, inputs, listener)
     write_outputs(result, planned, listener)
     return result

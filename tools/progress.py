@@ -68,7 +68,7 @@ class RunProgress:
             self.say("no images given: painting the sample pair that ships with stylectl")
         self._scales = event.scales
         last = event.scales[-1]
-        sizes = " -> ".join(str(max(scale.height, scale.width)) for scale in event.scales)
+        sizes = " -> ".join(str(max(scale.size)) for scale in event.scales)
         self.say(
             f"{last.width}x{last.height} px in {sum(scale.steps for scale in event.scales)} steps "
             f"({sizes}), {event.job.backend.name} on {event.device}"
