@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from .core.events import Event, Notice, RunFinished, RunStarted, ScaleStarted, StepDone
     from .core.job import Job
     from .core.result import Result
-    from .core.specs import BackboneSpec, BackendSpec, LossTermSpec, Writer, WriterSpec
+    from .core.specs import (
+        BackboneSpec,
+        BackendSpec,
+        LossTermSpec,
+        NoOptions,
+        Writer,
+        WriterSpec,
+    )
     from .core.terms import IMAGE_LAYER, LossTerm, References, Style, Sums, SumTerm
     from .plugins.hookspecs import hookimpl
     from .tools.api import run
@@ -28,7 +35,14 @@ _HOMES = {
     ".core.events": ("Event", "Notice", "RunFinished", "RunStarted", "ScaleStarted", "StepDone"),
     ".core.job": ("Job",),
     ".core.result": ("Result",),
-    ".core.specs": ("BackboneSpec", "BackendSpec", "LossTermSpec", "Writer", "WriterSpec"),
+    ".core.specs": (
+        "BackboneSpec",
+        "BackendSpec",
+        "LossTermSpec",
+        "NoOptions",
+        "Writer",
+        "WriterSpec",
+    ),
     ".core.terms": ("IMAGE_LAYER", "LossTerm", "References", "Style", "SumTerm", "Sums"),
     ".plugins.hookspecs": ("hookimpl",),
     ".tools.api": ("run",),
@@ -47,6 +61,7 @@ __all__ = [
     "LayerInfo",
     "LossTerm",
     "LossTermSpec",
+    "NoOptions",
     "Notice",
     "Pullback",
     "References",

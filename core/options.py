@@ -47,7 +47,7 @@ _TERM_PLACES: dict[str, tuple[str, str]] = {
     "tv_weight": ("tv", "weight"),
 }
 
-OPTIONS = (*_PLACES, *_TERM_PLACES, "styles", "style_weights", "init")
+OPTIONS = (*_PLACES, *_TERM_PLACES, "styles", "style_weights", "init", "term")
 
 _CHOICES = ("backend", "backbone", "init", "optimizer")
 
@@ -142,6 +142,8 @@ def _apply(table: dict[str, Any], given: Mapping[str, Any]) -> None:
     for option, (term, key) in _TERM_PLACES.items():
         if option in given:
             _set_term(table["terms"], option, term, key, given[option])
+    for added in given.get("term", ()):
+        _add_term(table["terms"], added)
 
 
 def _init(value: str) -> dict[str, str]:
@@ -176,6 +178,16 @@ def _set_term(terms: list[dict[str, Any]], option: str, name: str, key: str, val
     if key != "weight":
         raise UsageError(f"{_flag(option)} has no effect: the job has no term {name}")
     terms.append({"name": name, key: value})
+
+
+def _add_term(terms: list[dict[str, Any]], added: Any) -> None:
+    """A new term, or other settings for one that the job has."""
+    added = _written_out(added, "name", "terms")
+    for term in terms:
+        if term.get("name") == added.get("name"):
+            term.update(added)
+            return
+    terms.append(added)
 
 
 def _in_the_users_words(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Literal
 
 import pluggy
 
@@ -36,11 +36,12 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
 
 @dataclass(frozen=True)
 class PluginRecord:
-    """A plugin that was found: `problem` says why it is not used, or is None."""
+    """A plugin that was found, and what became of it; `reason` says why it is not loaded."""
 
     name: str
     origin: str
-    problem: str | None = None
+    state: Literal["loaded", "skipped", "broken"]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class Plugins:
     def problems(self) -> list[str]:
         """One sentence for each plugin that is broken."""
         return [
-            f"the plugin {record.name} ({record.origin}) is left out: {record.problem}"
+            f"the plugin {record.name} ({record.origin}) is left out: {record.reason}"
             for record in self.records
-            if record.problem
+            if record.state == "broken"
         ]
 
     def listener(self, event: Event) -> None:
@@ -72,7 +73,7 @@ class Plugins:
 
     def _tell(self, hook: str, event: Event) -> None:
         for record in self.records:
-            if record.problem is None:
+            if record.state == "loaded":
                 try:
                     _ask(self._manager, record.name, hook, event=event)
                 except StylectlError:
@@ -95,14 +96,25 @@ def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
     for name in switched_off:
         if name not in names:
             raise UsageError(f"--no-plugin: no plugin {name!r}; {did_you_mean(name, names)}")
-    used = _allowed([plugin for plugin in found if plugin.name not in switched_off])
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     registry = Registry()
-    records = [
-        PluginRecord(plugin.name, plugin.origin, _add(manager, registry, plugin))
-        for plugin in used.values()
-    ]
+    used: dict[str, _Found] = {}
+    records = []
+    for plugin in found:
+        reason = "--no-plugin" if plugin.name in switched_off else _not_listed(plugin)
+        if reason:
+            records.append(PluginRecord(plugin.name, plugin.origin, "skipped", reason))
+            continue
+        if plugin.name in used:
+            raise PluginError(
+                f"the plugin name {plugin.name!r} is claimed by both {used[plugin.name].origin} "
+                f"and {plugin.origin}; uninstall one of them"
+            )
+        used[plugin.name] = plugin
+        problem = _add(manager, registry, plugin)
+        state: Literal["loaded", "broken"] = "broken" if problem else "loaded"
+        records.append(PluginRecord(plugin.name, plugin.origin, state, problem))
     return Plugins(tuple(records), registry, manager)
 
 
@@ -128,25 +140,17 @@ def _installed() -> Iterator[_Found]:
         yield _Found(point.name, origin, point.load)
 
 
-def _allowed(found: Sequence[_Found]) -> dict[str, _Found]:
-    """By name, what STYLECTL_PLUGINS lets through. One name must not stand for two plugins."""
+def _not_listed(plugin: _Found) -> str:
+    """Why STYLECTL_PLUGINS keeps the plugin out, or nothing."""
     listed = os.environ.get("STYLECTL_PLUGINS")
-    names = None if listed is None else [name.strip() for name in listed.split(",")]
-    used: dict[str, _Found] = {}
-    for plugin in found:
-        if names is not None and plugin.origin != _BUILT_IN_ORIGIN and plugin.name not in names:
-            continue
-        if plugin.name in used:
-            raise PluginError(
-                f"the plugin name {plugin.name!r} is claimed by both {used[plugin.name].origin} "
-                f"and {plugin.origin}; uninstall one of them"
-            )
-        used[plugin.name] = plugin
-    return used
+    if listed is None or plugin.origin == _BUILT_IN_ORIGIN:
+        return ""
+    names = [name.strip() for name in listed.split(",")]
+    return "" if plugin.name in names else "not named in STYLECTL_PLUGINS"
 
 
-def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> str | None:
-    """Register the plugin and what it brings. Returns what is wrong with it, or None."""
+def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> str:
+    """Register the plugin and what it brings. Returns what is wrong with it, or nothing."""
     try:
         manager.register(plugin.load(), name=plugin.name)
         manager.check_pending()  # a hook that does not exist is a misspelt one
@@ -161,7 +165,7 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> s
         return f"{type(error).__name__}: {error}"
     for table, spec in brought:
         getattr(registry, table).add(spec, f"the plugin {plugin.name} ({plugin.origin})")
-    return None
+    return ""
 
 
 def _specs(manager: pluggy.PluginManager, name: str, hook: str, kind: type[Spec]) -> list[Spec]:

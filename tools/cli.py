@@ -11,7 +11,7 @@ from importlib.metadata import version
 import typer
 
 from ..core.errors import StylectlError
-from . import bench, run, show
+from . import bench, listing, run, show
 from .allocator import keep_freed_memory
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("run")(run.command)
 app.command("show")(show.command)
+app.command("list")(listing.command)
 app.command("bench")(bench.command)
 
 

@@ -81,6 +81,15 @@ def command(
     style_layers: Annotated[
         str | None, typer.Option(help="Layers, with weights if wanted.", rich_help_panel=_LOSS)
     ] = None,
+    term: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=WEIGHT][:KEY=VALUE]...",
+            help="Add a loss term, or change one: style=20:layers=relu1_1,relu2_1. May be given "
+            "several times; stylectl list terms shows all.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
     iterations: Annotated[
         int | None,
         typer.Option(help="Optimizer steps, over all scales together.", rich_help_panel=_WORK),
@@ -165,6 +174,7 @@ def command(
         "tv_weight": tv_weight,
         "content_layers": _layers("--content-layers", content_layers),
         "style_layers": _layers("--style-layers", style_layers),
+        "term": [_term(text) for text in term] if term else None,
         "iterations": iterations,
         "scales": scales,
         "optimizer": optimizer,
@@ -210,6 +220,33 @@ def _run(
         for path in outputs:
             typer.echo(f"wrote {path}")
     return 130 if result.interrupted else 0
+
+
+def _term(text: str) -> dict[str, Any]:
+    """``name=weight:key=value:...`` as a job's table; the term's options validate the values."""
+    head, *settings = text.split(":")
+    name, weighted, weight = head.partition("=")
+    table: dict[str, Any] = {"name": name}
+    if weighted:
+        table["weight"] = _number(f"--term {name}", weight)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--term {name}: {setting!r} is not KEY=VALUE")
+        table[key] = _layers(f"--term {name}", value) if key == "layers" else _value(value)
+    return table
+
+
+def _value(text: str) -> Any:
+    """A number or a word; several with commas between them."""
+    if "," in text:
+        return [_value(part) for part in text.split(",")]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _numbers(flag: str, text: str | None) -> list[float] | None:

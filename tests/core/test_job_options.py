@@ -135,7 +135,8 @@ NEEDS: dict[str, dict[str, Any]] = {
 
 
 def test_the_table_of_options_is_complete() -> None:
-    assert {name for name, *_ in EVERY_OPTION} == set(OPTIONS)
+    # `term` goes to a term of any name: it has tests of its own below.
+    assert {name for name, *_ in EVERY_OPTION} | {"term"} == set(OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -638,3 +639,20 @@ def test_a_missing_job_file_is_wrong_usage(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError):
         read_job_file(Path(name))
+
+
+def test_a_term_is_added_with_its_options(registry: Registry) -> None:
+    added = {"name": "tv", "weight": 3, "power": 1, "reduction": "sum"}
+    job = plan(registry, preset="paper", term=[added]).job
+    assert [term.name for term in job.terms] == ["content", "style", "tv"]
+    assert job.terms[2].weight == 3
+    assert job.terms[2].options == {"power": 1, "reduction": "sum"}
+
+
+def test_a_term_that_the_job_has_is_changed_and_keeps_the_rest(registry: Registry) -> None:
+    before = plan(registry).job.terms
+    after = plan(registry, term=[{"name": "style", "weight": 5.0}]).job.terms
+    assert [term.name for term in after] == [term.name for term in before]
+    style = {term.name: term for term in after}["style"]
+    assert style.weight == 5.0
+    assert style.layers == {term.name: term for term in before}["style"].layers

@@ -120,7 +120,7 @@ def term_names(registry: Registry) -> list[str]:
 
 def record(plugins: Plugins, name: str) -> tuple[str, str | None]:
     (found,) = [each for each in plugins.records if each.name == name]
-    return found.origin, found.problem
+    return found.origin, found.reason or None
 
 
 def paint(**options: Any) -> stylectl.Result:
@@ -246,8 +246,8 @@ def test_an_environment_variable_lists_what_may_be_loaded(
     install(LISTENING, "ear")
     monkeypatch.setenv("STYLECTL_PLUGINS", allowed)
     plugins = load_plugins()
-    installed = sorted(each.name for each in plugins.records if each.origin != "built-in")
-    assert installed == found
+    loaded = [each for each in plugins.records if each.state == "loaded"]
+    assert sorted(each.name for each in loaded if each.origin != "built-in") == found
     assert plugins.problems == []
 
 
@@ -264,7 +264,8 @@ def test_a_plugin_may_be_switched_off(install: Install) -> None:
     module = install(GOOD, "dark")
     plugins = load_plugins(["dark"])
     assert "darkness" not in term_names(plugins.registry)
-    assert "dark" not in [each.name for each in plugins.records]
+    (skipped,) = [each for each in plugins.records if each.name == "dark"]
+    assert (skipped.state, skipped.reason) == ("skipped", "--no-plugin")
     assert module not in sys.modules
 
 

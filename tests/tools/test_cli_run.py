@@ -304,3 +304,12 @@ def test_ctrl_c_writes_the_picture_and_leaves_with_130(
     assert names(tmp_path) == ["out.jpg", "out.png"]
     for name in ("out.png", "out.jpg"):
         assert pixels(tmp_path / name).shape == (32, 48, 3)
+
+
+def test_terms_are_added_and_changed_by_flag(program: Program, tmp_path: Path) -> None:
+    terms = ["--term", "tv=5:power=1:reduction=sum", "--term", "style:layers=relu1_1=2,relu2_1=1"]
+    done = program("run", "--preset", "paper", *terms, "--print-job", folder=tmp_path)
+    job = {term["name"]: term for term in tomllib.loads(done.stdout)["terms"]}
+    assert job["tv"] == {"name": "tv", "weight": 5.0, "power": 1, "reduction": "sum"}
+    assert job["style"]["weight"] == 1000.0
+    assert job["style"]["layers"] == {"relu1_1": 2.0, "relu2_1": 1.0}
