@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .core.backbone import Backbone, LayerInfo, Trunk
     from .core.backend import BackendOptions, FeatureBackend, Features, Pullback
+    from .core.chain import ChainTrunk
     from .core.errors import StylectlError
     from .core.events import Event, Notice, RunFinished, RunStarted, ScaleStarted, StepDone
     from .core.job import Job
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     ".core.backbone": ("Backbone", "LayerInfo", "Trunk"),
     ".core.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
+    ".core.chain": ("ChainTrunk",),
     ".core.errors": ("StylectlError",),
     ".core.events": ("Event", "Notice", "RunFinished", "RunStarted", "ScaleStarted", "StepDone"),
     ".core.job": ("Job",),
@@ -54,6 +56,7 @@ __all__ = [
     "BackboneSpec",
     "BackendOptions",
     "BackendSpec",
+    "ChainTrunk",
     "Event",
     "FeatureBackend",
     "Features",

@@ -1,4 +1,5 @@
-"""The hooks. A plugin is a module or an object with some of these functions, marked `hookimpl`."""
+"""The hooks. A plugin is a module with some of these functions, marked `hookimpl`, that an entry
+point of the group ``stylectl`` names. The examples in the docstrings are run as tests."""
 
 from __future__ import annotations
 
@@ -17,34 +18,113 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def stylectl_backends() -> Iterable[BackendSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read: the runtimes that the plugin brings."""
+    """Called once, before a job is read. Gives the runtimes that the plugin brings.
+
+    >>> from stylectl import BackendSpec, hookimpl
+    >>> def create(backbone, layers, options):
+    ...     from my_runtime import MyBackend  # a FeatureBackend; imported when it is used
+    ...     return MyBackend(backbone, layers, options.device, options.precision)
+    >>> @hookimpl
+    ... def stylectl_backends():
+    ...     yield BackendSpec(name="mine", summary="my own runtime", create=create)
+    >>> [spec.name for spec in stylectl_backends()]
+    ['mine']
+    """
 
 
 @hookspec
 def stylectl_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read: the networks that the plugin brings."""
+    """Called once, before a job is read. Gives the networks that the plugin brings.
+
+    >>> from torch import nn
+    >>> from stylectl import Backbone, BackboneSpec, ChainTrunk, LayerInfo, hookimpl
+    >>> class Tiny(Backbone):
+    ...     name = "tiny"
+    ...     layers = (LayerInfo("relu1", channels=8, stride=1, receptive_field=3),)
+    ...     aliases = {}
+    ...     default_content_layers = default_style_layers = ("relu1",)
+    ...     def __init__(self, options): ...
+    ...     def trunk(self, layers):
+    ...         steps = [("", nn.Conv2d(3, 8, 3, padding=1)), ("relu1", nn.ReLU())]
+    ...         return ChainTrunk(steps, mean=(0.5, 0.5, 0.5), scale=(1, 1, 1))
+    >>> @hookimpl
+    ... def stylectl_backbones():
+    ...     yield BackboneSpec(name="tiny", summary="one random layer", create=Tiny)
+    >>> [spec.create(None).layers[0].name for spec in stylectl_backbones()]
+    ['relu1']
+    """
 
 
 @hookspec
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read: the loss terms that the plugin brings."""
+    """Called once, before a job is read. Gives the loss terms that the plugin brings.
+
+    >>> import torch
+    >>> from stylectl import IMAGE_LAYER, LossTerm, LossTermSpec, References, hookimpl
+    >>> class Darkness(LossTerm):
+    ...     layers = (IMAGE_LAYER,)
+    ...     reads = frozenset()
+    ...     def __init__(self, layers, options): ...
+    ...     def bind(self, references):
+    ...         return lambda features: features[IMAGE_LAYER].square().mean()
+    >>> @hookimpl
+    ... def stylectl_loss_terms():
+    ...     yield LossTermSpec(
+    ...         name="darkness", summary="prefers black", create=Darkness, layers_from="image"
+    ...     )
+    >>> (spec,) = stylectl_loss_terms()
+    >>> loss = spec.create({}, None).bind(References(content={}, styles=()))
+    >>> loss({IMAGE_LAYER: torch.full((1, 3, 2, 2), 0.5)})
+    tensor(0.2500)
+    """
 
 
 @hookspec
 def stylectl_writers() -> Iterable[WriterSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read: the file formats that the plugin brings."""
+    """Called once, before a job is read. Gives the file formats that the plugin brings.
+
+    >>> from stylectl import Writer, WriterSpec, hookimpl
+    >>> class PPMWriter(Writer):
+    ...     def write(self, result, path, record):
+    ...         height, width = result.image.shape[:2]
+    ...         pixels = (result.image * 255).round().astype("uint8").tobytes()
+    ...         path.write_bytes(f"P6 {width} {height} 255 ".encode() + pixels)
+    >>> @hookimpl
+    ... def stylectl_writers():
+    ...     yield WriterSpec(name="ppm", summary="PPM", suffixes=(".ppm",), create=PPMWriter)
+    >>> [spec.suffixes for spec in stylectl_writers()]
+    [('.ppm',)]
+    """
 
 
 @hookspec
 def stylectl_run_started(event: RunStarted) -> None:
-    """Called when a run's images and network stand ready."""
+    """Called when a run's images and network stand ready. Gives nothing back.
+
+    >>> from stylectl import hookimpl
+    >>> @hookimpl
+    ... def stylectl_run_started(event):
+    ...     print(len(event.scales), "scales on", event.device)
+    """
 
 
 @hookspec
 def stylectl_step(event: StepDone) -> None:
-    """Called after each optimizer step. The event's image must not be modified."""
+    """Called after each optimizer step. The event's image must not be modified.
+
+    >>> from stylectl import hookimpl
+    >>> @hookimpl
+    ... def stylectl_step(event):
+    ...     print(event.scale, event.step, event.loss)
+    """
 
 
 @hookspec
 def stylectl_run_finished(event: RunFinished) -> None:
-    """Called with the result, also of an interrupted run that has a picture."""
+    """Called with the result, also of an interrupted run that has a picture.
+
+    >>> from stylectl import hookimpl
+    >>> @hookimpl
+    ... def stylectl_run_finished(event):
+    ...     print(event.result.seconds, "seconds")
+    """

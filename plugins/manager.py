@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -88,7 +89,8 @@ def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
     """The built-in plugins and the installed ones (entry-point group ``stylectl``).
 
     The environment variable STYLECTL_PLUGINS, if set, lists the installed ones that may be loaded,
-    separated by commas (empty: none). A broken plugin is recorded and left out. Raises UsageError
+    separated by commas (empty: none); STYLECTL_TRACE_PLUGINS=1 shows each call of a hook on stderr.
+    A broken plugin is recorded and left out. Raises UsageError
     when `switched_off` names an unknown plugin, and PluginError when two claim one name.
     """
     found = [*_built_in(), *_installed()]
@@ -98,6 +100,9 @@ def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
             raise UsageError(f"--no-plugin: no plugin {name!r}; {did_you_mean(name, names)}")
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
+    if os.environ.get("STYLECTL_TRACE_PLUGINS") == "1":
+        manager.trace.root.setwriter(sys.stderr.write)
+        manager.enable_tracing()
     registry = Registry()
     used: dict[str, _Found] = {}
     records = []
