@@ -6,8 +6,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from .errors import OutputError, PluginError, StylectlError, UsageError
 from .events import Listener, Notice, ignore
@@ -62,13 +65,16 @@ def free_name(content: str, style: str) -> Path:
 
 def write_outputs(result: Result, outputs: Sequence[Output], listener: Listener = ignore) -> None:
     """Write every output. One that fails keeps none of the others from being written; the first
-    failure is raised in the end."""
+    failure is raised in the end. If nothing could be written, the picture is rescued to the
+    system's folder for temporary files, and the error says where."""
     failure: StylectlError | None = None
+    written = 0
     for output in outputs:
         if result.alpha is not None and not output.writer.keeps_alpha:
             listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
         try:
             _write(result, output)
+            written += 1
         except StylectlError as error:
             failure = failure or error
         except OSError as error:
@@ -77,8 +83,27 @@ def write_outputs(result: Result, outputs: Sequence[Output], listener: Listener 
             failure = failure or PluginError(
                 f"{output.path}: the writer {output.writer.name} failed: {error!r}"
             )
+    if failure and not written and (path := _rescued(result, outputs)):
+        raise type(failure)(f"{failure}; the picture is rescued in {path}")
     if failure:
         raise failure
+
+
+def _rescued(result: Result, outputs: Sequence[Output]) -> Path | None:
+    """Where the picture is now: as it was wanted if that works elsewhere, or as a bare array."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="stylectl-"))
+    except OSError:
+        return None
+    for output in outputs:
+        elsewhere = replace(output, path=folder / output.path.name)
+        with suppress(Exception):  # whatever a plugin's writer raises
+            _write(result, elsewhere)
+            return elsewhere.path
+    with suppress(OSError):
+        np.save(folder / "picture.npy", result.image)
+        return folder / "picture.npy"
+    return None
 
 
 def _write(result: Result, output: Output) -> None:

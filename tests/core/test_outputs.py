@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -388,3 +390,29 @@ def test_long_names_still_give_a_free_name(folder: Path) -> None:
     name = free_name("p" * 200 + ".jpg", "n" * 200 + ".jpg")
     name.touch()
     assert name.suffix == ".png"
+
+
+def test_a_picture_that_could_be_written_nowhere_is_rescued(
+    folder: Path, result: Result, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = folder / "temporary"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    Path("sub").mkdir()
+    planned = plan_outputs([Path("sub/out.png")], result.job, SIZE, registry)
+    shutil.rmtree("sub")
+    with pytest.raises(StylectlError, match="rescued in") as raised:
+        write_outputs(result, planned)
+    rescued = Path(str(raised.value).rpartition("rescued in ")[2])
+    assert rescued.is_relative_to(elsewhere)
+    with Image.open(rescued) as picture:
+        assert picture.size == (result.image.shape[1], result.image.shape[0])
+
+
+def test_a_broken_writer_loses_no_picture(folder: Path, result: Result, registry: Registry) -> None:
+    planned = plan_outputs([Path("out.rogue")], result.job, SIZE, registry)
+    with pytest.raises(StylectlError, match=r"mistake.*rescued in .*\.npy$") as raised:
+        write_outputs(result, planned)
+    rescued = Path(str(raised.value).rpartition("rescued in ")[2])
+    assert np.array_equal(np.load(rescued), result.image)
+    shutil.rmtree(rescued.parent)
