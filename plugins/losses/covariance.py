@@ -1,0 +1,83 @@
+"""Covariance loss: squared differences of covariance matrices.
+
+The Gram matrices of Gatys, Ecker and Bethge (2015) of features that have had their mean taken
+away, as in the CORAL loss of Sun and Saenko (2016, "Deep CORAL", eqs. 1-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ...core.backend import Features
+from ...core.specs import LossTermSpec
+from ...core.terms import Sums, SumTerm
+from ..hookspecs import hookimpl
+from .statistics import TINY, covariance_sums, mean_and_covariance
+
+
+class CovarianceOptions(BaseModel):
+    """Options of the term `covariance`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    normalization: Literal["relative", "plain"] = Field(
+        default="relative",
+        description="relative to the style's own covariance matrix, so that layers can be "
+        "compared, or the plain sum of the squared differences",
+    )
+
+
+class CovarianceLoss(SumTerm):
+    """sum_l w_l / d_l sum_ij (C_ij - C'_ij)^2, averaged over the styles by their shares.
+
+    C = E[(F - mu)(F - mu)^T] over the positions (N_l x N_l), C' that of a style image. What a
+    channel is on average does not count, only how it varies and with which others: the result may
+    keep the content's brightness. `normalization` chooses d_l: 1 ("plain"), or sum_ij C'_ij^2
+    ("relative"), which makes the loss independent of the layer's and the network's units: 1 is
+    what a flat image would have.
+
+    Any real activations (N, C, H, W); summed over the batch. The matrices are float64, from
+    products of centred float32 numbers (see `covariance_sums`).
+    """
+
+    reads = frozenset({"styles"})
+
+    def __init__(self, layers: Mapping[str, float], options: CovarianceOptions) -> None:
+        self.layers = tuple(layers)
+        self._weights = dict(layers)
+        self._relative = options.normalization == "relative"
+
+    def sums(self, features: Features, content: Features) -> Sums:
+        """Per layer: first and second moments, and the number of positions."""
+        return covariance_sums(features, self.layers)
+
+    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
+        """The weighted sum over layers and styles."""
+        shares = []
+        for layer, weight in self._weights.items():
+            _, own = mean_and_covariance(sums, layer)
+            for style, share in styles:
+                _, target = mean_and_covariance(style, layer)
+                squared = (own - target).square().sum()
+                shares.append(share * weight * squared / self._divisor(target))
+        return torch.stack(shares).sum().to(sums[f"{self.layers[0]} positions"])
+
+    def _divisor(self, target: Tensor) -> float:
+        return max(target.square().sum().item(), TINY) if self._relative else 1.0
+
+
+@hookimpl
+def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+    """The term `covariance`."""
+    yield LossTermSpec(
+        name="covariance",
+        summary="squared differences of covariance matrices (Sun and Saenko 2016)",
+        create=CovarianceLoss,
+        options=CovarianceOptions,
+        layers_from="style",
+    )

@@ -1,0 +1,105 @@
+"""Moment loss: squared differences of each channel's mean and standard deviation.
+
+Li, Wang, Liu and Hou 2017, "Demystifying Neural Style Transfer", section 4.2: the statistics of
+batch normalisation as style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ...core.backend import Features
+from ...core.specs import LossTermSpec
+from ...core.terms import Sums, SumTerm
+from ..hookspecs import hookimpl
+from .statistics import TINY, double
+
+
+class MomentsOptions(BaseModel):
+    """Options of the term `moments`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    normalization: Literal["relative", "paper"] = Field(
+        default="relative",
+        description="relative to the style's own means and deviations, so that layers can be "
+        "compared, or the paper's mean over the channels",
+    )
+
+
+class MomentsLoss(SumTerm):
+    """sum_l w_l / d_l sum_i (mu_i - mu'_i)^2 + (sigma_i - sigma'_i)^2, averaged over the styles.
+
+    mu_i and sigma_i are channel i's mean and standard deviation over the positions, mu' and sigma'
+    those of a style image. `normalization` chooses d_l: N_l, the number of channels ("paper"), or
+    sum_i mu'_i^2 + sigma'_i^2 ("relative"), which makes the loss independent of the layer's and
+    the network's units: 1 is what an image without any activation would have.
+
+    Any real activations (N, C, H, W); summed over the batch. A deviation below 1e-6 counts as that
+    and pulls at nothing: the root has no slope at zero, where dead channels are.
+    """
+
+    reads = frozenset({"styles"})
+
+    def __init__(self, layers: Mapping[str, float], options: MomentsOptions) -> None:
+        self.layers = tuple(layers)
+        self._weights = dict(layers)
+        self._relative = options.normalization == "relative"
+
+    def sums(self, features: Features, content: Features) -> Sums:
+        """Per layer: sum F and sum F^2 (N, C) in float64, and the number of positions.
+
+        They are taken about the channel's mean and moved back in float64, or the variance of a
+        bright, even channel would be lost to rounding; see `covariance_sums`.
+        """
+        sums: dict[str, Tensor] = {}
+        for layer in self.layers:
+            rows = features[layer].flatten(2)
+            count, pivot = float(rows.shape[2]), rows.detach().mean(2)
+            centred, shift = rows - pivot.unsqueeze(2), double(pivot)
+            residual, squares = double(centred.sum(2)), double(centred.square().sum(2))
+            sums[f"{layer} totals"] = residual + count * shift
+            sums[f"{layer} squares"] = squares + 2 * shift * residual + count * shift.square()
+            sums[f"{layer} positions"] = rows.new_tensor(count)
+        return sums
+
+    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
+        """The weighted sum over layers and styles."""
+        shares = []
+        for layer, weight in self._weights.items():
+            own = _moments(sums, layer)
+            for style, share in styles:
+                target = _moments(style, layer)
+                squared = (own - target).square().sum()
+                shares.append(share * weight * squared / self._divisor(target))
+        return torch.stack(shares).sum().to(sums[f"{self.layers[0]} positions"])
+
+    def _divisor(self, target: Tensor) -> float:
+        if self._relative:
+            return max(target.square().sum().item(), TINY)
+        return float(target.shape[-1])
+
+
+def _moments(sums: Sums, layer: str) -> Tensor:
+    """Means and standard deviations: (2, N, C)."""
+    count = double(sums[f"{layer} positions"])
+    mean = sums[f"{layer} totals"] / count
+    variance = sums[f"{layer} squares"] / count - mean.square()
+    return torch.stack([mean, variance.clamp_min(TINY).sqrt()])
+
+
+@hookimpl
+def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+    """The term `moments`."""
+    yield LossTermSpec(
+        name="moments",
+        summary="differences of each channel's mean and deviation (Li et al. 2017)",
+        create=MomentsLoss,
+        options=MomentsOptions,
+        layers_from="style",
+    )
