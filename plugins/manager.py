@@ -17,11 +17,30 @@ from ..core.registry import Registry
 from ..core.specs import BackboneSpec, BackendSpec, LossTermSpec, Spec, WriterSpec
 from . import backends, hookspecs
 from .backbones import vgg19
-from .losses import content, style, total_variation
+from .losses import (
+    content,
+    histogram,
+    mrf,
+    sliced_wasserstein,
+    strotss,
+    style,
+    total_variation,
+)
 from .writers import pillow
 
 #: The built-in plugins go through the same hooks as everyone's.
-_BUILT_IN = (backends, vgg19, content, style, total_variation, pillow)
+_BUILT_IN = (
+    backends,
+    vgg19,
+    content,
+    style,
+    total_variation,
+    sliced_wasserstein,
+    histogram,
+    mrf,
+    strotss,
+    pillow,
+)
 
 _BUILT_IN_ORIGIN = "built-in"
 
