@@ -1,0 +1,118 @@
+"""Sliced Wasserstein loss: sorted projections (Heitz, Vanhoey, Chambon and Belcour 2021, eq. 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn import functional
+
+from ...core.backend import Features
+from ...core.specs import LossTermSpec
+from ...core.terms import Loss, LossTerm, References
+from ..hookspecs import hookimpl
+
+#: In place of a divisor of zero: black images have activations of zero.
+TINY = 1e-12
+
+
+class SlicedWassersteinOptions(BaseModel):
+    """Options of the term `sliced-wasserstein`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    directions: int | None = Field(
+        default=None,
+        ge=1,
+        le=65536,
+        description="random directions for each layer; as many as it has channels by default",
+    )
+
+
+class SlicedWassersteinLoss(LossTerm):
+    """sum_l w_l / d_l sum_vi (sort(v.F)_i - sort(v.S)_i)^2, averaged over the styles by shares.
+
+    The activations at one position are a point in as many dimensions as the layer has channels. F
+    and S are the points of the result and of a style image, v runs over random unit vectors, and
+    sort(v.F) are the points' projections in ascending order: their quantiles. Where the images have
+    different sizes, the style's quantiles are interpolated linearly.
+
+    d_l is sum_vi sort(v.S)_i^2, which makes the loss independent of the size and of the layer's and
+    the network's units: 1 is what an image without any activation would have.
+
+    The paper draws new directions for each step. Here they are drawn from the job's seed and stay,
+    so that L-BFGS sees one function. Any real activations; summed over the batch.
+    """
+
+    reads = frozenset({"styles"})
+
+    def __init__(self, layers: Mapping[str, float], options: SlicedWassersteinOptions) -> None:
+        self.layers = tuple(layers)
+        self._weights = dict(layers)
+        self._directions = options.directions
+
+    def bind(self, references: References) -> Loss:
+        """Draw the directions and sort the styles' projections."""
+        generator = torch.Generator().manual_seed(references.seed)
+        directions, targets = {}, {}
+        for layer in self.layers:
+            like = references.styles[0].features[layer]
+            directions[layer] = unit_vectors(self._directions, like, generator)
+            targets[layer] = [
+                (sorted_projections(style.features[layer], directions[layer]), style.weight)
+                for style in references.styles
+            ]
+
+        def loss(features: Features) -> Tensor:
+            shares = []
+            for layer, weight in self._weights.items():
+                own = sorted_projections(features[layer], directions[layer])
+                for quantiles, share in targets[layer]:
+                    shares.append(share * weight * relative_distance(own, quantiles))
+            return torch.stack(shares).sum()
+
+        return loss
+
+
+def unit_vectors(number: int | None, like: Tensor, generator: torch.Generator) -> Tensor:
+    """(number, C), evenly distributed on the sphere, for features (N, C, H, W); default: C.
+
+    Drawn on the CPU, so that a seed means the same on every device.
+    """
+    channels = like.shape[1]
+    shape = (number or channels, channels)
+    drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return functional.normalize(drawn, dim=1).to(device=like.device, dtype=like.dtype)
+
+
+def sorted_projections(features: Tensor, directions: Tensor) -> Tensor:
+    """(N, C, H, W) on directions (D, C) -> (N, D, H * W), ascending."""
+    return (directions @ features.flatten(2)).sort(dim=2).values
+
+
+def resampled(quantiles: Tensor, positions: int) -> Tensor:
+    """(N, D, M) -> (N, D, positions): value i stands for the quantile (i + 1/2) / M."""
+    if quantiles.shape[2] == positions:
+        return quantiles
+    return functional.interpolate(quantiles, positions, mode="linear", align_corners=False)
+
+
+def relative_distance(own: Tensor, quantiles: Tensor) -> Tensor:
+    """Squared distance of the quantiles (N, D, M) from the target (1, D, M'), by its square."""
+    target = resampled(quantiles, own.shape[2])
+    return (own - target).square().sum() / max(target.square().sum().item(), TINY)
+
+
+@hookimpl
+def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+    """The term `sliced-wasserstein`."""
+    yield LossTermSpec(
+        name="sliced-wasserstein",
+        summary="sorted projections of activations (Heitz et al. 2021)",
+        create=SlicedWassersteinLoss,
+        options=SlicedWassersteinOptions,
+        layers_from="style",
+        random=True,
+    )
