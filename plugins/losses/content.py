@@ -13,9 +13,7 @@ from ...core.backend import Features
 from ...core.specs import LossTermSpec
 from ...core.terms import Sums, SumTerm
 from ..hookspecs import hookimpl
-
-#: In place of a divisor of zero: black images have activations of zero.
-TINY = 1e-12
+from .statistics import TINY
 
 
 class ContentOptions(BaseModel):

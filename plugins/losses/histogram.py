@@ -12,9 +12,7 @@ from ...core.specs import LossTermSpec, NoOptions
 from ...core.terms import Loss, LossTerm, References
 from ..hookspecs import hookimpl
 from .sliced_wasserstein import resampled
-
-#: In place of a divisor of zero: black images have activations of zero.
-TINY = 1e-12
+from .statistics import TINY
 
 
 class HistogramLoss(LossTerm):

@@ -14,9 +14,7 @@ from ...core.backend import Features
 from ...core.specs import LossTermSpec
 from ...core.terms import Loss, LossTerm, References
 from ..hookspecs import hookimpl
-
-#: In place of a divisor of zero: black images have activations of zero.
-TINY = 1e-12
+from .statistics import TINY
 
 #: Patches are this high and wide; less where a layer of either image is smaller.
 PATCH = 3

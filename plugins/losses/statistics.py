@@ -1,4 +1,5 @@
-"""Sums over positions from which means and covariances follow without loss of digits."""
+"""What the statistics of several terms share: a floor for divisors, and sums over positions from
+which means and covariances follow without loss of digits."""
 
 from __future__ import annotations
 
