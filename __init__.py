@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .core.errors import StylectlError
     from .core.events import Event, Notice, RunFinished, RunStarted, ScaleStarted, StepDone
     from .core.job import Job
-    from .core.result import Result
+    from .core.result import Result, Snapshot, StepRecord
     from .core.specs import (
         BackboneSpec,
         BackendSpec,
@@ -36,7 +36,7 @@ _HOMES = {
     ".core.errors": ("StylectlError",),
     ".core.events": ("Event", "Notice", "RunFinished", "RunStarted", "ScaleStarted", "StepDone"),
     ".core.job": ("Job",),
-    ".core.result": ("Result",),
+    ".core.result": ("Result", "Snapshot", "StepRecord"),
     ".core.specs": (
         "BackboneSpec",
         "BackendSpec",
@@ -72,7 +72,9 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "ScaleStarted",
+    "Snapshot",
     "StepDone",
+    "StepRecord",
     "Style",
     "StylectlError",
     "SumTerm",

@@ -15,19 +15,20 @@ from .errors import UsageError, did_you_mean
 class LayerInfo:
     """What is known of a layer without running the network.
 
-    `stride` and `receptive_field` are in image pixels: one position of the layer's map stands for
-    `stride` pixels and sees `receptive_field` of them, in each direction.
+    All but `channels` are in image pixels, in each direction: one position of the layer's map
+    stands for `stride` of them and sees `receptive_field` of them (None: the whole image), and the
+    image must have `smallest_side` of them (by default the stride) to leave the layer a position.
     """
 
     name: str
     channels: int
     stride: int
-    receptive_field: int
+    receptive_field: int | None
+    smallest_side: int = 0
 
-    @property
-    def smallest_side(self) -> int:
-        """The least height and width, in pixels, of an image that leaves the layer a position."""
-        return self.stride
+    def __post_init__(self) -> None:
+        if self.smallest_side == 0:
+            object.__setattr__(self, "smallest_side", self.stride)
 
 
 class Trunk(nn.Module, ABC):
@@ -53,8 +54,9 @@ class Backbone(ABC):
     layers: tuple[LayerInfo, ...]
     #: Other names for a layer, such as the papers' ``conv4_2`` for ``relu4_2``.
     aliases: Mapping[str, str]
-    default_content_layers: tuple[str, ...]
-    default_style_layers: tuple[str, ...]
+    #: Layer -> its share, for the terms that name none.
+    default_content_layers: Mapping[str, float]
+    default_style_layers: Mapping[str, float]
 
     @abstractmethod
     def trunk(self, layers: Collection[str]) -> Trunk:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
 from .errors import NumericalError
-from .objective import Evaluation
 from .optimizers import Evaluate, Iterate, Optimizer
 
 _MOST_RECOVERIES = 5
@@ -40,7 +38,7 @@ def steps_with_recovery(
             next(iterates)  # the last good image, which was yielded before
         for iterate in iterates:
             if not iterate.evaluation.finite:
-                culprit = _culprit(iterate.evaluation)
+                culprit = iterate.evaluation.culprit
                 break
             image, done = iterate.image, done + 1
             yield iterate
@@ -55,9 +53,3 @@ def steps_with_recovery(
         f"the loss stayed not finite ({culprit}) after {_MOST_RECOVERIES} restarts with smaller "
         "steps; lower the weights, or choose another optimizer or precision"
     )
-
-
-def _culprit(evaluation: Evaluation) -> str:
-    losses = evaluation.losses.items()
-    bad = [f"{name} = {loss}" for name, loss in losses if not math.isfinite(loss)]
-    return ", ".join(bad) or "its gradient"

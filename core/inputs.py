@@ -10,10 +10,11 @@ from torch import Tensor
 
 from .backbone import LayerInfo
 from .backend import FeatureBackend, Features
-from .errors import ImageError
+from .blame import blaming
+from .errors import ImageError, PluginError
 from .images import Picture, fit, read_picture
 from .objective import Objective, WeightedLoss
-from .plan import Plan
+from .plan import Plan, PlannedTerm
 from .schedule import Scale, plan_scales
 from .terms import IMAGE_LAYER, LossTerm, References, Style
 
@@ -87,16 +88,18 @@ def at_scale(plan: Plan, inputs: Inputs, scale: Scale, device: torch.device) -> 
 def bind_objective(plan: Plan, backend: FeatureBackend, sight: Sight) -> Objective:
     """The plan's terms with their targets, as the function to minimise at one scale."""
     return Objective(
-        backend,
-        [
-            WeightedLoss(
-                planned.name,
-                planned.weight,
-                planned.term.bind(_references(planned.term, backend, sight, plan.job.seed)),
-            )
-            for planned in plan.terms
-        ],
+        backend, [_bound(plan, planned, backend, sight) for planned in plan.terms], plan.network
     )
+
+
+def _bound(plan: Plan, planned: PlannedTerm, backend: FeatureBackend, sight: Sight) -> WeightedLoss:
+    with blaming(plan.network):
+        references = _references(planned.term, backend, sight, plan.job.seed)
+    with blaming(planned.label):
+        loss = planned.term.bind(references)
+    if not callable(loss):
+        raise PluginError(f"{planned.label} must be bound to a function, not {loss!r}")
+    return WeightedLoss(planned.name, planned.weight, loss, planned.label)
 
 
 def _references(term: LossTerm, backend: FeatureBackend, sight: Sight, seed: int) -> References:

@@ -14,12 +14,13 @@ from .images import DEFAULT_MAX_PIXELS, SAMPLES
 #: A weight: zero or more, and finite.
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-_WEIGHT_FILES = (".safetensors", ".pth", ".pt")
+_NETWORK_FILES = (".safetensors", ".pth", ".pt", ".onnx")
 
 
 class Choice(BaseModel):
     """Something chosen by name, with options of its own: ``"torch"``, or ``{name = "torch",
-    device = "cuda"}``. The options are validated by what the name stands for."""
+    device = "cuda"}``. The options are validated by what the name stands for; see `choice_table`
+    for the short form."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -28,7 +29,7 @@ class Choice(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
+        return choice_table(value) if isinstance(value, str) else value
 
     @property
     def options(self) -> dict[str, Any]:
@@ -123,6 +124,13 @@ class Job(BaseModel):
         return self.model_dump(exclude_unset=True, exclude_none=True)
 
 
+def choice_table(text: str) -> dict[str, str]:
+    """The short form of a choice, NAME or NAME:MODEL, written out: ``torchvision:densenet121`` is
+    the backbone `torchvision` with the option `model`."""
+    name, colon, model = text.partition(":")
+    return {"name": name, "model": model} if colon else {"name": name}
+
+
 def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
     """A job's plain values with `change` applied to each path of a file in it."""
 
@@ -139,16 +147,18 @@ def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, 
             else changed(style)
             for style in styles
         ]
-    for key, option in (("init", "path"), ("backbone", "weights")):
+    for key, option in (("init", "path"), ("backbone", "weights"), ("backbone", "model")):
         choice = table.get(key)
+        if isinstance(choice, str):
+            choice = choice_table(choice)
         if isinstance(choice, dict) and is_path(choice.get(option), option):
             table[key] = {**choice, option: changed(choice[option])}
     return table
 
 
 def is_path(value: object, option: str) -> bool:
-    """Whether an option's value names a file; weights may also be named by a word."""
-    return isinstance(value, str) and (option == "path" or value.endswith(_WEIGHT_FILES))
+    """Whether an option's value names a file; networks may also be named by a word."""
+    return isinstance(value, str) and (option == "path" or value.endswith(_NETWORK_FILES))
 
 
 def moved(path: str, base: Path, to: Path) -> str:

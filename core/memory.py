@@ -9,6 +9,7 @@ import psutil
 import torch
 
 from .backbone import Backbone
+from .blame import is_out_of_memory
 from .errors import MemoryLimitError
 
 #: Memory at the peak, in units of the activations that the layers hold: what the forward pass
@@ -46,9 +47,8 @@ def explaining_out_of_memory(
     """Turns torch's own out-of-memory errors into MemoryLimitError."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not out_of_memory and "allocate" not in str(error):
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
         raise _too_large(backbone, layers, size, _free_memory(device)) from None
 

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .backend import FeatureBackend, Features
+from .blame import blaming
 from .errors import PluginError
 from .terms import IMAGE_LAYER, Loss
 
 
 @dataclass(frozen=True)
 class WeightedLoss:
-    """A bound term in the objective."""
+    """A bound term in the objective; `label` is what messages call it."""
 
     name: str
     weight: float
     loss: Loss
+    label: str
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The objective at one image: its value, the terms' weighted shares of it (they add up to the
-    value), and its gradient (N, 3, H, W) with respect to the image."""
+    value), and its gradient (N, 3, H, W) with respect to the image. `culprit` says what gave
+    numbers that are not finite, if there are any."""
 
     value: float
     losses: dict[str, float]
     gradient: Tensor
+    culprit: str = ""
 
     @property
     def finite(self) -> bool:
@@ -45,43 +49,74 @@ class Objective:
     carries those cotangents to the pixels. So every backend works with every loss.
     """
 
-    def __init__(self, backend: FeatureBackend, losses: Sequence[WeightedLoss]) -> None:
+    def __init__(
+        self, backend: FeatureBackend, losses: Sequence[WeightedLoss], network: str = "the backend"
+    ) -> None:
+        """`network` is what messages call the backend and its backbone."""
         self._backend = backend
         self._losses = tuple(losses)
+        self._network = network
 
     def evaluate(self, image: Tensor) -> Evaluation:
-        """Value, shares and gradient at `image` (N, 3, H, W); the image is not modified."""
-        features, pullback = self._backend.vjp(image)
-        leaves = {name: value.detach().requires_grad_() for name, value in features.items()}
-        pixels = image.detach().requires_grad_()
-        shares = self._shares({**leaves, IMAGE_LAYER: pixels})
+        """Value, shares and gradient at `image` (N, 3, H, W); the image is not modified.
+
+        Raises PluginError for a loss, or a network, that fails or breaks its contract.
+        """
+        with blaming(self._network):
+            features, pullback = self._backend.vjp(image)
+        leaves = _leaves(features, image)
+        shares = {term.name: term.weight * _scalar(term, leaves) for term in self._losses}
         total = torch.stack(list(shares.values())).sum()
-        inputs = [pixels, *leaves.values()]
-        gradients = torch.autograd.grad(total, inputs, allow_unused=True)
-        cotangents = {
-            name: gradient
-            for name, gradient in zip(leaves, gradients[1:], strict=True)
-            if gradient is not None
-        }
+        with blaming("the gradient of the loss terms"):
+            gradients = _gradients(total, leaves)
         # The losses' graph holds large intermediates that the pullback has no use for.
         value, losses = total.item(), {name: share.item() for name, share in shares.items()}
-        del total, shares, leaves, inputs
-        through_features = pullback(cotangents)
-        direct = gradients[0]
-        gradient = through_features if direct is None else through_features + direct
-        return Evaluation(value, losses, gradient)
+        del total, shares, leaves
+        direct = gradients.pop(IMAGE_LAYER, None)
+        with blaming(self._network):
+            gradient = pullback(gradients)
+        if direct is not None:
+            gradient = gradient + direct
+        evaluation = Evaluation(value, losses, gradient)
+        if evaluation.finite:
+            return evaluation
+        return replace(evaluation, culprit=self._culprit(image))
 
-    def _shares(self, features: Features) -> dict[str, Tensor]:
-        shares = {}
+    def _culprit(self, image: Tensor) -> str:
+        """Whose value or gradient is not finite at `image`; the network's, if no term's is."""
+        features, _ = self._backend.vjp(image)
+        values, slopes = [], []
         for term in self._losses:
-            loss = term.loss(features)
-            if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:
-                raise PluginError(
-                    f"the loss term {term.name!r} must return a scalar tensor with a gradient, "
-                    f"got {_described(loss)}"
-                )
-            shares[term.name] = term.weight * loss
-        return shares
+            leaves = _leaves(features, image)
+            loss = term.weight * _scalar(term, leaves)
+            if not math.isfinite(loss.item()):
+                values.append(f"{term.label} = {loss.item()}")
+            elif not all(each.isfinite().all() for each in _gradients(loss, leaves).values()):
+                slopes.append(f"the gradient of {term.label}")
+        return ", ".join(values or slopes) or f"what {self._network} gives"
+
+
+def _leaves(features: Features, image: Tensor) -> dict[str, Tensor]:
+    """The features and the pixels, as what the losses are differentiated by."""
+    every = {**features, IMAGE_LAYER: image}
+    return {name: value.detach().requires_grad_() for name, value in every.items()}
+
+
+def _scalar(term: WeightedLoss, leaves: Features) -> Tensor:
+    with blaming(term.label):
+        loss = term.loss(leaves)
+    if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:
+        raise PluginError(
+            f"{term.label} must return a scalar tensor with a gradient, got {_described(loss)}"
+        )
+    return loss
+
+
+def _gradients(loss: Tensor, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+    """By layer, of those that the loss depends on."""
+    gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    pairs = zip(leaves, gradients, strict=True)
+    return {name: gradient for name, gradient in pairs if gradient is not None}
 
 
 def _described(loss: object) -> str:

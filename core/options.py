@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from .errors import UsageError, did_you_mean
 from .files import status_of
 from .initial import INITIALIZERS
-from .job import Job
+from .job import Job, choice_table
 from .presets import DEFAULT_PRESET, PRESETS
 from .validation import complaint, described
 
@@ -47,7 +47,7 @@ _TERM_PLACES: dict[str, tuple[str, str]] = {
     "tv_weight": ("tv", "weight"),
 }
 
-OPTIONS = (*_PLACES, *_TERM_PLACES, "styles", "style_weights", "init", "term")
+OPTIONS = (*_PLACES, *_TERM_PLACES, "styles", "style_weights", "backbone", "init", "term")
 
 _CHOICES = ("backend", "backbone", "init", "optimizer")
 
@@ -89,7 +89,9 @@ def _regular(table: Mapping[str, Any]) -> dict[str, Any]:
     """The table with its short forms, a name or a path alone, written out."""
     regular = dict(table)
     for key in _CHOICES:
-        if key in regular:
+        if isinstance(regular.get(key), str):
+            regular[key] = choice_table(regular[key])
+        elif key in regular:
             regular[key] = _written_out(regular[key], "name", key)
     for key, short in (("terms", "name"), ("styles", "image")):
         if key in regular:
@@ -130,6 +132,9 @@ def _apply(table: dict[str, Any], given: Mapping[str, Any]) -> None:
         table["styles"] = _weighted(table.get("styles", [{}]), given["style_weights"])
     if "init" in given:
         table["init"] = _merged_choice(table["init"], _init(given["init"]))
+    if "backbone" in given:
+        base = table.get("backbone", {"name": Job.model_fields["backbone"].default.name})
+        table["backbone"] = _merged_choice(base, choice_table(given["backbone"]))
     for option, place in _PLACES.items():
         if option not in given:
             continue

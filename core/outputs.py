@@ -5,39 +5,54 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .blame import blaming
 from .errors import OutputError, PluginError, StylectlError, UsageError
 from .events import Listener, Notice, ignore
 from .images import SAMPLES
 from .job import Job, map_paths, moved
 from .registry import Registry
-from .result import Result
-from .specs import WriterSpec
+from .result import Result, Snapshot
+from .specs import Writer, WriterSpec
+from .validation import validated
 
 
 @dataclass(frozen=True)
 class Output:
-    """A file to be written, and what writes it."""
+    """A file to be written, and what writes it; `label` is what messages call the writer."""
 
     path: Path
-    writer: WriterSpec
+    spec: WriterSpec
+    writer: Writer
+    label: str
 
 
 def plan_outputs(
-    paths: Sequence[Path], job: Job, size: tuple[int, int], registry: Registry
+    paths: Sequence[Path],
+    job: Job,
+    size: tuple[int, int],
+    registry: Registry,
+    options: Mapping[str, Mapping[str, Any]] = {},
 ) -> tuple[Output, ...]:
-    """Find the writers and try the folders, for a picture of `size` (height, width).
+    """Make the writers, with the `options` of each by its name, and try the folders, for a picture
+    of `size` (height, width).
 
-    Raises UsageError for an unknown suffix, a missing folder or a path that is one of the job's
-    inputs, and OutputError for a folder that cannot be written to or has no room.
+    Raises UsageError for an unknown suffix, options that are wrong or of a writer that no output
+    needs, a missing folder or a path that is one of the job's inputs, and OutputError for a folder
+    that cannot be written to or has no room.
     """
-    outputs = tuple(Output(path, registry.writer_for(path)) for path in paths)
+    outputs = tuple(_output(path, registry, options) for path in paths)
+    used = {output.spec.name for output in outputs}
+    for name in options:
+        if registry.writers.get(name).name not in used:
+            raise UsageError(f"the options of the writer {name} have no effect: no output needs it")
     inputs = {SAMPLES.get(path, Path(path)).resolve() for path in job.input_paths}
     for number, output in enumerate(outputs):
         path = output.path
@@ -46,11 +61,22 @@ def plan_outputs(
             raise UsageError(f"{path}: the output would overwrite an input image")
         if path.resolve() in {other.path.resolve() for other in outputs[:number]}:
             raise UsageError(f"{path}: named twice as an output")
-        longest = output.writer.longest_side
+        longest = output.spec.longest_side
         if longest is not None and max(size) > longest:
             raise UsageError(f"{path}: {path.suffix} holds at most {longest} px, not {max(size)}")
         _check_folder(path, needed=4 * size[0] * size[1])
     return outputs
+
+
+def _output(path: Path, registry: Registry, options: Mapping[str, Mapping[str, Any]]) -> Output:
+    spec = registry.writer_for(path)
+    label = registry.writers.label(spec.name)
+    chosen = validated(spec.options, options.get(spec.name, {}), label)
+    with blaming(label):
+        writer = spec.create(chosen)
+    if not isinstance(writer, Writer):
+        raise PluginError(f"{label} must be a Writer, not {writer!r}")
+    return Output(path, spec, writer, label)
 
 
 def free_name(content: str, style: str) -> Path:
@@ -63,17 +89,22 @@ def free_name(content: str, style: str) -> Path:
     return path
 
 
-def write_outputs(result: Result, outputs: Sequence[Output], listener: Listener = ignore) -> None:
+def write_outputs(
+    result: Result,
+    outputs: Sequence[Output],
+    snapshots: Iterable[Snapshot] = (),
+    listener: Listener = ignore,
+) -> None:
     """Write every output. One that fails keeps none of the others from being written; the first
     failure is raised in the end. If nothing could be written, the picture is rescued to the
     system's folder for temporary files, and the error says where."""
     failure: StylectlError | None = None
     written = 0
     for output in outputs:
-        if result.alpha is not None and not output.writer.keeps_alpha:
+        if result.alpha is not None and not output.spec.keeps_alpha:
             listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
         try:
-            _write(result, output)
+            _write(result, output, snapshots)
             written += 1
         except StylectlError as error:
             failure = failure or error
@@ -81,15 +112,17 @@ def write_outputs(result: Result, outputs: Sequence[Output], listener: Listener 
             failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
         except Exception as error:  # a plugin's writer may raise anything
             failure = failure or PluginError(
-                f"{output.path}: the writer {output.writer.name} failed: {error!r}"
+                f"{output.path}: {output.label} failed: {type(error).__name__}: {error}"
             )
-    if failure and not written and (path := _rescued(result, outputs)):
+    if failure and not written and (path := _rescued(result, outputs, snapshots)):
         raise type(failure)(f"{failure}; the picture is rescued in {path}")
     if failure:
         raise failure
 
 
-def _rescued(result: Result, outputs: Sequence[Output]) -> Path | None:
+def _rescued(
+    result: Result, outputs: Sequence[Output], snapshots: Iterable[Snapshot]
+) -> Path | None:
     """Where the picture is now: as it was wanted if that works elsewhere, or as a bare array."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="stylectl-"))
@@ -98,7 +131,7 @@ def _rescued(result: Result, outputs: Sequence[Output]) -> Path | None:
     for output in outputs:
         elsewhere = replace(output, path=folder / output.path.name)
         with suppress(Exception):  # whatever a plugin's writer raises
-            _write(result, elsewhere)
+            _write(result, elsewhere, snapshots)
             return elsewhere.path
     with suppress(OSError):
         np.save(folder / "picture.npy", result.image)
@@ -106,7 +139,7 @@ def _rescued(result: Result, outputs: Sequence[Output]) -> Path | None:
     return None
 
 
-def _write(result: Result, output: Output) -> None:
+def _write(result: Result, output: Output, snapshots: Iterable[Snapshot]) -> None:
     folder = output.path.parent
 
     def from_folder(path: str) -> str:
@@ -116,7 +149,9 @@ def _write(result: Result, output: Output) -> None:
     record["inputs"] = {from_folder(path): sha256 for path, sha256 in result.inputs.items()}
     with tempfile.TemporaryDirectory(dir=folder, prefix=".stylectl-") as private:
         whole = Path(private) / output.path.name
-        output.writer.create().write(result, whole, record)
+        output.writer.write(result, snapshots, whole, record)
+        if not whole.is_file():
+            raise PluginError(f"{output.path}: {output.label} wrote no file")
         with whole.open("rb+") as file:
             os.fsync(file.fileno())
         whole.replace(output.path)

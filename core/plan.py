@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from .backbone import Backbone
-from .backend import BackendOptions
-from .errors import UsageError, did_you_mean
+from .backend import BackendOptions, FeatureBackend
+from .blame import blaming
+from .errors import PluginError, UsageError, did_you_mean
 from .initial import INITIALIZERS, Initializer
 from .job import Choice, Job, TermChoice
 from .optimizers import OPTIMIZERS, Optimizer
@@ -19,21 +22,24 @@ from .validation import M, validated
 
 @dataclass(frozen=True)
 class PlannedTerm:
-    """A term of the objective, created but not yet bound."""
+    """A term of the objective, created but not yet bound; `label` is what messages call it."""
 
     name: str
     weight: float
     term: LossTerm
+    label: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run needs. `job` has every option of every choice spelled out."""
+    """What a run needs. `job` has every option of every choice spelled out; `network` is what
+    messages call the backend and its backbone."""
 
     job: Job
     backbone: Backbone
     backend: BackendSpec
     backend_options: BackendOptions
+    network: str
     terms: tuple[PlannedTerm, ...]
     initializer: Initializer
     optimizer: Optimizer
@@ -44,14 +50,19 @@ class Plan:
         wanted = {layer for planned in self.terms for layer in planned.term.layers}
         return tuple(info.name for info in self.backbone.layers if info.name in wanted)
 
+    def open_backend(self) -> FeatureBackend:
+        """The backend, ready to run the plan's layers. Raises what `BackendSpec.create` may raise,
+        and PluginError."""
+        with blaming(self.network):
+            return self.backend.create(self.backbone, self.layers, self.backend_options)
+
 
 def make_plan(job: Job, registry: Registry) -> Plan:
-    """Raises UsageError for unknown names, bad options, and options without an effect."""
+    """Raises UsageError for unknown names, bad options, and options without an effect, and
+    PluginError for a plugin that breaks its contract."""
     backend = registry.backends.get(job.backend.name)
     backend_options = validated(backend.options, job.backend.options, f"backend {backend.name}")
-    network = registry.backbones.get(job.backbone.name)
-    backbone_options = validated(network.options, job.backbone.options, f"backbone {network.name}")
-    backbone = network.create(backbone_options)
+    backbone, backbone_options = make_backbone(job.backbone, registry)
     initializer = _chosen(job.init, INITIALIZERS, "init")
     optimizer = _chosen(job.optimizer, OPTIMIZERS, "optimizer")
     planned = [_planned(choice, registry, backbone) for choice in job.terms]
@@ -77,7 +88,34 @@ def make_plan(job: Job, registry: Registry) -> Plan:
             "terms": tuple(chosen),
         }
     )
-    return Plan(complete, backbone, backend, backend_options, terms, initializer, optimizer)
+    labels = registry.backends.label(backend.name), registry.backbones.label(job.backbone.name)
+    return Plan(
+        job=complete,
+        backbone=backbone,
+        backend=backend,
+        backend_options=backend_options,
+        network=" with ".join(labels),
+        terms=terms,
+        initializer=initializer,
+        optimizer=optimizer,
+    )
+
+
+def make_backbone(choice: Choice, registry: Registry) -> tuple[Backbone, BaseModel]:
+    """The chosen backbone and its options. Raises UsageError and PluginError as `make_plan`."""
+    spec = registry.backbones.get(choice.name)
+    label = registry.backbones.label(choice.name)
+    options = validated(spec.options, choice.options, f"backbone {choice.name}")
+    with blaming(label):
+        backbone = spec.create(options)
+    if not isinstance(backbone, Backbone):
+        raise PluginError(f"{label} must be a Backbone, not {backbone!r}")
+    defaults = {*backbone.default_content_layers, *backbone.default_style_layers}
+    if unknown := sorted(defaults - {info.name for info in backbone.layers}):
+        raise PluginError(
+            f"{label} has no layer {unknown[0]!r}, which is one of its default layers"
+        )
+    return backbone, options
 
 
 def _chosen(choice: Choice, table: Mapping[str, type[M]], kind: str) -> M:
@@ -91,17 +129,33 @@ def _planned(
 ) -> tuple[TermChoice, PlannedTerm]:
     """The term, and the choice with its layers under their own names and all options' values."""
     spec = registry.terms.get(choice.name)
-    owner = f"loss term {spec.name} ({registry.terms.origin(spec.name)})"
-    options = validated(spec.options, choice.options, owner)
+    label = registry.terms.label(spec.name)
+    options = validated(spec.options, choice.options, label)
     layers = _layers(spec, choice, backbone)
     spelled_out = {"name": choice.name, "weight": choice.weight, "layers": layers or None}
     used = {name: weight for name, weight in layers.items() if weight > 0}
     if layers and not used:
         raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
+    with blaming(label):
+        term = spec.create(used, options)
+    _check_contract(term, backbone, label)
     return (
         TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
-        PlannedTerm(choice.name, choice.weight, spec.create(used, options)),
+        PlannedTerm(choice.name, choice.weight, term, label),
     )
+
+
+def _check_contract(term: object, backbone: Backbone, label: str) -> None:
+    if not isinstance(term, LossTerm):
+        raise PluginError(f"{label} must be a LossTerm, not {term!r}")
+    layers, reads = getattr(term, "layers", None), getattr(term, "reads", None)
+    if not isinstance(layers, tuple) or not isinstance(reads, frozenset):
+        raise PluginError(f"{label} must set `layers`, a tuple, and `reads`, a frozenset")
+    known = {IMAGE_LAYER, *(info.name for info in backbone.layers)}
+    if unknown := sorted(map(str, {*layers} - known)):
+        raise PluginError(
+            f"{label} asks for the layer {unknown[0]!r}, which {backbone.name} does not have"
+        )
 
 
 def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[str, float]:
@@ -110,12 +164,7 @@ def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[
             raise UsageError(f"loss term {spec.name}: layers has no effect, it looks at the pixels")
         return {}
     if choice.layers is None:
-        names = (
-            backbone.default_content_layers
-            if spec.layers_from == "content"
-            else backbone.default_style_layers
-        )
-        return {name: 1 / len(names) for name in names}
+        return _default_layers(spec, backbone)
     layers: dict[str, float] = {}
     for name, weight in choice.layers.items():
         own_name = name if name == IMAGE_LAYER else backbone.canonical(name)
@@ -123,3 +172,14 @@ def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[
             raise UsageError(f"loss term {spec.name}: the layer {own_name} is named twice")
         layers[own_name] = weight
     return layers
+
+
+def _default_layers(spec: LossTermSpec, backbone: Backbone) -> dict[str, float]:
+    """The backbone's own, without those that are too shallow for the term; their sum is 1."""
+    from_content = spec.layers_from == "content"
+    every = backbone.default_content_layers if from_content else backbone.default_style_layers
+    strides = {info.name: info.stride for info in backbone.layers}
+    deep = {name: share for name, share in every.items() if strides[name] >= spec.least_stride}
+    chosen = deep or every
+    total = sum(chosen.values())
+    return {name: share / total for name, share in chosen.items()}

@@ -27,8 +27,7 @@ PAPER: dict[str, Any] = {
     ],
 }
 
-#: The best-looking picture for the time. Each style layer weighs half as much as the one before it,
-#: so that the palette and the brush come first and large motifs, which eat the scene, last.
+#: The best-looking picture for the time.
 BALANCED: dict[str, Any] = {
     "scales": 5,
     "iterations": 300,
@@ -37,18 +36,7 @@ BALANCED: dict[str, Any] = {
     "optimizer": {"name": "lbfgs"},
     "terms": [
         {"name": "content", "weight": 1.0, "normalization": "relative"},
-        {
-            "name": "style",
-            "weight": 30.0,
-            "layers": {
-                "relu1_1": 0.52,
-                "relu2_1": 0.26,
-                "relu3_1": 0.13,
-                "relu4_1": 0.06,
-                "relu5_1": 0.03,
-            },
-            "normalization": "relative",
-        },
+        {"name": "style", "weight": 30.0, "normalization": "relative"},
         {"name": "tv", "weight": 10.0, "power": 2, "reduction": "mean"},
     ],
 }

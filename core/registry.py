@@ -40,6 +40,10 @@ class Table(Generic[S]):
         """Where a known contribution came from."""
         return self._entries[name][1]
 
+    def label(self, name: str) -> str:
+        """A known contribution in words, with its origin, for messages."""
+        return f"the {self.kind} {name!r} of {self.origin(name)}"
+
     def __iter__(self) -> Iterator[S]:
         return (spec for spec, _ in self._entries.values())
 

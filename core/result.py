@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .images import Picture
 from .job import Job
 
 
@@ -26,20 +27,36 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """The picture on its way, at the size that it had: `image` (H, W, 3), uint8, RGB, sRGB-encoded;
+    `seconds` since the run started."""
+
+    scale: int
+    step: int
+    seconds: float
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
 class Result:
     """A picture and how it came about.
 
     - `image`: (H, W, 3), float32, RGB, sRGB-encoded in [0, 1].
     - `alpha`: (H, W), float32 in [0, 1], kept from the content image, or None.
+    - `content`, `styles`: the images that it was made from, each style with its share.
     - `steps`: one record for each evaluated picture, each scale's starting point included. Losses
       of different scales cannot be compared.
-    - `inputs`: SHA-256 of each image file, by the path in the job.
     - `seconds`: from the start of the run to the finished picture; `step_seconds` is the median
       time of a step at the last scale.
+    - `inputs`: SHA-256 of each image file that was read, by its path in the job.
+    - `stopped_by`: what ended the run early, if anything did: KeyboardInterrupt, or an error after
+      the first picture.
     """
 
     image: np.ndarray
     alpha: np.ndarray | None
+    content: Picture
+    styles: tuple[tuple[Picture, float], ...]
     job: Job
     steps: tuple[StepRecord, ...]
     inputs: Mapping[str, str]
@@ -47,7 +64,12 @@ class Result:
     backend: str
     device: str
     seconds: float
-    interrupted: bool
+    stopped_by: BaseException | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run ended before its last step."""
+        return self.stopped_by is not None
 
     @property
     def iterations(self) -> int:

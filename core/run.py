@@ -23,9 +23,9 @@ from .schedule import Scale
 def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
     """Paint the picture.
 
-    Ctrl-C ends the run early: the result then has the last good picture, at the scale that it had
-    come to, and `interrupted` set; before the first picture KeyboardInterrupt goes on.
-    Raises ImageError, BackendError, MemoryLimitError, NumericalError, PluginError, WeightsError.
+    Ctrl-C, or an error half-way, ends the run early: the result then has the last good picture, at
+    the scale that it had come to, and `stopped_by` says why. Before the first step they go on:
+    ImageError, BackendError, MemoryLimitError, NumericalError, PluginError, WeightsError.
     """
     scales = scales_for(plan, inputs)
     final = scales[-1]
@@ -33,7 +33,7 @@ def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
         listener(
             Notice(f"{plan.job.content} has {long_side} px, so the picture has (see --upscale)")
         )
-    with plan.backend.create(plan.backbone, plan.layers, plan.backend_options) as backend:
+    with plan.open_backend() as backend:
         check_memory(plan.backbone, plan.layers, final.size, backend.device)
         listener(RunStarted(plan.job, tuple(scales), str(backend.device)))
         painter = _Painter(plan, inputs, backend, listener)
@@ -43,12 +43,12 @@ def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
                     plan.backbone, plan.layers, scale.size, backend.device
                 ):
                     painter.paint(index, scale)
-        except KeyboardInterrupt:
-            if painter.image is None:
+        except (KeyboardInterrupt, Exception) as error:
+            if not painter.has_painted:
                 raise
-            result = painter.result(interrupted=True)
+            result = painter.result(stopped_by=error)
         else:
-            result = painter.result(interrupted=False)
+            result = painter.result()
     listener(RunFinished(result))
     return result
 
@@ -87,13 +87,20 @@ class _Painter:
             self._records.append(StepRecord(index, step, losses, seconds))
             self._listener(StepDone(index, step, value, losses, seconds, iterate.image))
 
-    def result(self, interrupted: bool) -> Result:
+    @property
+    def has_painted(self) -> bool:
+        """Whether a step was made: the starting point alone is nobody's picture."""
+        return any(record.step > 0 for record in self._records)
+
+    def result(self, stopped_by: BaseException | None = None) -> Result:
         """The picture so far, clipped, with its record."""
         assert self.image is not None
         pixels = self.image[0].clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
         return Result(
             image=pixels,
             alpha=self._inputs.content.alpha_array(*pixels.shape[:2]),
+            content=self._inputs.content,
+            styles=self._inputs.styles,
             job=self._plan.job,
             steps=tuple(self._records),
             inputs=self._inputs.hashes,
@@ -101,7 +108,7 @@ class _Painter:
             backend=self._plan.backend.name,
             device=str(self._backend.device),
             seconds=time.perf_counter() - self._started,
-            interrupted=interrupted,
+            stopped_by=stopped_by,
         )
 
     def _first_image(self, sight: Sight) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .backbone import Backbone
 from .backend import BackendOptions, FeatureBackend
-from .result import Result
+from .result import Result, Snapshot
 from .terms import LossTerm
 
 
@@ -53,35 +53,48 @@ class LossTermSpec(Spec):
     instance of `options`.
 
     `layers_from` says which of the backbone's default layers it takes when a job names none, or
-    that it looks at the pixels alone (``"image"``) and has no layers to choose. `random` says
-    whether the term draws random numbers, so that the job's seed matters.
+    that it looks at the pixels alone (``"image"``) and has no layers to choose; those of a stride
+    under `least_stride`, in pixels, are left out, unless all are. `random` says whether the term
+    draws random numbers, so that the job's seed matters.
     """
 
     create: Callable[[Mapping[str, float], Any], LossTerm]
     layers_from: Literal["content", "style", "image"]
     options: type[BaseModel] = NoOptions
+    least_stride: int = 1
     random: bool = False
 
 
 class Writer(ABC):
-    """Turns a result into a file of one kind."""
+    """Turns a result into a file of one kind. It never sees the optimizer."""
+
+    #: How many pictures of the way it would like to get, spread evenly over the run's steps.
+    snapshots: int = 0
 
     @abstractmethod
-    def write(self, result: Result, path: Path, record: dict[str, Any]) -> None:
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
         """Write the file at `path`, a temporary name that the caller moves into place.
 
-        `record` is for formats that can carry text: how the result was made, ready for JSON, with
-        paths relative to the output's folder; `record["job"]` makes it again. Raises OutputError,
-        or OSError as the system gives it.
+        `snapshots` are read one by one and may be gone through again; they are about as many as the
+        writer asked for, or more, since writers share them. `record` is for formats that can carry
+        text: how the result was made, ready for JSON, with paths relative to the output's folder;
+        `record["job"]` makes it again. Raises OutputError, or OSError as the system gives it.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class WriterSpec(Spec):
     """A file format: its suffixes (lower case, with the dot), whether it keeps transparency, and
-    the longest side in pixels that it can hold (None: any)."""
+    the longest side in pixels that it can hold (None: any).
+
+    `create(options)` is called before the run, with a validated instance of `options`; it raises
+    UsageError when something that it needs is not installed.
+    """
 
     suffixes: tuple[str, ...]
-    create: Callable[[], Writer]
+    create: Callable[[Any], Writer]
+    options: type[BaseModel] = NoOptions
     keeps_alpha: bool = False
     longest_side: int | None = None

@@ -42,7 +42,7 @@ def stylectl_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
     ...     name = "tiny"
     ...     layers = (LayerInfo("relu1", channels=8, stride=1, receptive_field=3),)
     ...     aliases = {}
-    ...     default_content_layers = default_style_layers = ("relu1",)
+    ...     default_content_layers = default_style_layers = {"relu1": 1.0}
     ...     def __init__(self, options): ...
     ...     def trunk(self, layers):
     ...         steps = [("", nn.Conv2d(3, 8, 3, padding=1)), ("relu1", nn.ReLU())]
@@ -85,7 +85,8 @@ def stylectl_writers() -> Iterable[WriterSpec]:  # type: ignore[empty-body]
 
     >>> from stylectl import Writer, WriterSpec, hookimpl
     >>> class PPMWriter(Writer):
-    ...     def write(self, result, path, record):
+    ...     def __init__(self, options): ...
+    ...     def write(self, result, snapshots, path, record):
     ...         height, width = result.image.shape[:2]
     ...         pixels = (result.image * 255).round().astype("uint8").tobytes()
     ...         path.write_bytes(f"P6 {width} {height} 255 ".encode() + pixels)

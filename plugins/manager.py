@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from typing import Any, Literal
 
 import pluggy
 
-from ..core.errors import PluginError, StylectlError, UsageError, did_you_mean
-from ..core.events import Event, RunFinished, RunStarted, StepDone
+from ..core.errors import PluginError, UsageError, did_you_mean
 from ..core.registry import Registry
 from ..core.specs import BackboneSpec, BackendSpec, LossTermSpec, Spec, WriterSpec
 from . import backends, hookspecs
@@ -89,27 +88,9 @@ class Plugins:
             if record.state == "broken"
         ]
 
-    def listener(self, event: Event) -> None:
-        """Passes a run's events to the plugins that listen. Raises PluginError when one fails."""
-        match event:
-            case RunStarted():
-                self._tell("stylectl_run_started", event)
-            case StepDone():
-                self._tell("stylectl_step", event)
-            case RunFinished():
-                self._tell("stylectl_run_finished", event)
-
-    def _tell(self, hook: str, event: Event) -> None:
-        for record in self.records:
-            if record.state == "loaded":
-                try:
-                    _ask(self._manager, record.name, hook, event=event)
-                except StylectlError:
-                    raise
-                except Exception as error:
-                    raise PluginError(
-                        f"the plugin {record.name} ({record.origin}) failed in {hook}: {error!r}"
-                    ) from error
+    def ask(self, name: str, hook: str, **arguments: object) -> list[Any]:
+        """Calls the hook of one plugin alone, so that what happens can be laid to it."""
+        return _ask(self._manager, name, hook, **arguments)
 
 
 def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
@@ -185,7 +166,7 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> s
     """Register the plugin and what it brings. Returns what is wrong with it, or nothing."""
     try:
         manager.register(plugin.load(), name=plugin.name)
-        manager.check_pending()  # a hook that does not exist is a misspelt one
+        _check_hooks(manager, plugin.name)
         brought = [
             (table, spec)
             for hook, (table, kind) in _HOOKS.items()
@@ -200,8 +181,25 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> s
     return ""
 
 
+def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
+    for caller in manager.get_hookcallers(manager.get_plugin(name)) or []:
+        if not caller.has_spec():
+            raise TypeError(
+                f"there is no hook {caller.name!r}; {did_you_mean(caller.name, _known_hooks())} "
+                f"(misspelt, or the plugin is made for another stylectl than {version('stylectl')})"
+            )
+
+
+def _known_hooks() -> list[str]:
+    return [name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")]
+
+
 def _specs(manager: pluggy.PluginManager, name: str, hook: str, kind: type[Spec]) -> list[Spec]:
-    specs = [spec for answer in _ask(manager, name, hook) for spec in answer]
+    answers = _ask(manager, name, hook)
+    callers = manager.get_hookcallers(manager.get_plugin(name)) or []
+    if not answers and hook in [caller.name for caller in callers]:
+        raise TypeError(f"{hook} must give {kind.__name__} objects, not None")
+    specs = [spec for answer in answers for spec in answer]
     for spec in specs:
         if not isinstance(spec, kind):
             raise TypeError(f"{hook} must give {kind.__name__} objects, not {spec!r}")

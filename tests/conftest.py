@@ -43,8 +43,8 @@ class SmoothBackbone(Backbone):
         LayerInfo("smooth2_1", channels=5, stride=2, receptive_field=8),
     )
     aliases = {"conv1_1": "smooth1_1", "conv2_1": "smooth2_1"}  # noqa: RUF012
-    default_content_layers = ("smooth2_1",)
-    default_style_layers = ("smooth1_1", "smooth2_1")
+    default_content_layers = {"smooth2_1": 1.0}  # noqa: RUF012
+    default_style_layers = {"smooth1_1": 0.5, "smooth2_1": 0.5}  # noqa: RUF012
 
     def trunk(self, layers: Collection[str]) -> Trunk:
         return SmoothTrunk(layers)

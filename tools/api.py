@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from ..core.outputs import plan_outputs, write_outputs
 from ..core.plan import make_plan
 from ..core.result import Result
 from ..core.run import run_plan
+from ..core.snapshots import Recorder
+from ..plugins.listening import PluginListeners
 from ..plugins.manager import Plugins, load_plugins
 
 
@@ -22,6 +24,7 @@ def run(
     job: Job | str | Path | None = None,
     *,
     output: str | Path | Sequence[str | Path] = (),
+    writers: Mapping[str, Mapping[str, Any]] = {},
     on_event: Listener = ignore,
     no_plugin: Collection[str] = (),
     preset: str | None = None,
@@ -32,8 +35,10 @@ def run(
     `job` is a `Job`, or the path of a job file (TOML, or a PNG that stylectl wrote), or None for a
     job made of a `preset` and `options`. The options are called like the command line's flags:
     ``content="photo.jpg", styles=["painting.jpg"], size=512, style_weight=2.0``; they override the
-    job file. The result is also written to each `output`, by its suffix. `on_event` is called with
-    each event of the run. Raises StylectlError and its kin.
+    job file. The result is also written to each `output`, by its suffix; `writers` has settings of
+    theirs, such as ``{"png": {"bits": 16}}``. `on_event` is called with each event of the run.
+    Raises StylectlError and its kin; what is raised half-way comes after the picture so far is
+    written.
     """
     plugins = load_plugins(no_plugin)
     if isinstance(job, Job):
@@ -43,22 +48,37 @@ def run(
     else:
         made = build_job(options, read_job_file(Path(job)) if job is not None else None, preset)
     outputs = [output] if isinstance(output, str | Path) else output
-    return run_job(made, [Path(each) for each in outputs], plugins, on_event)
+    return run_job(made, [Path(each) for each in outputs], writers, plugins, on_event)
 
 
-def run_job(job: Job, outputs: Sequence[Path], plugins: Plugins, on_event: Listener) -> Result:
-    """Plan, read the images, check the outputs, paint, write."""
-
-    def listener(event: Event) -> None:
-        on_event(event)
-        plugins.listener(event)
-
+def run_job(
+    job: Job,
+    outputs: Sequence[Path],
+    writers: Mapping[str, Mapping[str, Any]],
+    plugins: Plugins,
+    on_event: Listener,
+) -> Result:
+    """Plan, read the images, check the outputs, paint, write; then raise what went wrong on the
+    way, if anything did."""
     for problem in plugins.problems:
-        listener(Notice(problem))
+        on_event(Notice(problem))
     plan = make_plan(job, plugins.registry)
     inputs = read_inputs(plan)
     size = scales_for(plan, inputs)[-1].size
-    planned = plan_outputs(outputs, plan.job, size, plugins.registry)
-    result = run_plan(plan, inputs, listener)
-    write_outputs(result, planned, listener)
+    planned = plan_outputs(outputs, plan.job, size, plugins.registry, writers)
+    listening = PluginListeners(plugins, on_event)
+    wanted = max((output.writer.snapshots for output in planned), default=0)
+    with Recorder(wanted, on_event) as recorder:
+
+        def listener(event: Event) -> None:
+            on_event(event)
+            listening.hear(event)
+            recorder.listen(event)
+
+        result = run_plan(plan, inputs, listener)
+        write_outputs(result, planned, recorder.snapshots, on_event)
+    if isinstance(result.stopped_by, Exception):
+        raise result.stopped_by
+    if listening.failure:
+        raise listening.failure
     return result

@@ -5,7 +5,9 @@ Each command's module is imported when the command runs, so that help and mistak
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from importlib.metadata import version
 
 import typer
@@ -47,6 +49,8 @@ def main() -> None:
     try:
         code = app(prog_name="stylectl", standalone_mode=False)
     except StylectlError as error:
+        if error.__cause__ and os.environ.get("STYLECTL_TRACE_PLUGINS") == "1":
+            traceback.print_exception(error.__cause__)
         code = _complain(str(error), error.exit_code)
     except typer.TyperException as error:
         code = _complain(error.format_message(), error.exit_code)

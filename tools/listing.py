@@ -30,7 +30,7 @@ class Kind(StrEnum):
 def command(
     kind: Annotated[Kind | None, typer.Argument(help="Left out: everything.")] = None,
     layers: Annotated[
-        str | None, typer.Option(metavar="BACKBONE", help="The layers of a backbone.")
+        str | None, typer.Option(metavar="BACKBONE[:MODEL]", help="The layers of a backbone.")
     ] = None,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
@@ -67,8 +67,7 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
         row = {"name": spec.name, "summary": spec.summary, "from": table.origin(spec.name)}
         if kind is Kind.WRITERS:
             row["suffixes"] = list(spec.suffixes)
-        else:
-            row["options"] = _options(spec.options)
+        row["options"] = _options(spec.options)
         rows.append(row)
     return rows
 
@@ -101,9 +100,11 @@ def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
     return rows
 
 
-def _layers(registry: Registry, name: str) -> list[dict[str, Any]]:
-    spec = registry.backbones.get(name)
-    backbone = spec.create(spec.options())
+def _layers(registry: Registry, chosen: str) -> list[dict[str, Any]]:
+    from ..core.job import Choice
+    from ..core.plan import make_backbone
+
+    backbone, _ = make_backbone(Choice.model_validate(chosen), registry)
     defaults = {"content": backbone.default_content_layers, "style": backbone.default_style_layers}
     return [
         {
@@ -111,7 +112,11 @@ def _layers(registry: Registry, name: str) -> list[dict[str, Any]]:
             "channels": info.channels,
             "stride": info.stride,
             "receptive field": info.receptive_field,
-            "default for": ", ".join(use for use, names in defaults.items() if info.name in names),
+            "default for": ", ".join(
+                f"{use} {shares[info.name]:.2g}"
+                for use, shares in defaults.items()
+                if info.name in shares
+            ),
         }
         for info in backbone.layers
     ]

@@ -61,7 +61,7 @@ class RunProgress:
                 self.say(event.message)
             case RunFinished() if event.result.interrupted:
                 height, width = event.result.image.shape[:2]
-                self.say(f"interrupted: the picture so far, {width}x{height} px, is kept")
+                self.say(f"stopped: the picture so far, {width}x{height} px, is kept")
 
     def _start(self, event: RunStarted) -> None:
         if all(path in SAMPLES for path in event.job.input_paths):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import UsageError
+from .parsing import layers, loss_term, numbers, writers
 
 _JOB, _LOSS, _WORK, _OUT = "The job", "The losses", "The optimization", "Output"
 
@@ -25,8 +26,16 @@ def command(
         typer.Option(
             "--output",
             "-o",
-            help="File to write, by suffix .png, .jpg or .webp; may be given several times. "
-            "Default: a new .png in this folder.",
+            help="File to write, by its suffix (stylectl list writers); may be given several "
+            "times. Default: a new .png in this folder.",
+            rich_help_panel=_OUT,
+        ),
+    ] = None,
+    writer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:KEY=VALUE[:KEY=VALUE]...",
+            help="Settings of a writer, such as png:bits=16; may be given several times.",
             rich_help_panel=_OUT,
         ),
     ] = None,
@@ -112,6 +121,14 @@ def command(
     backend: Annotated[
         str | None, typer.Option(help="Runtime of the network: torch.", rich_help_panel=_WORK)
     ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:MODEL]",
+            help="The network: vgg19 and others; stylectl list backbones shows all.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_WORK),
@@ -159,8 +176,8 @@ def command(
     """Paint PHOTO in the style of one or more PAINTINGs."""
     if photo and not paintings:
         raise UsageError("a photo needs at least one painting: stylectl run PHOTO PAINTING")
-    if print_job and (output or as_json):
-        raise UsageError("--print-job paints nothing: --output and --json have no effect")
+    if print_job and (output or writer or as_json):
+        raise UsageError("--print-job paints nothing: --output, --writer, --json have no effect")
     options = {
         "content": photo,
         "styles": paintings or None,
@@ -170,23 +187,25 @@ def command(
         "seed": seed,
         "content_weight": content_weight,
         "style_weight": style_weight,
-        "style_weights": _numbers("--style-weights", style_weights),
+        "style_weights": numbers("--style-weights", style_weights),
         "tv_weight": tv_weight,
-        "content_layers": _layers("--content-layers", content_layers),
-        "style_layers": _layers("--style-layers", style_layers),
-        "term": [_term(text) for text in term] if term else None,
+        "content_layers": layers("--content-layers", content_layers),
+        "style_layers": layers("--style-layers", style_layers),
+        "term": [loss_term(text) for text in term] if term else None,
         "iterations": iterations,
         "scales": scales,
         "optimizer": optimizer,
         "init": init,
         "backend": backend,
+        "backbone": backbone,
         "device": device,
         "precision": precision,
         "pooling": pooling,
         "weights": weights,
         "preprocessing": preprocessing,
     }
-    return _run(options, preset, job, output or [], no_plugin or [], as_json, print_job)
+    settings = writers(writer or [])
+    return _run(options, preset, job, output or [], settings, no_plugin or [], as_json, print_job)
 
 
 def _run(
@@ -194,6 +213,7 @@ def _run(
     preset: str | None,
     job_file: Path | None,
     outputs: list[Path],
+    writer_options: dict[str, dict[str, Any]],
     switched_off: list[str],
     as_json: bool,
     print_job: bool,
@@ -213,63 +233,10 @@ def _run(
         return 0
     outputs = outputs or [free_name(job.content, job.styles[0].image)]
     with progress() as show:
-        result = run_job(job, outputs, plugins, show)
+        result = run_job(job, outputs, writer_options, plugins, show)
     if as_json:
         typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
     else:
         for path in outputs:
             typer.echo(f"wrote {path}")
     return 130 if result.interrupted else 0
-
-
-def _term(text: str) -> dict[str, Any]:
-    """``name=weight:key=value:...`` as a job's table; the term's options validate the values."""
-    head, *settings = text.split(":")
-    name, weighted, weight = head.partition("=")
-    table: dict[str, Any] = {"name": name}
-    if weighted:
-        table["weight"] = _number(f"--term {name}", weight)
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError(f"--term {name}: {setting!r} is not KEY=VALUE")
-        table[key] = _layers(f"--term {name}", value) if key == "layers" else _value(value)
-    return table
-
-
-def _value(text: str) -> Any:
-    """A number or a word; several with commas between them."""
-    if "," in text:
-        return [_value(part) for part in text.split(",")]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _numbers(flag: str, text: str | None) -> list[float] | None:
-    return None if text is None else [_number(flag, part) for part in text.split(",")]
-
-
-def _layers(flag: str, text: str | None) -> list[str] | dict[str, float] | None:
-    """``a,b`` or ``a=1,b=2``."""
-    if text is None:
-        return None
-    pairs = [part.strip().partition("=") for part in text.split(",")]
-    if not any(equals for _, equals, _ in pairs):
-        return [name for name, _, _ in pairs]
-    if not all(equals for _, equals, _ in pairs):
-        raise UsageError(f"{flag}: give a weight to each layer, or to none")
-    names = [name for name, _, _ in pairs]
-    if len(set(names)) < len(names):
-        raise UsageError(f"{flag}: a layer is named twice")
-    return {name: _number(flag, weight) for name, _, weight in pairs}
-
-
-def _number(flag: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{flag}: {text!r} is not a number") from None

@@ -55,8 +55,16 @@ class VGG19(Backbone):
     name = "vgg19"
     layers = tuple(_layers())
     aliases = {info.name.replace("relu", "conv"): info.name for info in layers}  # noqa: RUF012
-    default_content_layers = ("relu4_2",)
-    default_style_layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    default_content_layers = {"relu4_2": 1.0}  # noqa: RUF012
+    #: About half as much for each layer as for the one before it, so that the palette and the brush
+    #: come first and large motifs, which eat the scene, last.
+    default_style_layers = {  # noqa: RUF012
+        "relu1_1": 0.52,
+        "relu2_1": 0.26,
+        "relu3_1": 0.13,
+        "relu4_1": 0.06,
+        "relu5_1": 0.03,
+    }
 
     def __init__(self, options: VGG19Options) -> None:
         check_preprocessing(options.weights, options.preprocessing)

@@ -151,4 +151,5 @@ def stylectl_loss_terms() -> Iterable[LossTermSpec]:
         create=MrfLoss,
         options=MrfOptions,
         layers_from="style",
+        least_stride=4,
     )

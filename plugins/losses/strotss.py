@@ -164,5 +164,6 @@ def stylectl_loss_terms() -> Iterable[LossTermSpec]:
         create=StrotssLoss,
         options=StrotssOptions,
         layers_from="style",
+        least_stride=2,
         random=True,
     )

@@ -10,41 +10,67 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.jobfile import PNG_KEY
-from ...core.result import Result
-from ...core.specs import Writer, WriterSpec
+from ...core.result import Result, Snapshot
+from ...core.specs import NoOptions, Writer, WriterSpec
 from ..hookspecs import hookimpl
+
+
+class QualityOptions(BaseModel):
+    """Options of the writers `jpeg` and `webp`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quality: int = Field(default=95, ge=1, le=100, description="100 is the best")
 
 
 class PNGWriter(Writer):
     """8 bits per channel, lossless; carries its job, so that it can be made again."""
 
-    def write(self, result: Result, path: Path, record: dict[str, Any]) -> None:
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
         """See Writer."""
         text = PngInfo()
         text.add_itxt(PNG_KEY, json.dumps(record))
         text.add_text("Software", f"stylectl {result.versions['stylectl']}")
-        _pixels(result, alpha=True).save(path, "PNG", pnginfo=text)
+        eight_bits(result, alpha=True).save(path, "PNG", pnginfo=text)
 
 
 class JPEGWriter(Writer):
-    """Quality 95 without chroma subsampling; no transparency."""
+    """Without chroma subsampling; no transparency."""
 
-    def write(self, result: Result, path: Path, record: dict[str, Any]) -> None:
+    def __init__(self, options: QualityOptions) -> None:
+        self._quality = options.quality
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
         """See Writer."""
-        _pixels(result, alpha=False).save(path, "JPEG", quality=95, subsampling=0, optimize=True)
+        picture = eight_bits(result, alpha=False)
+        picture.save(path, "JPEG", quality=self._quality, subsampling=0, optimize=True)
 
 
 class WebPWriter(Writer):
-    """Lossy, quality 95."""
+    """Lossy."""
 
-    def write(self, result: Result, path: Path, record: dict[str, Any]) -> None:
+    def __init__(self, options: QualityOptions) -> None:
+        self._quality = options.quality
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
         """See Writer."""
-        _pixels(result, alpha=True).save(path, "WEBP", quality=95, method=4)
+        eight_bits(result, alpha=True).save(path, "WEBP", quality=self._quality, method=4)
 
 
-def _pixels(result: Result, alpha: bool) -> Image.Image:
+def eight_bits(result: Result, alpha: bool) -> Image.Image:
+    """The picture, with its transparency if there is any and `alpha` asks for it."""
     channels = [result.image]
     if alpha and result.alpha is not None:
         channels.append(result.alpha[..., None])
@@ -59,16 +85,18 @@ def stylectl_writers() -> Iterable[WriterSpec]:
     )
     yield WriterSpec(
         name="jpeg",
-        summary="JPEG, quality 95",
+        summary="JPEG",
         suffixes=(".jpg", ".jpeg"),
         create=JPEGWriter,
+        options=QualityOptions,
         longest_side=65500,
     )
     yield WriterSpec(
         name="webp",
-        summary="WebP, quality 95",
+        summary="WebP",
         suffixes=(".webp",),
         create=WebPWriter,
+        options=QualityOptions,
         keeps_alpha=True,
         longest_side=16383,
     )

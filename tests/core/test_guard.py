@@ -31,7 +31,7 @@ def bowl(image: Tensor) -> Evaluation:
 
 def not_finite(image: Tensor) -> Evaluation:
     nowhere = torch.full_like(image, math.nan)
-    return Evaluation(math.inf, {"content": 1.0, "style": math.inf}, nowhere)
+    return Evaluation(math.inf, {"content": 1.0, "style": math.inf}, nowhere, "style = inf")
 
 
 class FailsAt:

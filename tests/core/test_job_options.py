@@ -108,6 +108,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("seed", 42, ("seed",), 42),
     ("max_pixels", 5000, ("max_pixels",), 5000),
     ("backend", "torch", ("backend", "name"), "torch"),
+    ("backbone", "vgg19", ("backbone", "name"), "vgg19"),
     ("device", "cpu", ("backend", "device"), "cpu"),
     ("precision", "bf16", ("backend", "precision"), "bf16"),
     ("weights", "torchvision", ("backbone", "weights"), "torchvision"),

@@ -8,11 +8,15 @@ import torch
 from stylectl.core.backend import FeatureBackend, Features
 from stylectl.core.errors import PluginError
 from stylectl.core.objective import Objective, WeightedLoss
-from stylectl.core.terms import IMAGE_LAYER, References, Style
+from stylectl.core.terms import IMAGE_LAYER, Loss, References, Style
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
 from stylectl.plugins.losses.style import StyleLoss, StyleOptions
 from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
 from torch import Tensor
+
+
+def weighted(name: str, weight: float, loss: Loss) -> WeightedLoss:
+    return WeightedLoss(name, weight, loss, f"the loss term {name!r}")
 
 
 def picture(seed: int, height: int = 6, width: int = 7) -> Tensor:
@@ -34,9 +38,9 @@ def objective(backend: FeatureBackend) -> Objective:
     return Objective(
         backend,
         [
-            WeightedLoss("content", 3.0, content_term.bind(content)),
-            WeightedLoss("style", 20.0, style_term.bind(References({}, styles))),
-            WeightedLoss("tv", 0.5, variation.bind(References({}, ()))),
+            weighted("content", 3.0, content_term.bind(content)),
+            weighted("style", 20.0, style_term.bind(References({}, styles))),
+            weighted("tv", 0.5, variation.bind(References({}, ()))),
         ],
     )
 
@@ -77,8 +81,8 @@ def test_the_weight_multiplies_value_share_and_gradient(smooth_backend: FeatureB
     def loss(features: Features) -> Tensor:
         return features["smooth1_1"].square().sum() + features[IMAGE_LAYER].sum()
 
-    once = Objective(smooth_backend, [WeightedLoss("it", 1.0, loss)]).evaluate(picture(1))
-    twice = Objective(smooth_backend, [WeightedLoss("it", 2.0, loss)]).evaluate(picture(1))
+    once = Objective(smooth_backend, [weighted("it", 1.0, loss)]).evaluate(picture(1))
+    twice = Objective(smooth_backend, [weighted("it", 2.0, loss)]).evaluate(picture(1))
     assert twice.value == 2 * once.value
     assert twice.losses["it"] == 2 * once.losses["it"]
     # Doubling is exact in each product and sum of the chain.
@@ -104,7 +108,7 @@ def test_evaluating_twice_gives_the_same(smooth_backend: FeatureBackend) -> None
 def test_a_term_may_read_the_pixels_alone(smooth_backend: FeatureBackend) -> None:
     image = picture(4)
     goal = Objective(
-        smooth_backend, [WeightedLoss("brightness", 2.0, lambda f: f[IMAGE_LAYER].square().sum())]
+        smooth_backend, [weighted("brightness", 2.0, lambda f: f[IMAGE_LAYER].square().sum())]
     )
     evaluation = goal.evaluate(image)
     # One product for each pixel; powers of two are exact.
@@ -112,7 +116,7 @@ def test_a_term_may_read_the_pixels_alone(smooth_backend: FeatureBackend) -> Non
 
 
 def test_a_term_may_leave_layers_and_pixels_unread(smooth_backend: FeatureBackend) -> None:
-    goal = Objective(smooth_backend, [WeightedLoss("one", 1.0, lambda f: f["smooth2_1"].sum())])
+    goal = Objective(smooth_backend, [weighted("one", 1.0, lambda f: f["smooth2_1"].sum())])
     image = picture(4)
     features, pullback = smooth_backend.vjp(image)
     expected = pullback({"smooth2_1": torch.ones_like(features["smooth2_1"])})
@@ -136,9 +140,7 @@ def test_a_loss_that_breaks_the_contract_is_named(
     def fine(features: Features) -> Tensor:
         return features["smooth2_1"].sum()
 
-    goal = Objective(
-        smooth_backend, [WeightedLoss("fine", 1.0, fine), WeightedLoss("culprit", 1.0, loss)]
-    )
+    goal = Objective(smooth_backend, [weighted("fine", 1.0, fine), weighted("culprit", 1.0, loss)])
     with pytest.raises(PluginError, match="culprit"):
         goal.evaluate(picture(1))
 
@@ -152,8 +154,8 @@ def test_a_value_or_gradient_that_is_not_finite_is_told(smooth_backend: FeatureB
         return (features[IMAGE_LAYER] - features[IMAGE_LAYER].detach()).abs().sqrt().sum()
 
     good = objective(smooth_backend).evaluate(picture(1))
-    bad = Objective(smooth_backend, [WeightedLoss("bad", 1.0, nan_value)]).evaluate(picture(1))
-    steep = Objective(smooth_backend, [WeightedLoss("steep", 1.0, infinite_gradient)]).evaluate(
+    bad = Objective(smooth_backend, [weighted("bad", 1.0, nan_value)]).evaluate(picture(1))
+    steep = Objective(smooth_backend, [weighted("steep", 1.0, infinite_gradient)]).evaluate(
         picture(1)
     )
     assert good.finite

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +16,13 @@ import pytest
 from PIL import Image
 from stylectl.core.errors import OutputError, StylectlError, UsageError
 from stylectl.core.events import Event, Notice
+from stylectl.core.images import read_picture
 from stylectl.core.job import Job
 from stylectl.core.options import build_job
 from stylectl.core.outputs import free_name, plan_outputs, write_outputs
 from stylectl.core.registry import Registry
-from stylectl.core.result import Result, StepRecord
-from stylectl.core.specs import Writer, WriterSpec
+from stylectl.core.result import Result, Snapshot, StepRecord
+from stylectl.core.specs import NoOptions, Writer, WriterSpec
 from stylectl.plugins.manager import load_plugins
 
 WIDTH, HEIGHT = 40, 30
@@ -37,7 +38,9 @@ class Halfway(Writer):
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def write(self, result: Result, path: Path, job: dict[str, Any]) -> None:
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
         path.write_bytes(b"half of a pict")
         raise self.error
 
@@ -62,7 +65,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     }
     for suffix, error in failures.items():
 
-        def create(error: Exception = error) -> Writer:
+        def create(options: NoOptions, error: Exception = error) -> Writer:
             return Halfway(error)
 
         spec = WriterSpec(name=suffix[1:], summary="fails", suffixes=(suffix,), create=create)
@@ -96,7 +99,8 @@ def result(job: Job) -> Result:
         backend="torch",
         device="cpu",
         seconds=0.3,
-        interrupted=False,
+        content=read_picture("sample:photo"),
+        styles=((read_picture("sample:painting"), 1.0),),
     )
 
 
@@ -130,7 +134,7 @@ def test_an_unknown_suffix_brings_up_the_nearest(
 
 def test_a_suffix_may_be_in_capitals(folder: Path, job: Job, registry: Registry) -> None:
     (output,) = plan_outputs([Path("OUT.JPG")], job, SIZE, registry)
-    assert output.writer.name == "jpeg"
+    assert output.spec.name == "jpeg"
 
 
 def test_a_missing_folder_is_found(folder: Path, job: Job, registry: Registry) -> None:
@@ -231,7 +235,7 @@ def test_a_good_check_leaves_nothing_and_keeps_what_is_there(
 def write(result: Result, registry: Registry, *outputs: str) -> list[Event]:
     heard: list[Event] = []
     planned = plan_outputs([Path(name) for name in outputs], result.job, SIZE, registry)
-    write_outputs(result, planned, heard.append)
+    write_outputs(result, planned, listener=heard.append)
     return heard
 
 

@@ -357,8 +357,9 @@ def test_layers_are_the_papers_sixteen(vgg19: VGG19) -> None:
         *("relu5_1", "relu5_2", "relu5_3", "relu5_4"),
     ]
     assert tuple(info.channels for info in vgg19.layers) == CHANNELS[1:]
-    assert vgg19.default_content_layers == ("relu4_2",)
-    assert vgg19.default_style_layers == tuple(f"relu{block}_1" for block in range(1, 6))
+    assert vgg19.default_content_layers == {"relu4_2": 1.0}
+    assert list(vgg19.default_style_layers) == [f"relu{block}_1" for block in range(1, 6)]
+    assert sum(vgg19.default_style_layers.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -392,6 +393,7 @@ def test_strides_and_receptive_fields_are_those_of_the_gradients_support(
 ) -> None:
     # Average pooling, since a maximum sees only one of its four.
     (info,) = (each for each in vgg19.layers if each.name == layer)
+    assert info.receptive_field is not None
     trunk, side = vgg19.trunk([layer]), 3 * info.receptive_field
     leaf = picture(side, side).requires_grad_()
     maps = trunk(leaf)[layer]

@@ -297,7 +297,7 @@ def test_ctrl_c_writes_the_picture_and_leaves_with_130(
     stdout, stderr = long_run.communicate(timeout=60)
     assert long_run.returncode == 130
     assert "Traceback" not in stderr
-    assert "interrupted" in stderr
+    assert "stopped" in stderr
     (report,) = stdout.splitlines()
     assert json.loads(report)["interrupted"] is True
     assert json.loads(report)["iterations"] > 0

@@ -42,14 +42,14 @@ def test_options_have_defaults_values_and_descriptions(listed: Listed) -> None:
 def test_the_layers_of_a_backbone_are_listed(listed: Listed) -> None:
     layers = json.loads(listed("backbones", "--layers", "vgg19", "--json").stdout)["layers"]
     assert [row["name"] for row in layers[:3]] == ["relu1_1", "relu1_2", "relu2_1"]
-    (content,) = [row for row in layers if row["default for"] == "content"]
+    (content,) = [row for row in layers if row["default for"] == "content 1"]
     assert content == {
         "name": "relu4_2",
         "channels": 512,
         "stride": 8,
         # 3 pixels, and 2 more strides for each convolution, 1 for each pooling.
         "receptive field": 1 + 4 * 1 + 1 + 4 * 2 + 2 + 8 * 4 + 4 + 4 * 8,
-        "default for": "content",
+        "default for": "content 1",
     }
 
 
