@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from .core.backbone import Backbone, LayerInfo, Trunk
     from .core.backend import BackendOptions, FeatureBackend, Features, Pullback
     from .core.chain import ChainTrunk
-    from .core.errors import StylectlError
+    from .core.errors import (
+        BackendError,
+        OutputError,
+        PluginError,
+        StylectlError,
+        UsageError,
+        WeightsError,
+    )
     from .core.events import Event, Notice, RunFinished, RunStarted, ScaleStarted, StepDone
     from .core.job import Job
     from .core.result import Result, Snapshot, StepRecord
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
         Writer,
         WriterSpec,
     )
-    from .core.terms import IMAGE_LAYER, LossTerm, References, Style, Sums, SumTerm
+    from .core.terms import IMAGE_LAYER, Loss, LossTerm, References, Style, Sums, SumTerm
     from .plugins.hookspecs import hookimpl
     from .tools.api import run
 
@@ -33,7 +40,14 @@ _HOMES = {
     ".core.backbone": ("Backbone", "LayerInfo", "Trunk"),
     ".core.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
     ".core.chain": ("ChainTrunk",),
-    ".core.errors": ("StylectlError",),
+    ".core.errors": (
+        "BackendError",
+        "OutputError",
+        "PluginError",
+        "StylectlError",
+        "UsageError",
+        "WeightsError",
+    ),
     ".core.events": ("Event", "Notice", "RunFinished", "RunStarted", "ScaleStarted", "StepDone"),
     ".core.job": ("Job",),
     ".core.result": ("Result", "Snapshot", "StepRecord"),
@@ -45,7 +59,7 @@ _HOMES = {
         "Writer",
         "WriterSpec",
     ),
-    ".core.terms": ("IMAGE_LAYER", "LossTerm", "References", "Style", "SumTerm", "Sums"),
+    ".core.terms": ("IMAGE_LAYER", "Loss", "LossTerm", "References", "Style", "SumTerm", "Sums"),
     ".plugins.hookspecs": ("hookimpl",),
     ".tools.api": ("run",),
 }
@@ -54,6 +68,7 @@ __all__ = [
     "IMAGE_LAYER",
     "Backbone",
     "BackboneSpec",
+    "BackendError",
     "BackendOptions",
     "BackendSpec",
     "ChainTrunk",
@@ -62,10 +77,13 @@ __all__ = [
     "Features",
     "Job",
     "LayerInfo",
+    "Loss",
     "LossTerm",
     "LossTermSpec",
     "NoOptions",
     "Notice",
+    "OutputError",
+    "PluginError",
     "Pullback",
     "References",
     "Result",
@@ -80,6 +98,8 @@ __all__ = [
     "SumTerm",
     "Sums",
     "Trunk",
+    "UsageError",
+    "WeightsError",
     "Writer",
     "WriterSpec",
     "hookimpl",

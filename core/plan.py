@@ -15,7 +15,7 @@ from .initial import INITIALIZERS, Initializer
 from .job import Choice, Job, TermChoice
 from .optimizers import OPTIMIZERS, Optimizer
 from .registry import Registry
-from .specs import BackendSpec, LossTermSpec
+from .specs import BackboneSpec, BackendSpec, LossTermSpec
 from .terms import IMAGE_LAYER, LossTerm
 from .validation import M, validated
 
@@ -104,8 +104,12 @@ def make_plan(job: Job, registry: Registry) -> Plan:
 def make_backbone(choice: Choice, registry: Registry) -> tuple[Backbone, BaseModel]:
     """The chosen backbone and its options. Raises UsageError and PluginError as `make_plan`."""
     spec = registry.backbones.get(choice.name)
-    label = registry.backbones.label(choice.name)
     options = validated(spec.options, choice.options, f"backbone {choice.name}")
+    return create_backbone(spec, options, registry.backbones.label(choice.name)), options
+
+
+def create_backbone(spec: BackboneSpec, options: BaseModel, label: str) -> Backbone:
+    """Raises PluginError when what `spec` creates is no backbone."""
     with blaming(label):
         backbone = spec.create(options)
     if not isinstance(backbone, Backbone):
@@ -115,7 +119,7 @@ def make_backbone(choice: Choice, registry: Registry) -> tuple[Backbone, BaseMod
         raise PluginError(
             f"{label} has no layer {unknown[0]!r}, which is one of its default layers"
         )
-    return backbone, options
+    return backbone
 
 
 def _chosen(choice: Choice, table: Mapping[str, type[M]], kind: str) -> M:
@@ -138,14 +142,15 @@ def _planned(
         raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
     with blaming(label):
         term = spec.create(used, options)
-    _check_contract(term, backbone, label)
+    check_term(term, backbone, label)
     return (
         TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
         PlannedTerm(choice.name, choice.weight, term, label),
     )
 
 
-def _check_contract(term: object, backbone: Backbone, label: str) -> None:
+def check_term(term: object, backbone: Backbone, label: str) -> None:
+    """Raises PluginError for what is no LossTerm, or asks for layers that there are not."""
     if not isinstance(term, LossTerm):
         raise PluginError(f"{label} must be a LossTerm, not {term!r}")
     layers, reads = getattr(term, "layers", None), getattr(term, "reads", None)
@@ -164,7 +169,7 @@ def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[
             raise UsageError(f"loss term {spec.name}: layers has no effect, it looks at the pixels")
         return {}
     if choice.layers is None:
-        return _default_layers(spec, backbone)
+        return default_layers(spec, backbone)
     layers: dict[str, float] = {}
     for name, weight in choice.layers.items():
         own_name = name if name == IMAGE_LAYER else backbone.canonical(name)
@@ -174,8 +179,9 @@ def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[
     return layers
 
 
-def _default_layers(spec: LossTermSpec, backbone: Backbone) -> dict[str, float]:
-    """The backbone's own, without those that are too shallow for the term; their sum is 1."""
+def default_layers(spec: LossTermSpec, backbone: Backbone) -> dict[str, float]:
+    """What a term is given when the job names no layers: the backbone's default ones, without those
+    that are too shallow for it, with shares that add up to 1."""
     from_content = spec.layers_from == "content"
     every = backbone.default_content_layers if from_content else backbone.default_style_layers
     strides = {info.name: info.stride for info in backbone.layers}

@@ -1,0 +1,1 @@
+"""What `stylectl.testing` gives to the authors of plugins."""

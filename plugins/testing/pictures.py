@@ -1,0 +1,87 @@
+"""Fixed images, the same at any size, and a result that was never painted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...core.images import Picture
+from ...core.options import build_job
+from ...core.result import Result, Snapshot, StepRecord
+
+
+def photo(height: int, width: int) -> Tensor:
+    """A landscape with a sun: (1, 3, height, width), float32 in [0, 1]."""
+    y, x = _grid(height, width)
+    sun = torch.exp(-40 * ((x - 0.7) ** 2 + (y - 0.3) ** 2))
+    hills = torch.sigmoid(30 * (y - 0.65 - 0.1 * torch.sin(7 * x)))
+    red = 0.5 + 0.3 * y + 0.4 * sun - 0.5 * hills
+    green = 0.6 + 0.3 * sun - 0.25 * hills
+    blue = 0.9 - 0.4 * y - 0.4 * hills
+    return torch.stack([red, green, blue])[None].clamp(0, 1)
+
+
+def painting(height: int, width: int) -> Tensor:
+    """Swirling strokes: (1, 3, height, width), float32 in [0, 1]."""
+    y, x = _grid(height, width)
+    swirl = torch.atan2(y - 0.4, x - 0.45) + 9 * ((x - 0.45) ** 2 + (y - 0.4) ** 2).sqrt()
+    strokes = [0.5 + 0.45 * torch.sin(3 * swirl + phase) for phase in (0.0, 1.1, 2.9)]
+    return torch.stack(strokes)[None]
+
+
+def result(
+    height: int = 24, width: int = 33, *, alpha: bool = False, interrupted: bool = False
+) -> Result:
+    """What a writer receives: an image of many values, at two scales of three steps."""
+    image = photo(height, width)[0].permute(1, 2, 0).contiguous().numpy()
+    ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
+    steps = [
+        StepRecord(scale, step, {"content": 1 / (1 + step), "style": 3 / (1 + step)}, 0.25 * step)
+        for scale in (0, 1)
+        for step in range(4)
+    ]
+    return Result(
+        image=image,
+        alpha=ramp if alpha else None,
+        content=_picture("photo.png", photo(2 * height, 2 * width)),
+        styles=((_picture("painting.png", painting(20, 30)), 1.0),),
+        job=build_job({"content": "photo.png", "styles": ["painting.png"], "size": width}),
+        steps=tuple(steps[:1] if interrupted else steps),
+        inputs={"photo.png": "0" * 64, "painting.png": "1" * 64},
+        versions={"stylectl": "0", "torch": "0"},
+        backend="torch",
+        device="cpu",
+        seconds=2.0,
+        stopped_by=KeyboardInterrupt() if interrupted else None,
+    )
+
+
+def snapshots(finished: Result) -> Sequence[Snapshot]:
+    """The way to a `result`: its image growing brighter, at half and at full size."""
+    pixels = finished.image * 255
+    return [
+        Snapshot(
+            record.scale,
+            record.step,
+            record.seconds,
+            (pixels[:: 2 - record.scale, :: 2 - record.scale] * (record.step + 1) / 4).astype("u1"),
+        )
+        for record in finished.steps
+    ]
+
+
+def _grid(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Coordinates of the pixels' centers, both from 0 to 1."""
+    y = (torch.arange(height) + 0.5) / height
+    x = (torch.arange(width) + 0.5) / width
+    rows, columns = torch.meshgrid(y, x, indexing="ij")
+    return rows, columns
+
+
+def _picture(path: str, image: Tensor) -> Picture:
+    pixels = image[0].permute(1, 2, 0).mul(255).round().byte().numpy()
+    return Picture(path, "0" * 64, Image.fromarray(pixels), None)

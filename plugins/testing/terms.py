@@ -1,0 +1,234 @@
+"""Checking a loss term: its contract, its gradient, and what does not change its value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError
+
+from ...core.backend import Features
+from ...core.errors import StylectlError
+from ...core.plan import check_term, default_layers
+from ...core.specs import LossTermSpec
+from ...core.terms import IMAGE_LAYER, Loss, LossTerm, References, Style, SumTerm
+from ...core.validation import validated
+from .network import TinyBackbone
+from .pictures import painting, photo
+
+#: Side of the images: few enough pixels for finite differences by each.
+_SIDE = 10
+
+#: Relative. A term in float32 loses 6e-8 at each of some thousand operations, and a digit or two
+#: where it takes differences.
+_SINGLE = 1e-3
+#: Relative. Sums in another order, in float64.
+_DOUBLE = 1e-9
+
+
+def check_loss_term(
+    spec: LossTermSpec,
+    *,
+    options: Mapping[str, Any] = {},
+    ignores_positions: bool = False,
+    ignores_scale: bool = False,
+) -> None:
+    """Checks the term that `spec` makes with `options`, on the tiny network's features of fixed
+    images: a result, a content image of its size, and two styles of other sizes.
+
+    - It keeps its contract: layers, references, a scalar with a gradient, no input changed, no
+      memory of earlier calls.
+    - Its gradient is that of finite differences (torch.autograd.gradcheck, in float64).
+    - float32 gives nearly the same; black images give finite values and gradients.
+    - The sums of a SumTerm's tiles add up to the whole's.
+    - `ignores_positions`: where in the result a feature is does not matter to the term.
+    - `ignores_scale`: with all features a hundred times as large the value is the same.
+
+    Where there is a CUDA device, it is tried there too. Raises AssertionError.
+    """
+    _require(isinstance(spec, LossTermSpec), f"not a LossTermSpec: {spec!r}")
+    term = _created(spec, options)
+    images = _Images(torch.float64)
+    loss = term.bind(images.references(term))
+    result = images.result(term)
+    _check_value(loss, result, torch.float64)
+    _check_nothing_changes(term, images)
+    _check_gradient(loss, result)
+    _check_single_precision(term, loss(result).item())
+    _check_black_images(term)
+    if isinstance(term, SumTerm):
+        _check_tiles(term, images)
+    if ignores_positions:
+        permuted = {name: _permuted(value) for name, value in result.items()}
+        _check_same(loss(permuted), loss(result), "after the positions were permuted")
+    if ignores_scale:
+        scaled = term.bind(images.references(term, 100.0))
+        larger = {name: 100 * value for name, value in result.items()}
+        _check_same(scaled(larger), loss(result), "with all features a hundred times as large")
+    if torch.cuda.is_available():
+        _check_device(term, torch.device("cuda"))
+
+
+class _Images:
+    """The features of the fixed images, at the tiny network's layers and the pixels."""
+
+    def __init__(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> None:
+        self._trunk = TinyBackbone(dtype).trunk([info.name for info in TinyBackbone.layers])
+        self._trunk.to(device)
+        self._dtype, self._device = dtype, device
+
+    def features(self, image: Tensor, term: LossTerm) -> dict[str, Tensor]:
+        image = image.to(self._device, self._dtype)
+        every = {**self._trunk(image), IMAGE_LAYER: image}
+        return {name: every[name] for name in term.layers}
+
+    def result(self, term: LossTerm) -> dict[str, Tensor]:
+        mixed = 0.6 * photo(_SIDE, _SIDE + 2) + 0.4 * painting(_SIDE, _SIDE + 2)
+        return self.features(mixed, term)
+
+    def references(self, term: LossTerm, scale: float = 1.0) -> References:
+        def seen(image: Tensor) -> Features:
+            return {name: scale * value for name, value in self.features(image, term).items()}
+
+        styles = (
+            Style(seen(painting(12, 8)), 0.75),
+            Style(seen(painting(9, 14).flip(3)), 0.25),
+        )
+        return References(
+            content=seen(photo(_SIDE, _SIDE + 2)) if "content" in term.reads else {},
+            styles=styles if "styles" in term.reads else (),
+            seed=1,
+        )
+
+
+def _created(spec: LossTermSpec, options: Mapping[str, Any]) -> LossTerm:
+    backbone, label = TinyBackbone(), f"the loss term {spec.name!r}"
+    try:
+        chosen = validated(spec.options, options, label)
+        layers = {} if spec.layers_from == "image" else default_layers(spec, backbone)
+        term = spec.create(layers, chosen)
+        check_term(term, backbone, label)
+    except StylectlError as error:
+        raise AssertionError(str(error)) from error
+    return term
+
+
+def _check_value(loss: Loss, features: Features, dtype: torch.dtype) -> None:
+    leaves = _leaves(features)
+    value = loss(leaves)
+    _require(isinstance(value, Tensor) and value.shape == (), f"not a scalar: {value!r}")
+    _require(value.dtype == dtype, f"of {dtype} features it gives {value.dtype}")
+    device = next(iter(features.values())).device
+    _require(value.device.type == device.type, f"of {device} features it gives {value.device}")
+    _require(value.requires_grad, "it has no gradient")
+    _require(bool(torch.isfinite(value)), f"it gives {value.item()}")
+    for name, gradient in _gradients(value, leaves).items():
+        _require(bool(torch.isfinite(gradient).all()), f"its gradient at {name} is not finite")
+
+
+def _check_gradient(loss: Loss, features: Features) -> None:
+    names = list(features)
+
+    def of_tensors(*tensors: Tensor) -> Tensor:
+        return loss(dict(zip(names, tensors, strict=True)))
+
+    leaves = _leaves(features)
+    try:
+        torch.autograd.gradcheck(of_tensors, tuple(leaves.values()))
+    except GradcheckError as error:
+        first = str(error).partition("\n")[0]  # whole matrices follow
+        raise AssertionError(f"its gradient is not that of finite differences: {first}") from error
+
+
+def _check_nothing_changes(term: LossTerm, images: _Images) -> None:
+    references, result = images.references(term), images.result(term)
+    given = [references.content, *(style.features for style in references.styles), result]
+    before = [{name: value.clone() for name, value in each.items()} for each in given]
+    loss = term.bind(references)
+    first, second = loss(result).item(), loss(result).item()
+    _require(first == second, f"asked twice it gives {first} and {second}")
+    for old, new in zip(before, given, strict=True):
+        for name, value in new.items():
+            _require(torch.equal(old[name], value), f"it changes the features {name}")
+
+
+def _check_single_precision(term: LossTerm, expected: float) -> None:
+    images = _Images(torch.float32)
+    loss, result = term.bind(images.references(term)), images.result(term)
+    _check_value(loss, result, torch.float32)
+    value = loss(result).item()
+    close = abs(value - expected) <= _SINGLE * abs(expected) + 1e-12
+    _require(close, f"in float32 it gives {value}, in float64 {expected}")
+
+
+def _check_black_images(term: LossTerm) -> None:
+    images = _Images(torch.float32)
+    usual, result = images.references(term), images.result(term)
+    black = References(
+        content=_zeros(usual.content),
+        styles=tuple(Style(_zeros(style.features), style.weight) for style in usual.styles),
+        seed=1,
+    )
+    for references, features in ((usual, _zeros(result)), (black, result), (black, _zeros(result))):
+        try:
+            _check_value(term.bind(references), features, torch.float32)
+        except AssertionError as error:
+            raise AssertionError(f"for features that are all zero: {error}") from error
+
+
+def _check_tiles(term: SumTerm, images: _Images) -> None:
+    references, result = images.references(term), images.result(term)
+    # An even row: the deeper layer has half as many.
+    row = _SIDE // 2 - (_SIDE // 2) % 2
+    parts = []
+    for upper in (True, False):
+        features, content = (
+            {name: _half(value, row, upper) for name, value in each.items()}
+            for each in (result, references.content)
+        )
+        parts.append(term.sums(features, content))
+    added = {name: parts[0][name] + parts[1][name] for name in parts[0]}
+    styles = [(term.sums(style.features, {}), style.weight) for style in references.styles]
+    whole = term.bind(references)(result)
+    _check_same(term.loss_of_sums(added, styles), whole, "from the sums of two tiles")
+
+
+def _half(features: Tensor, row: int, upper: bool) -> Tensor:
+    cut = row * features.shape[2] // _SIDE
+    return features[:, :, :cut] if upper else features[:, :, cut:]
+
+
+def _check_device(term: LossTerm, device: torch.device) -> None:
+    images = _Images(torch.float32, device)
+    _check_value(term.bind(images.references(term)), images.result(term), torch.float32)
+
+
+def _check_same(value: Tensor, expected: Tensor, when: str) -> None:
+    close = abs(value.item() - expected.item()) <= _DOUBLE * abs(expected.item()) + 1e-15
+    _require(close, f"{when} it gives {value.item()} instead of {expected.item()}")
+
+
+def _permuted(features: Tensor) -> Tensor:
+    order = torch.randperm(features[0, 0].numel(), generator=torch.Generator().manual_seed(1))
+    return features.flatten(2)[:, :, order].view_as(features)
+
+
+def _leaves(features: Features) -> dict[str, Tensor]:
+    return {name: value.detach().clone().requires_grad_() for name, value in features.items()}
+
+
+def _gradients(value: Tensor, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+    gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
+    pairs = zip(leaves, gradients, strict=True)
+    return {name: gradient for name, gradient in pairs if gradient is not None}
+
+
+def _zeros(features: Features) -> dict[str, Tensor]:
+    return {name: torch.zeros_like(value) for name, value in features.items()}
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)

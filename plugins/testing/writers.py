@@ -1,0 +1,102 @@
+"""Checking a writer: that it writes whole files where it is told to, or says that it did not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import StylectlError
+from ...core.outputs import Output, plan_outputs, write_outputs
+from ...core.registry import Registry
+from ...core.result import Result
+from ...core.specs import WriterSpec
+from .pictures import result, snapshots
+
+
+def check_writer(
+    spec: WriterSpec,
+    folder: Path,
+    *,
+    options: Mapping[str, Any] = {},
+    read: Callable[[Path], np.ndarray] | None = None,
+    tolerance: float = 0.5 / 255,
+) -> None:
+    """Checks the writer that `spec` makes with `options`, in `folder`, which must be empty.
+
+    - It writes each of its suffixes: opaque and transparent pictures, a run that was interrupted
+      before it had snapshots, a picture of one pixel; nothing is left beside the file.
+    - It changes nothing of the result, and writes over a file that is there.
+    - Where it cannot write it says so: an error that is swallowed would be a picture lost.
+    - With `read`, from a file to an array (H, W, 3) in [0, 1]: what is read is the picture, within
+      `tolerance`.
+
+    Raises AssertionError.
+    """
+    _require(isinstance(spec, WriterSpec), f"not a WriterSpec: {spec!r}")
+    _require(len(spec.suffixes) > 0, "it has no suffixes")
+    for suffix in spec.suffixes:
+        plain = suffix.startswith(".") and suffix == suffix.lower()
+        _require(plain, f"the suffix {suffix!r} must be in lower case, with its dot")
+        path = folder / f"picture{suffix}"
+        for finished in (
+            result(),
+            result(alpha=True),
+            result(interrupted=True),
+            result(1, 1),
+            result(24, 33),
+        ):
+            _write(spec, options, finished, path)
+            _require(path.stat().st_size > 0, f"{path.name} is empty")
+        left = sorted(each.name for each in folder.iterdir())
+        _require(left == [path.name], f"it leaves {left} in the folder")
+        if read is not None:
+            _check_picture(read(path), result(24, 33).image, tolerance)
+        path.unlink()
+        _check_failure(spec, options, folder / "missing" / path.name)
+
+
+def _write(spec: WriterSpec, options: Mapping[str, Any], finished: Result, path: Path) -> None:
+    image = finished.image.copy()
+    image.flags.writeable = False
+    guarded = replace(finished, image=image)
+    way = [] if finished.interrupted else snapshots(finished)
+    try:
+        write_outputs(guarded, [_output(spec, options, path)], way)
+    except StylectlError as error:
+        raise AssertionError(str(error)) from error
+
+
+def _output(spec: WriterSpec, options: Mapping[str, Any], path: Path) -> Output:
+    registry = Registry()
+    registry.writers.add(spec, "the test")
+    finished = result()
+    named = {spec.name: options} if options else {}
+    (output,) = plan_outputs([path], finished.job, finished.image.shape[:2], registry, named)
+    return output
+
+
+def _check_failure(spec: WriterSpec, options: Mapping[str, Any], path: Path) -> None:
+    writer = _output(spec, options, path.parent.parent / path.name).writer
+    finished = result()
+    record = {"job": finished.job.as_table(), **finished.summary()}
+    try:
+        writer.write(finished, snapshots(finished), path, record)
+    except Exception:  # any error is a right one here
+        return
+    raise AssertionError("it says nothing when its file cannot be written")
+
+
+def _check_picture(got: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    _require(got.shape == expected.shape, f"read back, it is {got.shape}, not {expected.shape}")
+    off = float(np.abs(got - expected).max())
+    # A thousandth of a step for the conversions to and from integers.
+    _require(off <= tolerance + 1e-5, f"read back, it is off by {off:.4f}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
