@@ -1,0 +1,90 @@
+"""A backbone: a bank of fixed filters, applied to the image at four sizes."""
+
+import math
+from collections.abc import Collection
+
+import torch
+from stylectl import Backbone, LayerInfo, NoOptions, Trunk
+from torch import Tensor, nn
+from torch.nn import functional
+
+_SIDE = 7
+_ORIENTATIONS = 6
+#: Three blurred colors; and for each orientation and color the four signs of two phases.
+_CHANNELS = 3 + _ORIENTATIONS * 3 * 4
+_SIZES = 4
+
+
+class FilterBank(Backbone):
+    """Rectified edges and lines (Gabor filters) of every color in six orientations, beside the
+    colors themselves: ``bank1`` at the image's own size to ``bank4`` at an eighth of it."""
+
+    name = "demo-filters"
+    layers = tuple(
+        LayerInfo(f"bank{n + 1}", _CHANNELS, stride=2**n, receptive_field=_SIDE * 2**n)
+        for n in range(_SIZES)
+    )
+    aliases: dict[str, str] = {}
+    default_content_layers = {"bank1": 0.5, "bank2": 0.5}
+    default_style_layers = {"bank1": 0.4, "bank2": 0.3, "bank3": 0.2, "bank4": 0.1}
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    def trunk(self, layers: Collection[str]) -> Trunk:
+        """See Backbone."""
+        return _Pyramid(layers)
+
+
+class _Pyramid(Trunk):
+    def __init__(self, layers: Collection[str]) -> None:
+        super().__init__()
+        self._layers = tuple(layers)
+        self._blur = nn.Parameter(_blur(), requires_grad=False)
+        self._gabor = nn.Parameter(_gabor(), requires_grad=False)
+
+    def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
+        wanted = self._layers if layers is None else layers
+        names = [info.name for info in FilterBank.layers]
+        image, found = image.to(self._blur.dtype), {}
+        for name in names[: 1 + max(names.index(layer) for layer in wanted)]:
+            if name != names[0]:
+                image = functional.avg_pool2d(image, 2)
+            if name in wanted:
+                found[name] = self._bank(image)
+        return found
+
+    def _bank(self, image: Tensor) -> Tensor:
+        border = [_SIDE // 2] * 4
+        padded = functional.pad(image, border, mode="replicate")
+        colors = functional.conv2d(padded, self._blur, groups=3)
+        edges = functional.conv2d(padded, self._gabor, groups=3)
+        return torch.cat([colors, functional.relu(edges), functional.relu(-edges)], 1)
+
+
+def _blur() -> Tensor:
+    """A Gaussian for each color: (3, 1, side, side)."""
+    y, x = _grid()
+    window = torch.exp(-(x**2 + y**2) / 4.5)
+    return (window / window.sum()).expand(3, 1, -1, -1).clone()
+
+
+def _gabor() -> Tensor:
+    """For each color, the even and the odd phase of each orientation: (3 * 12, 1, side, side)."""
+    y, x = _grid()
+    window = torch.exp(-(x**2 + y**2) / 4.5)
+    kernels = []
+    for number in range(_ORIENTATIONS):
+        angle = math.pi * number / _ORIENTATIONS
+        across = 1.6 * (x * math.cos(angle) + y * math.sin(angle))
+        for wave in (torch.cos(across), torch.sin(across)):
+            kernel = window * wave
+            kernel = kernel - window * kernel.sum() / window.sum()  # blind to an even color
+            kernels.append(kernel / kernel.norm())
+    return torch.stack(kernels)[:, None].repeat(3, 1, 1, 1)
+
+
+def _grid() -> tuple[Tensor, Tensor]:
+    side = torch.arange(_SIDE) - _SIDE // 2
+    y, x = torch.meshgrid(side, side, indexing="ij")
+    return y.float(), x.float()

@@ -1,0 +1,62 @@
+"""stylectl's own checks on what the plugin brings, and a run of all of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stylectl
+import stylectl_plugin_demo as plugin
+import torch
+from stylectl import IMAGE_LAYER, References, Style
+from stylectl.testing import check_backbone, check_loss_term, check_writer, result
+from stylectl_plugin_demo.palette import PaletteLoss, PaletteOptions
+
+(TERM,) = plugin.stylectl_loss_terms()
+(BACKBONE,) = plugin.stylectl_backbones()
+(WRITER,) = plugin.stylectl_writers()
+
+
+@pytest.mark.parametrize("colors", [1, 8])
+def test_the_term_keeps_its_contract(colors: int) -> None:
+    check_loss_term(TERM, options={"colors": colors}, ignores_positions=True)
+
+
+def test_a_picture_in_the_paintings_color_loses_nothing() -> None:
+    painting = torch.tensor([0.2, 0.4, 0.6]).view(1, 3, 1, 1).expand(1, 3, 5, 5)
+    references = References(content={}, styles=(Style({IMAGE_LAYER: painting}, 1.0),))
+    loss = PaletteLoss({}, PaletteOptions()).bind(references)
+    # The colors are rounded to 8 bits, which these are without rounding.
+    assert loss({IMAGE_LAYER: painting}).item() == pytest.approx(0, abs=1e-6)
+    # One color leaves nothing soft: the squared distance itself.
+    darker = loss({IMAGE_LAYER: painting - 0.1}).item()
+    assert darker == pytest.approx(3 * 0.1**2, rel=1e-4)
+
+
+def test_the_backbone_keeps_its_contract() -> None:
+    check_backbone(BACKBONE)
+
+
+def test_the_writer_keeps_its_contract(tmp_path: Path) -> None:
+    check_writer(WRITER, tmp_path, options={"colors": 4})
+
+
+def test_the_swatches_are_the_pictures_colors(tmp_path: Path) -> None:
+    finished = result()
+    writer = WRITER.create(WRITER.options(colors=4))
+    writer.write(finished, (), tmp_path / "out.gpl", {})
+    colors = np.loadtxt(tmp_path / "out.gpl", skiprows=3) / 255
+    assert colors.shape == (4, 3)
+    nearest = np.abs(finished.image[..., None, :] - colors).max(3).min(2)
+    assert np.median(nearest) < 0.15
+
+
+def test_a_run_uses_all_of_it(tmp_path: Path) -> None:
+    painted = stylectl.run(
+        size=48,
+        iterations=4,
+        backbone="demo-filters",
+        term=["demo-palette"],
+        output=[tmp_path / "out.png", tmp_path / "out.gpl"],
+    )
+    assert painted.final_losses["demo-palette"] < painted.initial_losses["demo-palette"]
+    assert (tmp_path / "out.gpl").read_text().startswith("GIMP Palette")
