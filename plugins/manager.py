@@ -73,20 +73,13 @@ class PluginRecord:
 
 @dataclass(frozen=True)
 class Plugins:
-    """The plugins of one run: what they bring, and the ones that listen."""
+    """The plugins of one run: what they bring, and the ones that listen. `problems` has one sentence
+    for each that is broken, or that STYLECTL_PLUGINS names in vain."""
 
     records: tuple[PluginRecord, ...]
     registry: Registry
+    problems: tuple[str, ...]
     _manager: pluggy.PluginManager
-
-    @property
-    def problems(self) -> list[str]:
-        """One sentence for each plugin that is broken."""
-        return [
-            f"the plugin {record.name} ({record.origin}) is left out: {record.reason}"
-            for record in self.records
-            if record.state == "broken"
-        ]
 
     def ask(self, name: str, hook: str, **arguments: object) -> list[Any]:
         """Calls the hook of one plugin alone, so that what happens can be laid to it."""
@@ -128,7 +121,17 @@ def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
         problem = _add(manager, registry, plugin)
         state: Literal["loaded", "broken"] = "broken" if problem else "loaded"
         records.append(PluginRecord(plugin.name, plugin.origin, state, problem))
-    return Plugins(tuple(records), registry, manager)
+    problems = [
+        f"the plugin {record.name} ({record.origin}) is left out: {record.reason}"
+        for record in records
+        if record.state == "broken"
+    ]
+    problems += [
+        f"STYLECTL_PLUGINS names {name!r}; {did_you_mean(name, names)}"
+        for name in _allowed() or ()
+        if name not in names
+    ]
+    return Plugins(tuple(records), registry, tuple(problems), manager)
 
 
 @dataclass(frozen=True)
@@ -155,11 +158,16 @@ def _installed() -> Iterator[_Found]:
 
 def _not_listed(plugin: _Found) -> str:
     """Why STYLECTL_PLUGINS keeps the plugin out, or nothing."""
-    listed = os.environ.get("STYLECTL_PLUGINS")
-    if listed is None or plugin.origin == _BUILT_IN_ORIGIN:
+    allowed = _allowed()
+    if allowed is None or plugin.origin == _BUILT_IN_ORIGIN or plugin.name in allowed:
         return ""
-    names = [name.strip() for name in listed.split(",")]
-    return "" if plugin.name in names else "not named in STYLECTL_PLUGINS"
+    return "not named in STYLECTL_PLUGINS"
+
+
+def _allowed() -> list[str] | None:
+    """The names in STYLECTL_PLUGINS; None when it is not set."""
+    listed = os.environ.get("STYLECTL_PLUGINS")
+    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
 
 
 def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> str:

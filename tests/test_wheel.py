@@ -1,5 +1,9 @@
-"""The real wheel, in a real virtual environment."""
+"""The real wheel, in a real virtual environment: alone, with the example plugin beside it, and
+with a plugin that it wrote itself."""
 
+from __future__ import annotations
+
+import json
 import os
 import shutil
 import subprocess
@@ -7,6 +11,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,17 +21,64 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "backends", "plugins", "tools")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment, and the folder that its programs are run in."""
+
+    scripts: Path
+    packages: Path
+    folder: Path
+
+    def install(self, wheel: Path) -> None:
+        options = ["--no-deps", "--no-index", "--force-reinstall"]
+        self.run("python", "-m", "pip", "install", *options, str(wheel))
+
+    def run(self, program: str, *arguments: str) -> str:
+        variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        variables.pop("STYLECTL_PLUGINS", None)
+        done = subprocess.run(
+            [self.scripts / program, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=variables,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def built(source: Path, folder: Path) -> Path:
+    """The wheel of a copy of `source`."""
+    copy = folder / "source"
     unwanted = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
-    shutil.copytree(ROOT, source, ignore=unwanted)
+    shutil.copytree(source, copy, ignore=unwanted)
     # Without isolation, which would fetch setuptools from the network.
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
-    subprocess.run([*command, str(source)], check=True, capture_output=True)
-    (built,) = folder.glob("stylectl-*.whl")
-    return built
+    subprocess.run([*command, str(copy)], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture
+def environment(wheel: Path, tmp_path: Path) -> Environment:
+    """With nothing but the project's wheel in it."""
+    home = tmp_path / "environment"
+    venv.create(home, with_pip=True)
+    variables = {"base": str(home), "platbase": str(home)}
+    scripts = Path(sysconfig.get_path("scripts", "venv", variables))
+    packages = Path(sysconfig.get_path("purelib", "venv", variables))
+    # The dependencies come from the tests' own environment: no network, no second torch.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    made = Environment(scripts, packages, folder)
+    made.install(wheel)
+    return made
 
 
 def test_the_wheel_holds_every_module_and_no_tests(wheel: Path) -> None:
@@ -34,17 +86,19 @@ def test_the_wheel_holds_every_module_and_no_tests(wheel: Path) -> None:
         names = archive.namelist()
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     expected = {f"stylectl/{path.relative_to(ROOT).as_posix()}" for path in modules}
-    assert expected <= set(names)
-    assert not [name for name in names if "/tests/" in name or "/.venv/" in name]
+    assert expected | {"stylectl/testing.py"} <= set(names)
+    assert not [name for name in names if name.startswith("stylectl/tests/") or "/.venv/" in name]
 
 
-def test_the_wheel_holds_weights_samples_and_licenses(wheel: Path) -> None:
+def test_the_wheel_holds_weights_samples_template_and_licenses(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     for name in (
         "stylectl/plugins/backbones/vgg19_oxford.safetensors",
         "stylectl/examples/photo.jpg",
         "stylectl/examples/painting.jpg",
+        "stylectl/examples/stylectl-plugin-demo/pyproject.toml",
+        "stylectl/examples/stylectl-plugin-demo/tests/test_plugin.py",
         "stylectl/py.typed",
     ):
         assert name in names
@@ -53,32 +107,56 @@ def test_the_wheel_holds_weights_samples_and_licenses(wheel: Path) -> None:
 
 
 def test_the_wheel_paints_the_sample_pair_in_an_environment_of_its_own(
-    wheel: Path, tmp_path: Path
+    environment: Environment,
 ) -> None:
-    home = tmp_path / "environment"
-    venv.create(home, with_pip=True)
-    variables = {"base": str(home), "platbase": str(home)}
-    scripts = Path(sysconfig.get_path("scripts", "venv", variables))
-    packages = Path(sysconfig.get_path("purelib", "venv", variables))
-    # The dependencies come from the tests' own environment: no network, no second torch.
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install = ["-m", "pip", "install", "--no-deps", "--no-index", "--force-reinstall", str(wheel)]
-    subprocess.run([scripts / "python", *install], check=True, capture_output=True)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    where = subprocess.run(
-        [scripts / "python", "-c", "import stylectl; print(stylectl.__file__)"],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment,
-    )
-    assert Path(where.stdout.strip()).is_relative_to(packages)
-    subprocess.run(
-        [scripts / "stylectl", "run", "--size", "64", "--iterations", "3", "-o", "out.png"],
-        check=True,
-        cwd=tmp_path,
-        env=environment,
-    )
-    with Image.open(tmp_path / "out.png") as picture:
+    where = environment.run("python", "-c", "import stylectl; print(stylectl.__file__)")
+    assert Path(where.strip()).is_relative_to(environment.packages)
+    environment.run("stylectl", "run", "--size", "64", "--iterations", "3", "-o", "out.png")
+    with Image.open(environment.folder / "out.png") as picture:
         assert picture.size == (64, 43)
+
+
+def test_the_example_plugin_brings_a_term_a_backbone_and_a_writer(
+    environment: Environment, tmp_path: Path
+) -> None:
+    environment.install(built(ROOT / "examples" / "stylectl-plugin-demo", tmp_path / "demo"))
+    listed = json.loads(environment.run("stylectl", "list", "--json"))
+    assert {"name": "demo", "from": "stylectl-plugin-demo 0.1.0", "state": "loaded"} in listed[
+        "plugins"
+    ]
+    for kind, name in (
+        ("terms", "demo-palette"),
+        ("backbones", "demo-filters"),
+        ("writers", "demo-swatches"),
+    ):
+        (row,) = [row for row in listed[kind] if row["name"] == name]
+        assert row["from"] == "the plugin demo (stylectl-plugin-demo 0.1.0)"
+    report = environment.run(
+        "stylectl",
+        "run",
+        *("--size", "64", "--iterations", "4", "--json", "--backbone", "demo-filters"),
+        *("--term", "demo-palette=20:colors=4", "--writer", "demo-swatches:colors=5"),
+        *("-o", "out.png", "-o", "out.gpl"),
+    )
+    made = json.loads(report)
+    assert made["final_loss"]["demo-palette"] < made["initial_loss"]["demo-palette"]
+    swatches = (environment.folder / "out.gpl").read_text().splitlines()
+    assert swatches[0] == "GIMP Palette"
+    assert len(swatches) == 3 + 5
+    job = environment.run("stylectl", "show", "out.png")
+    assert 'name = "demo-filters"' in job
+    assert "colors = 4" in job
+
+
+def test_a_new_plugin_builds_and_passes_its_own_tests(
+    environment: Environment, tmp_path: Path
+) -> None:
+    environment.run("stylectl", "plugins", "new", "two-words")
+    project = environment.folder / "stylectl-plugin-two-words"
+    environment.install(built(project, tmp_path / "new"))
+    texts = [file.read_text() for file in project.rglob("*.*")]
+    assert "demo" not in "".join(texts)
+    listed = json.loads(environment.run("stylectl", "list", "terms", "--json"))
+    assert "two-words-palette" in [row["name"] for row in listed["terms"]]
+    passed = environment.run("python", "-m", "pytest", "-p", "no:cacheprovider", str(project))
+    assert " passed" in passed
