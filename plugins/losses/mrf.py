@@ -1,4 +1,8 @@
-"""MRF loss: each patch near one of the style's (Li and Wand 2016, eqs. 2-3)."""
+"""MRF loss: each patch near one of the style's.
+
+Li and Wand 2016, "Combining Markov Random Fields and Convolutional Neural Networks for Image
+Synthesis".
+"""
 
 from __future__ import annotations
 
