@@ -72,7 +72,7 @@ class _AboutPivot(torch.autograd.Function):
         ctx.save_for_backward(rows, pivot)
         residual = double(torch.zeros_like(pivot))
         scatter = residual.unsqueeze(2) * residual.unsqueeze(1)
-        for chunk in rows.split(CHUNK, dim=2):
+        for chunk in torch.split(rows, CHUNK, dim=2):
             centred = chunk - pivot.unsqueeze(2)
             if exact:
                 centred = double(centred)
