@@ -1,7 +1,9 @@
 """Covariance loss: squared differences of covariance matrices.
 
 The Gram matrices of Gatys, Ecker and Bethge (2015) of features that have had their mean taken
-away, as in the CORAL loss of Sun and Saenko (2016, "Deep CORAL", eqs. 1-3).
+away. The same distance aligns the domains of a classifier in Sun and Saenko 2016, "Deep CORAL:
+Correlation Alignment for Deep Domain Adaptation", there divided by four times the squared number
+of channels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Histogram loss: activations remapped to the style's (Risser, Wilmot and Barnes 2017, eq. 8)."""
+"""Histogram loss: activations remapped to the style's histograms.
+
+Risser, Wilmot and Barnes 2017, "Stable and Controllable Neural Texture Synthesis and Style Transfer
+Using Histogram Losses", section 4.3.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,8 @@ class HistogramLoss(LossTerm):
     """sum_l w_l / d_l sum_ij (F_ij - R(F)_ij)^2, averaged over the styles by their shares.
 
     R(F) is F with each channel remapped to the style's histogram; it counts as a constant when the
-    loss is differentiated. The paper remaps with histograms of 256 bins. Here the match is exact:
-    the k-th smallest activation becomes the style's k-th smallest, interpolated linearly between
+    loss is differentiated. The paper remaps with binned histograms. Here the match is exact: the
+    k-th smallest activation becomes the style's k-th smallest, interpolated linearly between
     images of different sizes; equal activations are taken in the order of their positions. That is
     the sliced Wasserstein loss with the channels' axes as its directions.
 

@@ -1,6 +1,6 @@
-"""Laplacian loss: the content's edges (Li, Xu, Nie and Chua 2017).
+"""Laplacian loss: the content's edges.
 
-"Laplacian-Steered Neural Style Transfer", section 3; the sizes are those of the authors' code.
+Li, Xu, Nie and Chua 2017, "Laplacian-Steered Neural Style Transfer".
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ class LaplacianLoss(LossTerm):
     its four neighbours) and adds the colors up; M_p is the number of the squares. The content's
     edges are kept, while their colors and what is finer than p may change.
 
-    On pixels (N, 3, H, W) in [0, 1]; summed over the batch. The paper leaves out the border; here
-    it is repeated, and squares that are cut by it are averaged over what they have, so that small
-    images do as well. It reads the whole image at once, which needs no network and little memory.
+    On pixels (N, 3, H, W) in [0, 1]; summed over the batch. The authors' code has a weight for each
+    size, and 4 alone by default; here 16 is added, with the same weight, for the large shapes.
+    Their code leaves out the border; here it is repeated, and squares that are cut by it are
+    averaged over what they have, so that small images do as well. It reads the whole image at once,
+    which needs no network and little memory.
     """
 
     layers = (IMAGE_LAYER,)

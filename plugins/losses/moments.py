@@ -1,7 +1,7 @@
 """Moment loss: squared differences of each channel's mean and standard deviation.
 
-Li, Wang, Liu and Hou 2017, "Demystifying Neural Style Transfer", section 4.2: the statistics of
-batch normalisation as style.
+Li, Wang, Liu and Hou 2017, "Demystifying Neural Style Transfer": the statistics of batch
+normalization as style.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""MRF loss: each patch near one of the style's (Li and Wand 2016, eqs. 2-3)."""
+"""MRF loss: each patch near one of the style's.
+
+Li and Wand 2016, "Combining Markov Random Fields and Convolutional Neural Networks for Image
+Synthesis".
+"""
 
 from __future__ import annotations
 
@@ -26,10 +30,10 @@ class MrfOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stride: int = Field(
-        default=1, ge=1, le=PATCH, description="step between the result's patches, in positions"
+        default=2, ge=1, le=PATCH, description="step between the result's patches, in positions"
     )
     style_stride: int = Field(
-        default=1, ge=1, description="step between the style's patches, in positions"
+        default=2, ge=1, description="step between the style's patches, in positions"
     )
     chunk: int = Field(
         default=1024,
@@ -50,9 +54,10 @@ class MrfLoss(LossTerm):
     independent of the size and of the layer's and the network's units.
 
     Every patch is compared with every other: an evaluation takes time with the square of the number
-    of positions, so that the first layers of a network (which the paper does not use) are slow
-    without strides. Memory is bounded: the comparison holds `chunk` patches of each image, and the
-    rest grows with the features. Any real activations; summed over the batch.
+    of positions, so that the first layers of a network (which the paper does not use) are slow. The
+    strides of 2 are those of the authors' code. Memory is bounded: the comparison holds `chunk`
+    patches of each image, and the rest grows with the features. Any real activations; summed over
+    the batch.
     """
 
     reads = frozenset({"styles"})

@@ -1,4 +1,7 @@
-"""Sliced Wasserstein loss: sorted projections (Heitz, Vanhoey, Chambon and Belcour 2021, eq. 5)."""
+"""Sliced Wasserstein loss: sorted projections of the activations.
+
+Heitz, Vanhoey, Chambon and Belcour 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis".
+"""
 
 from __future__ import annotations
 
@@ -40,8 +43,8 @@ class SlicedWassersteinLoss(LossTerm):
     d_l is sum_vi sort(v.S)_i^2, which makes the loss independent of the size and of the layer's and
     the network's units: 1 is what an image without any activation would have.
 
-    The paper draws new directions for each step. Here they are drawn from the job's seed and stay,
-    so that L-BFGS sees one function. Any real activations; summed over the batch.
+    The authors' code draws new directions for each evaluation. Here they are drawn from the job's
+    seed and stay, so that L-BFGS sees one function. Any real activations; summed over the batch.
     """
 
     reads = frozenset({"styles"})

@@ -14,6 +14,9 @@ from ...core.terms import Sums
 #: In place of a divisor of zero: black images have activations of zero.
 TINY = 1e-12
 
+#: Positions that are centred at a time: copies of whole layers would cost as much as the network.
+CHUNK = 65536
+
 
 def double(tensor: Tensor) -> Tensor:
     """In float64; on the CPU if the device has no such numbers."""
@@ -58,7 +61,7 @@ def mean_and_covariance(sums: Sums, layer: str) -> tuple[Tensor, Tensor]:
 class _AboutPivot(torch.autograd.Function):
     """r (N, C) and S (N, C, C), float64, of rows (N, C, M) about a constant pivot (N, C).
 
-    It keeps no centred copy of the features, and autograd would multiply twice, once for each
+    It never holds a centred copy of the features, and autograd would multiply twice, once for each
     factor of S, not knowing that they are the same.
     """
 
@@ -67,10 +70,15 @@ class _AboutPivot(torch.autograd.Function):
         ctx: torch.autograd.function.FunctionCtx, rows: Tensor, pivot: Tensor, exact: bool
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(rows, pivot)
-        centred = rows - pivot.unsqueeze(2)
-        if exact:
-            centred = double(centred)
-        return double(centred.sum(2)), double(centred @ centred.mT)
+        residual = double(torch.zeros_like(pivot))
+        scatter = residual.unsqueeze(2) * residual.unsqueeze(1)
+        for chunk in torch.split(rows, CHUNK, dim=2):
+            centred = chunk - pivot.unsqueeze(2)
+            if exact:
+                centred = double(centred)
+            residual += double(centred.sum(2))
+            scatter += double(centred @ centred.mT)
+        return residual, scatter
 
     @staticmethod
     def backward(

@@ -1,4 +1,8 @@
-"""STROTSS: relaxed optimal transport and self-similarity (Kolkin, Salavon, Shakhnarovich 2019)."""
+"""STROTSS: relaxed optimal transport and self-similarity.
+
+Kolkin, Salavon and Shakhnarovich 2019, "Style Transfer by Relaxed Optimal Transport and
+Self-Similarity".
+"""
 
 from __future__ import annotations
 
@@ -46,12 +50,12 @@ class StrotssLoss(LossTerm):
     same ones, y_j of a style image. With D the cosine distance:
 
     - L_r = max(1/n sum_i min_j D(x_i, y_j), 1/m sum_j min_i D(x_i, y_j)): the relaxed earth mover's
-      distance (eq. 3), at most 2.
-    - L_m = |mu_x - mu_y|_1 / |mu_y|_1 + |S_x - S_y|_1 / |S_y|_1, of means and covariances (eq. 6).
+      distance, at most 2.
+    - L_m = |mu_x - mu_y|_1 / |mu_y|_1 + |S_x - S_y|_1 / |S_y|_1, of means and covariances.
       The paper divides by the number of elements instead, which leaves the network's units in; here
       each part is 1 for an image without any activation.
     - L_c = 1/n sum_ij |D(x_i, x_j) / sum_i D(x_i, x_j) - D(c_i, c_j) / sum_i D(c_i, c_j)|: the
-      self-similarity (eq. 7), at most 2.
+      self-similarity, at most 2. (1/n is in the authors' code.)
 
     L_r and L_m are averaged over the styles by their shares. The paper's features are
     hypercolumns, all layers at once, and it moves the positions at each step; here each layer

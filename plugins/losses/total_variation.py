@@ -1,4 +1,8 @@
-"""Total variation: differences of neighbouring pixels (Mahendran and Vedaldi 2015, section 3.2)."""
+"""Total variation: differences of neighbouring pixels.
+
+Mahendran and Vedaldi 2015, "Understanding Deep Image Representations by Inverting Them". Theirs
+takes the power of each gradient's length; here it is that of each difference.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
 """Wasserstein loss: the distance between the Gaussians with the features' mean and covariance.
 
-The closed form is that of Dowson and Landau (1982, "The Fréchet distance between multivariate
-normal distributions"); as a style loss it is known from Mroueh (2019, "Wasserstein Style
-Transfer") and from crowsonkb's style-transfer-pytorch.
+The closed form is that of Dowson and Landau 1982, "The Fréchet distance between multivariate
+normal distributions". As a loss for pixels it is known from code: Vince Marron's "Style Transfer as
+Optimal Transport" and Katherine Crowson's style-transfer-pytorch. Mroueh 2019, "Wasserstein Style
+Transfer", has the same view of style, but moves the features of an autoencoder by the optimal map
+instead of minimizing the distance.
 """
 
 from __future__ import annotations

@@ -24,8 +24,12 @@ def features(seed: int, *shape: int) -> Tensor:
     return torch.rand(shape, generator=generator, dtype=torch.float64) * strength
 
 
+def every_patch(**options: int) -> MrfOptions:
+    return MrfOptions.model_validate({"stride": 1, "style_stride": 1} | options)
+
+
 def term(layers: dict[str, float], **options: int) -> MrfLoss:
-    return MrfLoss(layers, MrfOptions.model_validate(options))
+    return MrfLoss(layers, every_patch(**options))
 
 
 def bound(*styles: tuple[Tensor, float], **options: int) -> Loss:
@@ -66,7 +70,7 @@ def test_value_is_the_distance_to_the_nearest_patches(
 def test_gradient_is_that_of_the_patches_one_by_one() -> None:
     result, style = features(1, 1, 4, 6, 8).requires_grad_(), features(2, 1, 4, 7, 5)
     (gradient,) = torch.autograd.grad(bound((style, 1.0))({"a": result}), result)
-    nearest = nearest_patches(result.detach()[0], style[0], MrfOptions()).flatten()
+    nearest = nearest_patches(result.detach()[0], style[0], every_patch()).flatten()
     own, its = (functional.unfold(each, 3)[0].T for each in (result, style))
     plain = (own - its[nearest]).square().sum() / len(own) / its.square().sum(1).mean()
     (expected,) = torch.autograd.grad(plain, result)
@@ -76,7 +80,7 @@ def test_gradient_is_that_of_the_patches_one_by_one() -> None:
 @pytest.mark.parametrize("chunk", [1, 3, 7, 24, 25])
 def test_chunks_change_nothing(chunk: int) -> None:
     result, style = features(1, 1, 4, 6, 8), features(2, 1, 4, 7, 5)
-    whole, parts = (MrfOptions(chunk=each) for each in (1000, chunk))
+    whole, parts = (every_patch(chunk=each) for each in (1000, chunk))
     assert torch.equal(
         nearest_patches(result[0], style[0], parts), nearest_patches(result[0], style[0], whole)
     )
@@ -86,7 +90,7 @@ def test_chunks_change_nothing(chunk: int) -> None:
 
 def test_a_patch_finds_itself_whatever_its_strength() -> None:
     style = features(1, 1, 4, 6, 8)
-    nearest = nearest_patches(3 * style[0], style[0], MrfOptions(chunk=5))
+    nearest = nearest_patches(3 * style[0], style[0], every_patch(chunk=5))
     assert torch.equal(nearest.flatten(), torch.arange(24))
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stylectl.core.specs import NoOptions
 from stylectl.core.terms import Loss, References, Style
+from stylectl.plugins.losses import statistics
 from stylectl.plugins.losses.wasserstein import WassersteinLoss
 from torch import Tensor
 
@@ -246,6 +247,16 @@ def test_sums_of_two_tiles_add_up_to_the_wholes(
     expected = term({"a": 1.0}).bind(References({}, (Style({"a": style}, 1.0),)))({"a": result})
     tiled = made.loss_of_sums(added, [(made.sums({"a": style}, {}), 1.0)]).item()
     assert tiled == pytest.approx(expected.item(), abs=10 * ROOT)
+
+
+def test_chunks_of_positions_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = term({"a": 1.0})
+    result = features(1, 2, 5, 4, 6)
+    whole = made.sums({"a": result}, {})
+    monkeypatch.setattr(statistics, "CHUNK", 7)
+    for name, value in made.sums({"a": result}, {}).items():
+        # Sums of 24 numbers that are not negative, up to 4.4 each.
+        torch.testing.assert_close(value, whole[name], rtol=1e-14, atol=1e-13)
 
 
 def test_a_run_lowers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
