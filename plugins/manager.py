@@ -73,8 +73,8 @@ class PluginRecord:
 
 @dataclass(frozen=True)
 class Plugins:
-    """The plugins of one run: what they bring, and the ones that listen. `problems` has one sentence
-    for each that is broken, or that STYLECTL_PLUGINS names in vain."""
+    """The plugins of one run: what they bring, and the ones that listen. `problems` has a sentence
+    for each that is broken, and for each name that STYLECTL_PLUGINS has in vain."""
 
     records: tuple[PluginRecord, ...]
     registry: Registry

@@ -141,7 +141,7 @@ def stylectl_loss_terms() -> Iterable[LossTermSpec]:
     """The term `wasserstein`."""
     yield LossTermSpec(
         name="wasserstein",
-        summary="2-Wasserstein distance of the features as Gaussians (Mroueh 2019)",
+        summary="2-Wasserstein distance of the features as Gaussians (Dowson and Landau 1982)",
         create=WassersteinLoss,
         layers_from="style",
     )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,6 @@ BROKEN = {
 Install = Callable[..., str]
 
 
-
 def term_names(registry: Registry) -> list[str]:
     return [spec.name for spec in registry.terms]
 
@@ -105,7 +104,7 @@ def paint(**options: Any) -> stylectl.Result:
 def test_the_built_in_plugins_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLECTL_PLUGINS", "")
     plugins = load_plugins()
-    assert plugins.problems == []
+    assert plugins.problems == ()
     assert {each.origin for each in plugins.records} == {"built-in"}
     assert {"content", "style", "tv"} <= set(term_names(plugins.registry))
 
@@ -223,7 +222,7 @@ def test_an_environment_variable_lists_what_may_be_loaded(
     plugins = load_plugins()
     loaded = [each for each in plugins.records if each.state == "loaded"]
     assert sorted(each.name for each in loaded if each.origin != "built-in") == found
-    assert plugins.problems == []
+    assert plugins.problems == ()
 
 
 def test_a_plugin_that_may_not_be_loaded_is_not_imported(
