@@ -1,0 +1,286 @@
+"""What a plugin may do wrong: each is an error that names it, and no picture is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stylectl
+from PIL import Image
+from stylectl import PluginError, StylectlError, UsageError
+from stylectl.core.errors import NumericalError
+from stylectl.core.events import Event, Notice
+from stylectl.plugins.manager import load_plugins
+
+Install = Callable[..., str]
+
+#: How messages call the plugin that the tests install.
+ORIGIN = r"plugin bad \(stylectl-bad 1\.2\)"
+
+HEAD = """
+import numpy as np
+import torch
+from torch import nn
+from stylectl import *
+from stylectl import BackboneSpec, LossTermSpec, WriterSpec, hookimpl
+"""
+
+TERM = (
+    HEAD
+    + """
+class Term(LossTerm):
+    layers = {layers}
+    reads = frozenset()
+    calls = 0
+    def __init__(self, layers, options):
+        {create}
+    def bind(self, references):
+        {bind}
+        return self.loss
+    def loss(self, features):
+        Term.calls += 1
+        image = features["image"]
+        return {loss}
+
+@hookimpl
+def stylectl_loss_terms():
+    yield LossTermSpec(name="bad", summary="", create=Term, layers_from="image")
+"""
+)
+
+GOOD = {"layers": '("image",)', "create": "pass", "bind": "pass", "loss": "image.mean()"}
+
+
+def term(**changes: str) -> str:
+    return TERM.format(**(GOOD | changes))
+
+
+def paint(folder: Path, **options: Any) -> stylectl.Result:
+    small: dict[str, Any] = {"size": 32, "iterations": 4, "scales": 1, "device": "cpu"}
+    return stylectl.run(**(small | {"output": folder / "out.png"} | options))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "@hookimpl\ndef stylectl_loss_terms():\n    return None\n",
+        "@hookimpl\ndef stylectl_loss_terms():\n    pass\n",
+        "@hookimpl\ndef stylectl_loss_terms():\n    return {'bad': 1}\n",
+        "@hookimpl\ndef stylectl_loss_terms():\n    return LossTermSpec(name='bad', size=3)\n",
+        "@hookimpl\ndef stylectl_previews():\n    return []\n",
+    ],
+    ids=["None", "nothing", "a dict", "an unknown field", "a newer hook"],
+)
+def test_a_wrong_answer_is_told_of_and_the_rest_works(
+    install: Install, tmp_path: Path, source: str
+) -> None:
+    install(HEAD + source, "bad")
+    (problem,) = load_plugins().problems
+    assert problem.startswith("the plugin bad (stylectl-bad 1.2) is left out: ")
+    heard: list[Event] = []
+    paint(tmp_path, on_event=heard.append)
+    assert Notice(problem) in heard
+    assert (tmp_path / "out.png").exists()
+
+
+def test_a_newer_hook_is_said_to_be_one(install: Install) -> None:
+    install(HEAD + "@hookimpl\ndef stylectl_previews():\n    return []\n", "bad")
+    (problem,) = load_plugins().problems
+    assert "stylectl_previews" in problem
+    assert "another stylectl than" in problem
+
+
+def test_a_name_in_vain_is_told_of(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(term(), "good")
+    monkeypatch.setenv("STYLECTL_PLUGINS", "god")
+    (problem,) = load_plugins().problems
+    assert problem == "STYLECTL_PLUGINS names 'god'; did you mean good?"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "complaint"),
+    [
+        (term(loss="image"), PluginError, "scalar"),
+        (term(loss="image.detach().mean()"), PluginError, "requires_grad=False"),
+        (term(loss="3.0"), PluginError, r"3\.0"),
+        (term(loss="image.mean() * float('nan')"), NumericalError, "nan"),
+        (term(loss="(image - image).sum().sqrt()"), NumericalError, "gradient"),
+        (term(loss="image[9]"), PluginError, "IndexError"),
+        (term(layers='("image", "relu9_9")'), PluginError, "relu9_9"),
+        (term(layers="5"), PluginError, "layers"),
+        (term(create="raise KeyError('x')"), PluginError, "KeyError"),
+        (term(bind="raise KeyError('x')"), PluginError, "KeyError"),
+        (term(bind="return 5"), PluginError, "5"),
+        (term().replace("create=Term", "create=print"), PluginError, "None|print|TypeError"),
+    ],
+)
+def test_a_bad_term_is_named_with_its_plugin(
+    install: Install, tmp_path: Path, source: str, kind: type[StylectlError], complaint: str
+) -> None:
+    install(source, "bad")
+    with pytest.raises(kind, match=ORIGIN) as caught:
+        paint(tmp_path, term=["bad"])
+    assert caught.match(complaint)
+    assert caught.value.exit_code in (1, 2)
+
+
+def test_a_term_that_fails_on_the_way_loses_no_picture(install: Install, tmp_path: Path) -> None:
+    install(term(loss="image.mean() if Term.calls < 4 else image[9]"), "bad")
+    with pytest.raises(PluginError, match=ORIGIN):
+        paint(tmp_path, term=["bad"], output=[tmp_path / "out.png", tmp_path / "out.jpg"])
+    for name in ("out.png", "out.jpg"):
+        with Image.open(tmp_path / name) as image:
+            assert max(image.size) == 32
+
+
+def test_a_term_that_turns_nan_on_the_way_loses_no_picture(
+    install: Install, tmp_path: Path
+) -> None:
+    install(term(loss="image.mean() * (1 if Term.calls < 4 else float('nan'))"), "bad")
+    with pytest.raises(NumericalError, match=ORIGIN):
+        paint(tmp_path, term=["bad"])
+    assert (tmp_path / "out.png").exists()
+
+
+def test_wrong_options_of_a_term_name_term_and_plugin(install: Install, tmp_path: Path) -> None:
+    install(term(), "bad")
+    with pytest.raises(UsageError, match=ORIGIN) as caught:
+        paint(tmp_path, term=[{"name": "bad", "depth": 3}])
+    assert caught.match("'bad'")
+    assert caught.match("'depth'")
+
+
+BACKBONE = (
+    HEAD
+    + """
+from stylectl.testing import TinyBackbone
+
+class Bad(TinyBackbone):
+    {body}
+
+@hookimpl
+def stylectl_backbones():
+    yield BackboneSpec(name="bad", summary="", create={create})
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "create", "complaint"),
+    [
+        ("pass", "lambda options: None", "must be a Backbone, not None"),
+        ("pass", "lambda options: 1 / 0", "ZeroDivisionError"),
+        ("def trunk(self, layers): return None", "lambda options: Bad()", "AttributeError"),
+        ("def trunk(self, layers): 1 / 0", "lambda options: Bad()", "ZeroDivisionError"),
+        ("default_style_layers = {'x': 1}", "lambda options: Bad()", "no layer 'x'"),
+    ],
+)
+def test_a_bad_backbone_is_named_with_its_plugin(
+    install: Install, tmp_path: Path, body: str, create: str, complaint: str
+) -> None:
+    install(BACKBONE.format(body=body, create=create), "bad")
+    with pytest.raises(PluginError, match=ORIGIN) as caught:
+        paint(tmp_path, backbone="bad")
+    assert caught.match(complaint)
+
+
+WRITER = (
+    HEAD
+    + """
+class Bad(Writer):
+    def __init__(self, options): {create}
+    def write(self, result, snapshots, path, record):
+        path.write_text("half")
+        {write}
+
+@hookimpl
+def stylectl_writers():
+    yield WriterSpec(name="bad", summary="", suffixes=("{suffix}",), create=Bad)
+"""
+)
+
+
+def test_a_writer_that_fails_half_way_loses_no_other(install: Install, tmp_path: Path) -> None:
+    install(WRITER.format(create="pass", write="1 / 0", suffix=".bad"), "bad")
+    outputs = [tmp_path / "a.png", tmp_path / "b.bad", tmp_path / "c.jpg"]
+    with pytest.raises(PluginError, match=ORIGIN) as caught:
+        paint(tmp_path, output=outputs)
+    assert caught.match("ZeroDivisionError")
+    assert sorted(each.name for each in tmp_path.glob("*.*") if each.is_file()) == [
+        "a.png",
+        "c.jpg",
+    ]
+
+
+def test_a_writer_that_cannot_be_made_is_found_before_the_work(
+    install: Install, tmp_path: Path
+) -> None:
+    install(WRITER.format(create="1 / 0", write="pass", suffix=".bad"), "bad")
+    heard: list[Event] = []
+    with pytest.raises(PluginError, match=ORIGIN):
+        paint(tmp_path, output=tmp_path / "out.bad", on_event=heard.append)
+    assert not heard
+
+
+def test_a_suffix_that_two_claim_names_both_before_the_work(
+    install: Install, tmp_path: Path
+) -> None:
+    install(WRITER.format(create="pass", write="pass", suffix=".png"), "bad")
+    heard: list[Event] = []
+    with pytest.raises(PluginError, match=ORIGIN) as caught:
+        paint(tmp_path, on_event=heard.append)
+    assert caught.match("built-in")
+    assert not heard
+
+
+LISTENER = (
+    HEAD
+    + """
+calls = []
+
+@hookimpl
+def {hook}(event):
+    calls.append(event)
+    1 / 0
+"""
+)
+
+
+@pytest.mark.parametrize("hook", ["stylectl_run_started", "stylectl_step", "stylectl_run_finished"])
+def test_a_listener_that_fails_is_muted_and_loses_no_picture(
+    install: Install, tmp_path: Path, hook: str
+) -> None:
+    module = install(LISTENER.format(hook=hook), "bad")
+    heard: list[Event] = []
+    with pytest.raises(PluginError, match=ORIGIN) as caught:
+        paint(tmp_path, on_event=heard.append)
+    assert caught.match(hook)
+    assert (tmp_path / "out.png").exists()
+    assert len(sys.modules[module].calls) == 1
+    (told,) = [each.message for each in heard if isinstance(each, Notice) and "bad" in each.message]
+    assert "the run goes on without it" in told
+
+
+def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked(
+    install: Install, tmp_path: Path
+) -> None:
+    install(term(loss="image[9]"), "bad")
+    site = str(tmp_path / "stylectl-bad")
+    command = [sys.executable, "-m", "stylectl", "run", "--size", "32", "--iterations", "2"]
+    for trace, lines in (("0", 1), ("1", 10)):
+        done = subprocess.run(
+            [*command, "--scales", "1", "--term", "bad", "-o", str(tmp_path / "out.png")],
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": site, "STYLECTL_TRACE_PLUGINS": trace, "HOME": str(tmp_path)},
+        )
+        assert done.returncode == 1
+        complaints = [line for line in done.stderr.splitlines() if "stylectl-bad 1.2" in line]
+        assert "IndexError" in complaints[-1]
+        assert ("Traceback" in done.stderr) == (lines > 1)
+        assert not json.dumps(done.stdout).count("Traceback")
