@@ -11,6 +11,8 @@ from torch import Tensor
 from ..core.backbone import Backbone, Trunk
 from ..core.backend import BackendOptions, FeatureBackend, Features, Pullback
 from ..core.chain import ChainTrunk
+from ..core.contract import check_image, check_layers, checked_pullback
+from ..core.errors import BackendError
 from .chain_vjp import chain_vjp
 from .devices import check_precision, find_device
 
@@ -30,15 +32,19 @@ class TorchBackend(FeatureBackend):
         check_precision(self.device, options.precision)
         self.layers = tuple(layers)
         self._dtype = _DTYPES[options.precision]
-        self._trunk = backbone.trunk(self.layers).to(self.device, self._dtype)
-        for weight in self._trunk.parameters():
+        trunk = backbone.trunk(self.layers).to(self.device, self._dtype)
+        self._open_trunk: Trunk | None = trunk
+        for weight in trunk.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
         """See FeatureBackend."""
+        wanted = self.layers if layers is None else layers
+        check_layers(wanted, self.layers)
+        image = self._laid_out(image)
         with torch.no_grad(), _exact_convolutions():
-            activations = self._trunk(self._laid_out(image), layers)
+            activations = self._trunk(image, wanted)
         return {name: value.float() for name, value in activations.items()}
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
@@ -60,9 +66,21 @@ class TorchBackend(FeatureBackend):
                 gradient = network_pullback(scaled)
             return gradient.contiguous().div_(scale)
 
-        return {name: value.float() for name, value in activations.items()}, pullback
+        features = {name: value.float() for name, value in activations.items()}
+        return features, checked_pullback(features, pullback)
+
+    def close(self) -> None:
+        """See FeatureBackend."""
+        self._open_trunk = None
+
+    @property
+    def _trunk(self) -> Trunk:
+        if self._open_trunk is None:
+            raise BackendError("the backend was closed; make another one")
+        return self._open_trunk
 
     def _laid_out(self, image: Tensor) -> Tensor:
+        check_image(image)
         return image.to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _scale_for(self, cotangents: Features) -> float:

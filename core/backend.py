@@ -14,8 +14,11 @@ from torch import Tensor
 #: Layer name -> activations (N, C, H, W), float32, on the backend's device.
 Features = Mapping[str, Tensor]
 
-#: dL/dfeatures -> dL/dimage (N, 3, H, W), float32. Layers that are left out count as zero.
-#: The cotangents are not modified. May be called once: it frees what the forward pass kept.
+#: dL/dfeatures -> dL/dimage (N, 3, H, W), float32, on the backend's device. Layers that are left out
+#: count as zero. The cotangents are not modified. May be called once: it frees what the forward pass
+#: kept. Raises UsageError for a layer that the backend was not made for, BackendError for a
+#: cotangent that has another shape or type than its layer; a second call gives the same again or
+#: raises BackendError.
 Pullback = Callable[[Features], Tensor]
 
 
@@ -32,8 +35,14 @@ class FeatureBackend(ABC):
     """A backbone, ready to run for a fixed set of layers.
 
     Images are (N, 3, H, W), float32, RGB, sRGB-encoded, nominally in [0, 1] (values outside are
-    allowed: an optimizer may pass through them); normalisation belongs to the backbone. A backend
-    never sees a loss, keeps nothing between calls, and does not modify its inputs.
+    allowed: an optimizer may pass through them); normalisation belongs to the backbone. They may be
+    on any device. A backend never sees a loss, keeps nothing between calls (what it gave stays as
+    it is, and several pullbacks may be open), and does not modify its inputs.
+
+    A call that is wrong is a StylectlError, never a crash or a silent guess: BackendError for an
+    image of another shape or type, or for use after `close`, UsageError for a layer that the
+    backend was not made for. `core/contract.py` has these checks, ready for use, and
+    `stylectl.testing.BackendSuite` tests all that is said here.
     """
 
     layers: tuple[str, ...]
@@ -41,14 +50,18 @@ class FeatureBackend(ABC):
 
     @abstractmethod
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
-        """Activations without gradients, of `layers` (a subset of the backend's; default: all)."""
+        """Activations without gradients, of `layers` (some of the backend's; default: all), and of
+        no others. Raises BackendError and UsageError as above."""
 
     @abstractmethod
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
-        """All layers' activations, and the pullback that carries their cotangents to the pixels."""
+        """All layers' activations, and the pullback that carries their cotangents to the pixels.
+
+        Raises BackendError as above."""
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing that needs closing
-        """Free what the backend holds. It must not be used afterwards."""
+        """Free what the backend holds. May be called again. Whoever uses the backend afterwards
+        gets BackendError; a pullback that is still open works, or raises it too."""
 
     def __enter__(self) -> Self:
         return self

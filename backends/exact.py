@@ -1,0 +1,34 @@
+"""The reference that other backends are measured against: float64, by torch.autograd, on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from ..core.backbone import Backbone
+from ..core.backend import FeatureBackend, Features, Pullback
+from .torch_backend import autograd_vjp
+
+
+class ExactBackend(FeatureBackend):
+    """A backbone's own module in float64, nothing rearranged.
+
+    Its features and gradients are float64, which no other backend's are; images and cotangents may
+    be float32 or float64. It is for measuring: slow, and without the checks of a contract.
+    """
+
+    def __init__(self, backbone: Backbone, layers: Sequence[str]) -> None:
+        self.layers, self.device = tuple(layers), torch.device("cpu")
+        self._trunk = backbone.trunk(self.layers).double()
+
+    def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
+        """See FeatureBackend."""
+        with torch.no_grad():
+            features: Features = self._trunk(image.cpu().double(), layers or self.layers)
+        return features
+
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        """See FeatureBackend."""
+        return autograd_vjp(self._trunk, image.cpu().double())

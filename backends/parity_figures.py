@@ -1,0 +1,121 @@
+"""What a comparison of two backends comes to: figures, each with the tolerance that it must keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from torch import Tensor
+
+
+class Quantity(StrEnum):
+    """What is measured; all of them are 0 where the backends agree."""
+
+    FEATURES_L2 = "features, relative L2"
+    FEATURES_PEAK = "features, max abs"
+    FEATURES_REL = "features, max rel"
+    GRADIENT_L2 = "gradient, relative L2"
+    GRADIENT_COSINE = "gradient, 1 - cosine"
+    GRADIENT_SUM = "gradient's sum, relative L2"
+    PICTURE = "picture, max abs"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One difference: of what (a layer, or the objective), on which picture, and the most that is
+    tolerated. A `value` that is not finite is beyond every tolerance."""
+
+    quantity: Quantity
+    subject: str
+    picture: str
+    value: float
+    limit: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the tolerance is kept."""
+        return self.value <= self.limit
+
+    @property
+    def severity(self) -> float:
+        """The value as a multiple of the limit."""
+        if self.value == 0:
+            return 0.0
+        if not math.isfinite(self.value) or self.limit == 0:
+            return math.inf
+        return self.value / self.limit
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of a comparison, at least one."""
+
+    figures: tuple[Figure, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every tolerance is kept."""
+        return all(figure.ok for figure in self.figures)
+
+    def worst(self) -> tuple[Figure, ...]:
+        """For each quantity and subject, the picture on which it comes out worst; in the order in
+        which they were measured."""
+        found: dict[tuple[Quantity, str], Figure] = {}
+        for figure in self.figures:
+            key = (figure.quantity, figure.subject)
+            if key not in found or figure.severity > found[key].severity:
+                found[key] = figure
+        return tuple(found.values())
+
+
+# All of the following take two tensors of one shape, the second the reference's, in any type.
+
+
+def relative_l2(got: Tensor, exact: Tensor) -> float:
+    """The norm of the difference over that of the reference."""
+    got, exact = _double(got, exact)
+    return _ratio((got - exact).norm().item(), exact.norm().item())
+
+
+def max_abs(got: Tensor, exact: Tensor) -> float:
+    """The largest difference of an element."""
+    got, exact = _double(got, exact)
+    return (got - exact).abs().max().item()
+
+
+def max_rel(got: Tensor, exact: Tensor) -> float:
+    """The largest relative difference of an element; those smaller than the reference's root mean
+    square are left out, since a rectifier's output has them as small as one likes."""
+    got, exact = _double(got, exact)
+    if not exact.any():
+        return _ratio(got.abs().max().item(), 0.0)
+    large = exact.abs() >= exact.square().mean().sqrt()
+    return ((got - exact)[large] / exact[large]).abs().max().item()
+
+
+def cosine_distance(got: Tensor, exact: Tensor) -> float:
+    """1 - cosine of the angle between them, computed so that small ones are not rounded away."""
+    got, exact = _double(got, exact)
+    if not got.any() and not exact.any():
+        return 0.0
+    if not got.any() or not exact.any():
+        return 1.0
+    return (got / got.norm() - exact / exact.norm()).square().sum().item() / 2
+
+
+def worst_of(values: Iterable[float]) -> float:
+    """The largest; NaN if there is one, which `max` may miss."""
+    found = list(values)
+    return math.nan if any(math.isnan(value) for value in found) else max(found)
+
+
+def _double(*tensors: Tensor) -> list[Tensor]:
+    return [tensor.detach().cpu().double() for tensor in tensors]
+
+
+def _ratio(difference: float, size: float) -> float:
+    if size > 0:
+        return difference / size
+    return 0.0 if difference == 0 else math.inf

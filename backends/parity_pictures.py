@@ -1,0 +1,48 @@
+"""The fixed pictures that backends are compared on: what tends to show where runtimes differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..core.images import read_picture
+
+
+@dataclass(frozen=True)
+class ParityPicture:
+    """`image` is (1, 3, H, W), float32 in [0, 1]. In a `flat` one neighbors are equal: the maxima
+    of a pooling tie, so that its gradient may go to either, and both are right."""
+
+    name: str
+    image: Tensor
+    flat: bool = False
+
+
+def parity_pictures(smallest_side: int) -> tuple[ParityPicture, ...]:
+    """A photograph in two sizes, one of them odd, noise, black, and flat color; the sides are
+    `smallest_side` pixels at least, which is what the deepest layer needs."""
+    photo = read_picture("sample:photo")
+
+    def sides(height: int, width: int) -> tuple[int, int]:
+        return max(height, smallest_side), max(width, smallest_side)
+
+    return (
+        ParityPicture("photo", photo.tensor(*sides(48, 64))),
+        ParityPicture("odd photo", photo.tensor(*sides(37, 53))),
+        ParityPicture("noise", noise(*sides(33, 40), seed=1)),
+        ParityPicture("black", torch.zeros(1, 3, *sides(32, 48)), flat=True),
+        ParityPicture("flat color", _flat(*sides(41, 35)), flat=True),
+    )
+
+
+def noise(height: int, width: int, seed: int) -> Tensor:
+    """(1, 3, height, width), uniform in [0, 1), the same on every machine."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, 3, height, width, generator=generator)
+
+
+def _flat(height: int, width: int) -> Tensor:
+    color = torch.tensor([0.8, 0.35, 0.1]).view(1, 3, 1, 1)
+    return color.expand(-1, -1, height, width).contiguous()
