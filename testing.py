@@ -1,19 +1,24 @@
-"""For plugin authors' tests: a tiny network, fixed images, and checks of what a plugin brings.
+"""For plugin authors' tests: tiny networks, fixed images, and checks of what a plugin brings.
 
-    from stylectl.testing import check_backbone, check_loss_term, check_writer
+    from stylectl.testing import BackendSuite, check_backbone, check_loss_term, check_writer
 
 The checks raise AssertionError that says what is wrong; they need no particular test runner.
+`BackendSuite` is for pytest.
 """
 
 from __future__ import annotations
 
+from .plugins.testing.backend_suite import BackendSuite, BackendTolerance
 from .plugins.testing.backbones import check_backbone
-from .plugins.testing.network import TinyBackbone
+from .plugins.testing.network import KinkedBackbone, TinyBackbone
 from .plugins.testing.pictures import painting, photo, result
 from .plugins.testing.terms import check_loss_term
 from .plugins.testing.writers import check_writer
 
 __all__ = [
+    "BackendSuite",
+    "BackendTolerance",
+    "KinkedBackbone",
     "TinyBackbone",
     "check_backbone",
     "check_loss_term",

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from ..core.backbone import Backbone
 from ..core.backend import FeatureBackend, Features, Pullback
-from .torch_backend import autograd_vjp
 
 
 class ExactBackend(FeatureBackend):
     """A backbone's own module in float64, nothing rearranged.
 
     Its features and gradients are float64, which no other backend's are; images and cotangents may
-    be float32 or float64. It is for measuring: slow, and without the checks of a contract.
+    be float32 or float64, and its pullbacks may be called several times. It is for measuring: slow,
+    and without the checks of the contract.
     """
 
     def __init__(self, backbone: Backbone, layers: Sequence[str]) -> None:
@@ -31,4 +31,16 @@ class ExactBackend(FeatureBackend):
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
         """See FeatureBackend."""
-        return autograd_vjp(self._trunk, image.cpu().double())
+        leaf = image.detach().cpu().double().requires_grad_()
+        with torch.enable_grad():
+            activations: dict[str, Tensor] = self._trunk(leaf)
+
+        def pullback(cotangents: Features) -> Tensor:
+            outputs = [activations[name] for name in cotangents]
+            given = [value.cpu().double() for value in cotangents.values()]
+            if not outputs:
+                return torch.zeros_like(leaf)
+            (gradient,) = torch.autograd.grad(outputs, leaf, given, retain_graph=True)
+            return gradient
+
+        return {name: value.detach() for name, value in activations.items()}, pullback

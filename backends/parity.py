@@ -13,12 +13,13 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from ..core.backend import FeatureBackend, Features
+from ..core.backend import FeatureBackend, Features, Pullback
 from ..core.blame import blaming
 from ..core.errors import PluginError
 from ..core.inputs import Sight, at_scale, bind_objective, read_inputs, scales_for
 from ..core.objective import Objective
 from ..core.plan import Plan
+from .exact import ExactBackend
 from .parity_figures import (
     Figure,
     Quantity,
@@ -66,10 +67,11 @@ def _on_picture(
     with blaming(plan.network):
         alone = tested.features(picture.image)
     _check_same_kind(plan, alone, exact)
+    carry_back = _repeatable_pullback(reference, picture.image)
     for number, layer in enumerate(plan.layers):
         generator = torch.Generator().manual_seed(number)
         cotangent = torch.randn(exact[layer].shape, generator=generator)
-        expected = reference.vjp(picture.image)[1]({layer: cotangent})
+        expected = carry_back({layer: cotangent})
         with blaming(plan.network):
             beside, pullback = tested.vjp(picture.image)
             gradient = pullback({layer: cotangent.to(tested.device)})
@@ -87,6 +89,12 @@ def _on_picture(
             scale = peak if quantity is Quantity.FEATURES_PEAK else 1.0
             limit = tolerances[quantity].limit * scale
             yield Figure(quantity, layer, picture.name, value, limit)
+
+
+def _repeatable_pullback(reference: FeatureBackend, image: Tensor) -> Pullback:
+    if isinstance(reference, ExactBackend):
+        return reference.vjp(image)[1]
+    return lambda cotangents: reference.vjp(image)[1](cotangents)
 
 
 def _of_gradient(gradient: Tensor, expected: Tensor, flat: bool) -> Mapping[Quantity, float]:
@@ -111,11 +119,11 @@ def _of_job(
     shake = _SHAKE * (noise(scale.height, scale.width, seed=2) - 0.5)
     gradients, pictures = [], []
     for backend in (tested, reference):
-        precise = at_scale(plan, inputs, scale, backend.device)
-        if backend is reference:
-            precise = _in_type_of(precise, backend)
-        start = precise.content + shake.to(precise.content)
-        objective = bind_objective(plan, backend, precise)
+        sight = at_scale(plan, inputs, scale, backend.device)
+        if isinstance(backend, ExactBackend):
+            sight = _in_float64(sight)
+        start = sight.content + shake.to(sight.content)
+        objective = bind_objective(plan, backend, sight)
         gradients.append(objective.evaluate(start).gradient)
         pictures.append(_painted(plan, objective, start, scale.steps))
     for quantity, value in _of_gradient(gradients[0], gradients[1], flat=False).items():
@@ -129,12 +137,10 @@ def _painted(plan: Plan, objective: Objective, start: Tensor, steps: int) -> Ten
     return next(islice(iterates, steps, None)).image.clamp(0, 1)
 
 
-def _in_type_of(sight: Sight, backend: FeatureBackend) -> Sight:
-    """The images in the type of the backend's features, so that a float64 reference is one in the
-    loss terms, too."""
-    dtype = next(iter(backend.features(sight.content).values())).dtype
-    styles = tuple((style.to(dtype), share) for style, share in sight.styles)
-    return Sight(sight.content.to(dtype), styles)
+def _in_float64(sight: Sight) -> Sight:
+    """So that a reference in float64 is one in the loss terms and in the optimizer, too."""
+    styles = tuple((style.double(), share) for style, share in sight.styles)
+    return Sight(sight.content.double(), styles)
 
 
 def _check_same_kind(plan: Plan, got: Features, exact: Features) -> None:

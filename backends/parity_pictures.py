@@ -29,11 +29,11 @@ def parity_pictures(smallest_side: int) -> tuple[ParityPicture, ...]:
         return max(height, smallest_side), max(width, smallest_side)
 
     return (
-        ParityPicture("photo", photo.tensor(*sides(48, 64))),
+        ParityPicture("photo", photo.tensor(*sides(32, 48))),
         ParityPicture("odd photo", photo.tensor(*sides(37, 53))),
-        ParityPicture("noise", noise(*sides(33, 40), seed=1)),
-        ParityPicture("black", torch.zeros(1, 3, *sides(32, 48)), flat=True),
-        ParityPicture("flat color", _flat(*sides(41, 35)), flat=True),
+        ParityPicture("noise", noise(*sides(24, 33), seed=1)),
+        ParityPicture("black", torch.zeros(1, 3, *sides(32, 32)), flat=True),
+        ParityPicture("flat color", _flat(*sides(33, 25)), flat=True),
     )
 
 

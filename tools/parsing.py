@@ -32,6 +32,11 @@ def writers(texts: list[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def options(flag: str, texts: list[str]) -> dict[str, Any]:
+    """``key=value`` of each; the model of what they belong to validates the values."""
+    return {key: _value(value) for key, value in _settings(flag, texts).items()}
+
+
 def _settings(flag: str, texts: list[str]) -> dict[str, str]:
     pairs = {}
     for text in texts:

@@ -1,4 +1,5 @@
-"""A network for tests: tiny, deterministic, without kinks, so that finite differences hold."""
+"""Networks for tests: tiny, deterministic, one without kinks, so that finite differences hold, and
+one with them, as real networks are."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...core.backbone import Backbone, LayerInfo, Trunk
+from ...core.chain import ChainTrunk
 
 
 class TinyBackbone(Backbone):
@@ -30,6 +32,38 @@ class TinyBackbone(Backbone):
     def trunk(self, layers: Collection[str]) -> Trunk:
         """See Backbone; in the type that the backbone was made with."""
         return _TinyTrunk(layers).to(self._dtype)
+
+
+class KinkedBackbone(Backbone):
+    """A chain of three convolutions, each with a rectifier, and a maximum over 2 x 2 before the
+    last, with fixed random weights: ``relu1_1`` and ``relu1_2``, which have one shape (6 channels,
+    stride 1), and ``relu2_1`` (8 channels, stride 2)."""
+
+    name = "kinked"
+    layers: tuple[LayerInfo, ...] = (
+        LayerInfo("relu1_1", channels=6, stride=1, receptive_field=3),
+        LayerInfo("relu1_2", channels=6, stride=1, receptive_field=5),
+        LayerInfo("relu2_1", channels=8, stride=2, receptive_field=10),
+    )
+    aliases = {"conv1_1": "relu1_1", "conv1_2": "relu1_2", "conv2_1": "relu2_1"}  # noqa: RUF012
+    default_content_layers = {"relu2_1": 1.0}  # noqa: RUF012
+    default_style_layers = {"relu1_1": 0.5, "relu2_1": 0.5}  # noqa: RUF012
+
+    def trunk(self, layers: Collection[str]) -> Trunk:
+        """See Backbone."""
+        generator = torch.Generator().manual_seed(0)
+        every: list[tuple[str, nn.Module]] = [
+            ("", _convolution(3, 6, generator)),
+            ("relu1_1", nn.ReLU()),
+            ("", _convolution(6, 6, generator)),
+            ("relu1_2", nn.ReLU()),
+            ("", nn.MaxPool2d(2)),
+            ("", _convolution(6, 8, generator)),
+            ("relu2_1", nn.ReLU()),
+        ]
+        end = 1 + max(index for index, (name, _) in enumerate(every) if name in layers)
+        steps = [(name if name in layers else "", step) for name, step in every[:end]]
+        return ChainTrunk(steps, mean=(0.5, 0.45, 0.4), scale=(0.25, 0.25, 0.25)).float()
 
 
 class _TinyTrunk(Trunk):

@@ -1,0 +1,119 @@
+"""What the backend suite's tests share: a network, the exact values, and how near they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ...backends.exact import ExactBackend
+from ...backends.parity_figures import relative_l2
+from ...core.backbone import Backbone
+from ...core.backend import BackendOptions, FeatureBackend, Features
+from ...core.errors import StylectlError
+from .pictures import painting
+
+#: (height, width): even, odd, and the smallest that the suite's networks take.
+SIZES: Sequence[tuple[int, int]] = ((16, 20), (11, 14), (9, 17), (2, 2))
+
+
+@dataclass(frozen=True)
+class BackendTolerance:
+    """The most that features and gradients may be off, in relative L2, from float64's."""
+
+    features: float
+    gradient: float
+
+
+#: By precision. In float32, convolutions of at most 54 products are off by some 1e-7, and no kink of
+#: the suite's networks and pictures is so near that rounding could switch it. In the smaller types
+#: some switch: `backends/parity_tolerances.py` has the reasons.
+TOLERANCES: Mapping[str, BackendTolerance] = {
+    "float32": BackendTolerance(features=5e-6, gradient=1e-5),
+    "bf16": BackendTolerance(features=2e-2, gradient=0.25),
+    "fp16": BackendTolerance(features=3e-3, gradient=0.15),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A backend's way to be made, on one network, device and precision."""
+
+    create: Callable[[Backbone, Sequence[str], BackendOptions], FeatureBackend]
+    backbone: Backbone
+    options: BackendOptions
+    tolerance: BackendTolerance
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All of the network's, in order of depth."""
+        return tuple(info.name for info in self.backbone.layers)
+
+    @cached_property
+    def exact(self) -> ExactBackend:
+        """The reference, for all layers."""
+        return ExactBackend(self.backbone, self.layers)
+
+    def backend(self, layers: Sequence[str] | None = None) -> FeatureBackend:
+        """A new one, by default for all layers."""
+        return self.create(self.backbone, layers or self.layers, self.options)
+
+    def cotangents(
+        self, image: Tensor, layers: Collection[str], seed: int = 0
+    ) -> dict[str, Tensor]:
+        """Random ones, float32."""
+        generator = torch.Generator().manual_seed(seed)
+        shapes = {name: value.shape for name, value in self.exact.features(image).items()}
+        drawn = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+        return {name: drawn[name] for name in layers}
+
+    def check_close(self, features: Features, image: Tensor, what: str) -> None:
+        """Raises AssertionError unless they are those of `image`."""
+        exact = self.exact.features(image)
+        for name, value in features.items():
+            shapes = tuple(value.shape), tuple(exact[name].shape)
+            require(shapes[0] == shapes[1], f"{what}: {name} is {shapes[0]}, not {shapes[1]}")
+            off = relative_l2(value, exact[name])
+            require(off <= self.tolerance.features, f"{what}: {name} is off by {off:.2g}")
+
+    def check_gradient(
+        self, backend: FeatureBackend, image: Tensor, layers: Collection[str]
+    ) -> None:
+        """Raises AssertionError unless `backend` carries cotangents of `layers` to the pixels."""
+        cotangents = self.cotangents(image, layers)
+        features, pullback = backend.vjp(image)
+        placed = {name: value.to(backend.device) for name, value in cotangents.items()}
+        off = relative_l2(pullback(placed), self.exact.vjp(image)[1](cotangents))
+        what = f"the gradient of {', '.join(layers)} at {tuple(image.shape)} is off by {off:.2g}"
+        require(off <= self.tolerance.gradient, what)
+        self.check_close(features, image, "vjp")
+
+
+def texture(height: int, width: int, seed: int = 0) -> Tensor:
+    """Strokes with noise: (1, 3, height, width), float32 in [0, 1], no two neighbors alike."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.rand(1, 3, height, width, generator=generator)
+    return 0.5 * painting(height, width) + 0.5 * noise
+
+
+def refuses(call: Callable[[], object], kind: type[StylectlError], what: str) -> None:
+    """Raises AssertionError unless `call` raises an error of that kind, in one line."""
+    try:
+        call()
+    except kind as error:
+        message = str(error)
+        require(0 < len(message.splitlines()) < 2, f"{what}: not one line: {message!r}")
+    except Exception as error:
+        found = f"{type(error).__name__}: {error}"
+        raise AssertionError(f"{what}: it must raise {kind.__name__}, not {found}") from error
+    else:
+        raise AssertionError(f"{what}: it must raise {kind.__name__}, and goes on")
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises AssertionError: pytest does not rewrite the asserts of this package."""
+    if not condition:
+        raise AssertionError(message)

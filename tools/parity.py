@@ -1,0 +1,149 @@
+"""`stylectl parity`: whether a backend computes what the network is."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ..backends.parity_figures import Figure, Report
+    from ..core.backend import FeatureBackend
+    from ..core.plan import Plan
+    from ..core.registry import Registry
+
+#: Of the picture that is made. L-BFGS would not do: its line searches enlarge a single switched
+#: rectifier to percents within ten steps, of one backend against itself.
+_JOB = {"scales": 1, "iterations": 20, "optimizer": "adam"}
+_LONG_SIDE = 48
+
+
+def command(
+    backend: Annotated[str | None, typer.Option(help="The backend to measure.")] = None,
+    reference: Annotated[
+        str, typer.Option(help="torch (in float64), or another backend as it runs by default.")
+    ] = "torch",
+    backbone: Annotated[
+        str | None, typer.Option(metavar="NAME[:MODEL]", help="The network.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A further option of the backend, repeatable."),
+    ] = None,
+    no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Measure how far a backend's features, gradients and pictures are from a reference.
+
+    Exits with 1 if one of them is beyond its tolerance.
+    """
+    from ..backends.parity import compare
+    from ..backends.parity_tolerances import TOLERANCES
+    from ..plugins.manager import load_plugins
+
+    registry = load_plugins(no_plugin or []).registry
+    chosen = {"backend": backend, "device": device, "precision": precision, "backbone": backbone}
+    plan = _plan(chosen, _further(option or [], chosen), registry)
+    used = plan.backend_options.precision
+    with _open_reference(reference, plan, registry) as other, plan.open_backend() as tested:
+        where = str(tested.device)
+        report = compare(plan, tested, other, TOLERANCES[used])
+    setting = {
+        "backend": plan.backend.name,
+        "options": plan.job.backend.options,
+        "device": where,
+        "precision": used,
+        "backbone": backbone or plan.job.backbone.name,
+        "reference": "torch in float64" if reference == "torch" else reference,
+    }
+    if as_json:
+        typer.echo(json.dumps(_record(setting, report)))
+    else:
+        _print(setting, report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _further(texts: list[str], chosen: dict[str, str | None]) -> dict[str, Any]:
+    from .parsing import options
+
+    further = options("--option", texts)
+    for key in further:
+        if key == "name":
+            raise UsageError("--option name: choose the backend with --backend")
+        if chosen.get(key) is not None:
+            raise UsageError(f"--option {key} and --{key} say the same; leave one of them out")
+    return further
+
+
+def _plan(chosen: dict[str, str | None], further: dict[str, Any], registry: Registry) -> Plan:
+    """A small job with the default terms, at a size that has room for their deepest layer."""
+    from ..core.job import Job
+    from ..core.options import build_job
+    from ..core.plan import make_plan
+
+    name = chosen["backend"] or Job.model_fields["backend"].default.name
+    file = {"backend": {"name": name, **further}, "init": "content"}
+
+    def plan_of(size: int) -> Plan:
+        return make_plan(build_job({**_JOB, **chosen, "size": size}, file), registry)
+
+    plan = plan_of(_LONG_SIDE)
+    # Twice: the sample pair's short sides are more than half of their long ones.
+    needed = 2 * plan.backbone.deepest(plan.layers).smallest_side
+    return plan if needed <= _LONG_SIDE else plan_of(needed)
+
+
+def _open_reference(name: str, plan: Plan, registry: Registry) -> FeatureBackend:
+    from ..backends.exact import ExactBackend
+    from ..core.blame import blaming
+
+    if name == "torch":
+        return ExactBackend(plan.backbone, plan.layers)
+    spec = registry.backends.get(name)
+    with blaming(registry.backends.label(name)):
+        return spec.create(plan.backbone, plan.layers, spec.options())
+
+
+def _record(setting: dict[str, Any], report: Report) -> dict[str, Any]:
+    """JSON has no infinity and no NaN: they are null."""
+    figures = []
+    for figure in report.figures:
+        value = figure.value if math.isfinite(figure.value) else None
+        figures.append({**asdict(figure), "value": value, "ok": figure.ok})
+    return {**setting, "ok": report.ok, "figures": figures}
+
+
+def _print(setting: dict[str, Any], report: Report) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    columns = ("what", "of", "worst on", "value", "tolerance", "")
+    table = Table(*columns, box=None, pad_edge=False)
+    for figure in report.worst():
+        table.add_row(*map(escape, _cells(figure)))
+    console = Console()
+    head = "{backend} on {device} in {precision}, {backbone}, against {reference}"
+    console.print(escape(head.format(**setting)), table, sep="\n\n", soft_wrap=True)
+    beyond = sum(not figure.ok for figure in report.worst())
+    verdict = f"{beyond} beyond tolerance" if beyond else "all within tolerance"
+    console.print(f"\n{verdict}")
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    return (
+        figure.quantity,
+        figure.subject,
+        figure.picture,
+        f"{figure.value:.2g}",
+        f"{figure.limit:.2g}",
+        "ok" if figure.ok else "exceeded",
+    )
