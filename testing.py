@@ -8,8 +8,9 @@ The checks raise AssertionError that says what is wrong; they need no particular
 
 from __future__ import annotations
 
-from .plugins.testing.backend_suite import BackendSuite, BackendTolerance
 from .plugins.testing.backbones import check_backbone
+from .plugins.testing.backend_case import BackendTolerance
+from .plugins.testing.backend_suite import BackendSuite
 from .plugins.testing.network import KinkedBackbone, TinyBackbone
 from .plugins.testing.pictures import painting, photo, result
 from .plugins.testing.terms import check_loss_term

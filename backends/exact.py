@@ -1,4 +1,4 @@
-"""The reference that other backends are measured against: float64, by torch.autograd, on the CPU."""
+"""The reference that backends are measured against: torch.autograd in float64, on the CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison of two backends comes to: figures, each with the tolerance that it must keep."""
+"""What a comparison of two backends comes to: figures, each with its tolerance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Quantity(StrEnum):
     FEATURES_REL = "features, max rel"
     GRADIENT_L2 = "gradient, relative L2"
     GRADIENT_COSINE = "gradient, 1 - cosine"
-    GRADIENT_SUM = "gradient's sum, relative L2"
+    GRADIENT_SUM = "gradient sum, relative L2"
     PICTURE = "picture, max abs"
 
 
@@ -102,7 +102,7 @@ def cosine_distance(got: Tensor, exact: Tensor) -> float:
         return 0.0
     if not got.any() or not exact.any():
         return 1.0
-    return (got / got.norm() - exact / exact.norm()).square().sum().item() / 2
+    return float((got / got.norm() - exact / exact.norm()).square().sum().item() / 2)
 
 
 def worst_of(values: Iterable[float]) -> float:

@@ -87,15 +87,13 @@ _BF16: Tolerances = {
     ),
     Quantity.PICTURE: Tolerance(
         0.35,
-        "Adam's steps of 0.02 go the other way where a small gradient has the other sign; the worst "
-        "pixel of all (measured: 0.17)",
+        "Adam's steps of 0.02 go the other way where a small gradient has the other sign; this is "
+        "the worst pixel of all (measured: 0.17)",
     ),
 }
 
 _FP16: Tolerances = {
-    Quantity.FEATURES_L2: Tolerance(
-        3e-3, "11 bits: an eighth of bf16's (measured: 9.7e-4)"
-    ),
+    Quantity.FEATURES_L2: Tolerance(3e-3, "11 bits: an eighth of bf16's (measured: 9.7e-4)"),
     Quantity.FEATURES_PEAK: Tolerance(4e-3, "an eighth of bf16's (measured: 7.6e-4)"),
     Quantity.FEATURES_REL: Tolerance(4e-2, "about an eighth of bf16's (measured: 8e-3)"),
     Quantity.GRADIENT_L2: Tolerance(
@@ -106,9 +104,7 @@ _FP16: Tolerances = {
     Quantity.GRADIENT_COSINE: Tolerance(
         1.2e-2, "half the square of the relative L2 (measured: 0.002)"
     ),
-    Quantity.GRADIENT_SUM: Tolerance(
-        0.15, "as for bf16, with fewer that switch (measured: 0.03)"
-    ),
+    Quantity.GRADIENT_SUM: Tolerance(0.15, "as for bf16, with fewer that switch (measured: 0.03)"),
     Quantity.PICTURE: Tolerance(
         0.3, "as for bf16; the worst pixel is hardly better off (measured: 0.13)"
     ),

@@ -132,10 +132,9 @@ def _print(setting: dict[str, Any], report: Report) -> None:
         table.add_row(*map(escape, _cells(figure)))
     console = Console()
     head = "{backend} on {device} in {precision}, {backbone}, against {reference}"
-    console.print(escape(head.format(**setting)), table, sep="\n\n", soft_wrap=True)
+    console.print(escape(head.format(**setting)), "", table, "", sep="\n", highlight=False)
     beyond = sum(not figure.ok for figure in report.worst())
-    verdict = f"{beyond} beyond tolerance" if beyond else "all within tolerance"
-    console.print(f"\n{verdict}")
+    console.print(f"{beyond} beyond tolerance" if beyond else "all within tolerance")
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

@@ -28,9 +28,9 @@ class BackendTolerance:
     gradient: float
 
 
-#: By precision. In float32, convolutions of at most 54 products are off by some 1e-7, and no kink of
-#: the suite's networks and pictures is so near that rounding could switch it. In the smaller types
-#: some switch: `backends/parity_tolerances.py` has the reasons.
+#: By precision. In float32, convolutions of at most 54 products are off by some 1e-7, and no kink
+#: of the suite's networks and pictures is so near that rounding could switch it. In the smaller
+#: types some switch: `backends/parity_tolerances.py` has the reasons.
 TOLERANCES: Mapping[str, BackendTolerance] = {
     "float32": BackendTolerance(features=5e-6, gradient=1e-5),
     "bf16": BackendTolerance(features=2e-2, gradient=0.25),
@@ -62,13 +62,13 @@ class Case:
         return self.create(self.backbone, layers or self.layers, self.options)
 
     def cotangents(
-        self, image: Tensor, layers: Collection[str], seed: int = 0
+        self, backend: FeatureBackend, image: Tensor, layers: Collection[str], seed: int = 0
     ) -> dict[str, Tensor]:
-        """Random ones, float32."""
+        """Random ones for `image`, float32, on the backend's device."""
         generator = torch.Generator().manual_seed(seed)
         shapes = {name: value.shape for name, value in self.exact.features(image).items()}
         drawn = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-        return {name: drawn[name] for name in layers}
+        return {name: drawn[name].to(backend.device) for name in layers}
 
     def check_close(self, features: Features, image: Tensor, what: str) -> None:
         """Raises AssertionError unless they are those of `image`."""
@@ -83,10 +83,9 @@ class Case:
         self, backend: FeatureBackend, image: Tensor, layers: Collection[str]
     ) -> None:
         """Raises AssertionError unless `backend` carries cotangents of `layers` to the pixels."""
-        cotangents = self.cotangents(image, layers)
+        cotangents = self.cotangents(backend, image, layers)
         features, pullback = backend.vjp(image)
-        placed = {name: value.to(backend.device) for name, value in cotangents.items()}
-        off = relative_l2(pullback(placed), self.exact.vjp(image)[1](cotangents))
+        off = relative_l2(pullback(cotangents), self.exact.vjp(image)[1](cotangents))
         what = f"the gradient of {', '.join(layers)} at {tuple(image.shape)} is off by {off:.2g}"
         require(off <= self.tolerance.gradient, what)
         self.check_close(features, image, "vjp")
@@ -99,13 +98,15 @@ def texture(height: int, width: int, seed: int = 0) -> Tensor:
     return 0.5 * painting(height, width) + 0.5 * noise
 
 
-def refuses(call: Callable[[], object], kind: type[StylectlError], what: str) -> None:
-    """Raises AssertionError unless `call` raises an error of that kind, in one line."""
+def refuses(
+    kind: type[StylectlError], what: str, call: Callable[..., object], *arguments: object
+) -> None:
+    """Raises AssertionError unless the call raises an error of that kind, in one line."""
     try:
-        call()
+        call(*arguments)
     except kind as error:
         message = str(error)
-        require(0 < len(message.splitlines()) < 2, f"{what}: not one line: {message!r}")
+        require(len(message.splitlines()) == 1, f"{what}: not one line: {message!r}")
     except Exception as error:
         found = f"{type(error).__name__}: {error}"
         raise AssertionError(f"{what}: it must raise {kind.__name__}, not {found}") from error
