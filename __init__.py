@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .core.backbone import Backbone, LayerInfo, Trunk
     from .core.backend import BackendOptions, FeatureBackend, Features, Pullback
     from .core.chain import ChainTrunk
+    from .core.contract import check_image, check_layers, checked_pullback
     from .core.errors import (
         BackendError,
         OutputError,
@@ -40,6 +41,7 @@ _HOMES = {
     ".core.backbone": ("Backbone", "LayerInfo", "Trunk"),
     ".core.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
     ".core.chain": ("ChainTrunk",),
+    ".core.contract": ("check_image", "check_layers", "checked_pullback"),
     ".core.errors": (
         "BackendError",
         "OutputError",
@@ -102,6 +104,9 @@ __all__ = [
     "WeightsError",
     "Writer",
     "WriterSpec",
+    "check_image",
+    "check_layers",
+    "checked_pullback",
     "hookimpl",
     "run",
 ]

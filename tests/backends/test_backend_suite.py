@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+import torch
+from stylectl.backends.devices import check_precision
 from stylectl.backends.torch_backend import TorchBackend
 from stylectl.core.backbone import Backbone
 from stylectl.core.backend import BackendOptions, FeatureBackend
+from stylectl.core.errors import BackendError
 from stylectl.testing import BackendSuite
+
+
+def lacking(precision: str) -> bool:
+    try:
+        check_precision(torch.device("cpu"), precision)
+    except BackendError:
+        return True
+    return False
 
 
 class TestTorch(BackendSuite):
@@ -17,3 +29,18 @@ class TestTorch(BackendSuite):
         self, backbone: Backbone, layers: Sequence[str], options: BackendOptions
     ) -> FeatureBackend:
         return TorchBackend(backbone, layers, options)
+
+
+@pytest.mark.skipif(lacking("bf16"), reason="this processor has no bf16")
+class TestTorchInBf16(TestTorch):
+    precisions = ("bf16",)
+
+
+@pytest.mark.skipif(lacking("fp16"), reason="this processor has no fp16")
+class TestTorchInFp16(TestTorch):
+    precisions = ("fp16",)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
+class TestTorchOnCuda(TestTorch):
+    devices = ("cuda",)
