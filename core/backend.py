@@ -41,8 +41,8 @@ class FeatureBackend(ABC):
 
     A call that is wrong is a StylectlError, never a crash or a silent guess: BackendError for an
     image of another shape or type, or for use after `close`, UsageError for a layer that the
-    backend was not made for. `stylectl.check_image`, `check_layers` and `checked_pullback` are these checks, and
-    `stylectl.testing.BackendSuite` tests all that is said here.
+    backend was not made for. `check_image`, `check_layers` and `checked_pullback` of
+    `core/contract.py` are these checks, and `stylectl.testing.BackendSuite` tests all that is said.
     """
 
     layers: tuple[str, ...]

@@ -10,7 +10,7 @@ import pytest
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
-#: A tiny network, and backends that run it: one is right, the others are wrong in a way of their own.
+#: A tiny network, and a backend that runs it, rightly or with something wrong, as its options say.
 PLUGIN = """
 import torch
 from stylectl import BackboneSpec, BackendSpec, BackendOptions, hookimpl
