@@ -19,6 +19,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 752, 24, 292
 _MOST_POINTS = 400
 _MOST_TICKS = 7
 
+#: Width of a label's letter.
+_LETTER = 6.5
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -39,7 +42,7 @@ class Tick:
 @dataclass(frozen=True)
 class Chart:
     """Losses (logarithmic, upwards) over evaluated pictures (to the right); `scales` has the middle
-    of each scale's part, `borders` the places between them."""
+    of each scale's part that has room for its label, `borders` the places between them."""
 
     curves: tuple[Curve, ...]
     values: tuple[Tick, ...]
@@ -91,8 +94,10 @@ def loss_chart(steps: Sequence[StepRecord], labels: Mapping[int, str]) -> Chart:
         curves=tuple(Curve(name, path(values)) for name, values in series.items()),
         values=tuple(Tick(up(value), f"{value:g}") for value in ticks),
         scales=tuple(
-            Tick(across((part[0] + part[-1]) / 2), labels.get(scale, f"scale {scale + 1}"))
+            Tick(across((part[0] + part[-1]) / 2), label)
             for scale, part in parts.items()
+            if (label := labels.get(scale, f"scale {scale + 1}"))
+            and _LETTER * len(label) < across(part[-1] + 0.5) - across(part[0] - 0.5)
         ),
         borders=tuple(across(part[0] - 0.5) for part in list(parts.values())[1:]),
     )

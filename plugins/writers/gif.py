@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class GIFWriter(Writer):
         ends.append(ends[-1] + max(1, round(options.hold * options.fps)))
         # GIF counts hundredths of a second: the sum is kept, not each frame's rounding.
         ticks = [round(100 * end / options.fps) for end in ends]
-        durations = [10 * (end - start) for start, end in zip(ticks, ticks[1:], strict=False)]
+        durations = [10 * (end - start) for start, end in pairwise(ticks)]
         frames[0].save(
             path,
             "GIF",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 from pydantic import Field
 
@@ -109,7 +110,7 @@ class _Film:
 def _yuv(image: Image.Image) -> VideoFrame:
     from av import VideoFrame
 
-    return VideoFrame.from_image(image).reformat(
+    return VideoFrame.from_ndarray(np.asarray(image), format="rgb24").reformat(
         format="yuv420p",
         dst_colorspace="ITU709",
         src_color_range="JPEG",

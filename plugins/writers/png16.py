@@ -64,4 +64,5 @@ def _filtered(pixels: np.ndarray) -> Iterator[bytes]:
 
 def _cost(differences: np.ndarray) -> np.ndarray:
     """How well a line will pack: the specification's sum of its bytes' distances from zero."""
-    return np.minimum(differences, 0 - differences).sum(axis=1, dtype=np.int64)
+    cost: np.ndarray = np.minimum(differences, 0 - differences).sum(axis=1, dtype=np.int64)
+    return cost

@@ -22,6 +22,7 @@ def test_an_array_is_the_result(result: Result, write: Write) -> None:
 def test_an_array_has_the_transparency(clear_result: Result, write: Write) -> None:
     found = np.load(write(clear_result, "out.npy"), allow_pickle=False)
     assert np.array_equal(found[..., :3], clear_result.image)
+    assert clear_result.alpha is not None
     assert np.array_equal(found[..., 3], clear_result.alpha)
 
 

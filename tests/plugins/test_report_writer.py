@@ -60,7 +60,7 @@ class Page(HTMLParser):
         return "".join(data for inside, data in self.texts if inside == tag)
 
     def images(self) -> dict[str, Image.Image]:
-        found = {}
+        found: dict[str, Image.Image] = {}
         for tag, attributes in self.elements:
             if tag == "img":
                 head, _, data = str(attributes["src"]).partition(",")

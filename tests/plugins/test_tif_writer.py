@@ -40,6 +40,7 @@ def test_another_decoder_sees_the_same(result: Result, write: Write) -> None:
 def test_its_tags(clear_result: Result, write: Write) -> None:
     with tifffile.TiffFile(write(clear_result, "out.tif")) as file:
         (page,) = file.pages
+        assert isinstance(page, tifffile.TiffPage)
         assert page.photometric == tifffile.PHOTOMETRIC.RGB
         assert page.compression == tifffile.COMPRESSION.ADOBE_DEFLATE
         assert [int(each) for each in page.extrasamples] == [tifffile.EXTRASAMPLE.UNASSALPHA]

@@ -21,9 +21,7 @@ def folder(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("written")
     outputs = [word for suffix in SUFFIXES for word in ("-o", f"out.{suffix}")]
     settings = ["--writer", "png:bits=16", "--writer", "mp4:seconds=1:fps=5:hold=0.4"]
-    finished = program(
-        "run", "--size", "64", "--iterations", "8", *outputs, *settings, folder=made
-    )
+    finished = program("run", "--size", "64", "--iterations", "8", *outputs, *settings, folder=made)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.split() == [
         word for suffix in SUFFIXES for word in ("wrote", f"out.{suffix}")
