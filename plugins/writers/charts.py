@@ -41,10 +41,14 @@ class Tick:
 
 @dataclass(frozen=True)
 class Chart:
-    """Losses (logarithmic, upwards) over evaluated pictures (to the right); `scales` has the middle
-    of each scale's part that has room for its label, `borders` the places between them."""
+    """Losses (logarithmic, upwards) over evaluated pictures (to the right).
+
+    `sum` is the path of the terms' sum, if there are several; `scales` has the middle of each
+    scale's part that has room for its label, `borders` the places between the parts.
+    """
 
     curves: tuple[Curve, ...]
+    sum: str
     values: tuple[Tick, ...]
     scales: tuple[Tick, ...]
     borders: tuple[float, ...]
@@ -65,14 +69,10 @@ def loss_chart(steps: Sequence[StepRecord], labels: Mapping[int, str]) -> Chart:
     series = {
         name: np.array([record.losses.get(name, math.nan) for record in steps]) for name in terms
     }
-    if len(terms) > 1:
-        series["sum"] = np.array([record.loss for record in steps])
-    series = {
-        name: np.where(np.isfinite(values) & (values > 0), values, math.nan)
-        for name, values in series.items()
-    }
+    series = {name: _drawable(values) for name, values in series.items()}
+    sums = _drawable(np.array([record.loss if len(terms) > 1 else 0.0 for record in steps]))
     parts = _parts(steps)
-    ticks = _ticks(np.concatenate(list(series.values())))
+    ticks = _ticks(np.concatenate([sums, *series.values()]))
     low, high = math.log10(ticks[0]), math.log10(ticks[-1])
 
     def across(place: float) -> float:
@@ -92,6 +92,7 @@ def loss_chart(steps: Sequence[StepRecord], labels: Mapping[int, str]) -> Chart:
 
     return Chart(
         curves=tuple(Curve(name, path(values)) for name, values in series.items()),
+        sum=path(sums),
         values=tuple(Tick(up(value), f"{value:g}") for value in ticks),
         scales=tuple(
             Tick(across((part[0] + part[-1]) / 2), label)
@@ -101,6 +102,11 @@ def loss_chart(steps: Sequence[StepRecord], labels: Mapping[int, str]) -> Chart:
         ),
         borders=tuple(across(part[0] - 0.5) for part in list(parts.values())[1:]),
     )
+
+
+def _drawable(values: np.ndarray) -> np.ndarray:
+    """With NaN for what has no place on a logarithmic axis."""
+    return np.where(np.isfinite(values) & (values > 0), values, math.nan)
 
 
 def _parts(steps: Sequence[StepRecord]) -> dict[int, range]:

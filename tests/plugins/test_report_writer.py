@@ -189,7 +189,7 @@ def test_a_name_that_is_no_text_is_shown_as_well_as_can_be(result: Result, write
 def test_the_curves_lie_in_the_plot(result: Result, write: Write) -> None:
     svg = drawing(write(result, "out.html"))
     paths = svg.findall("path")
-    assert [path.findtext("title") for path in paths] == ["content", "style", "sum"]
+    assert [path.findtext("title") for path in paths] == ["sum", "content", "style"]
     for path in paths:
         runs = path.attrib["d"].split("M")[1:]
         assert len(runs) == 2  # one for each scale
