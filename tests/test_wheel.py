@@ -45,6 +45,7 @@ def test_the_wheel_holds_weights_samples_and_licenses(wheel: Path) -> None:
         "stylectl/plugins/backbones/vgg19_oxford.safetensors",
         "stylectl/examples/photo.jpg",
         "stylectl/examples/painting.jpg",
+        "stylectl/plugins/writers/report.html.j2",
         "stylectl/py.typed",
     ):
         assert name in names

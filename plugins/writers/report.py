@@ -56,15 +56,21 @@ class ReportWriter(Writer):
         environment.filters["duration"] = _duration
         template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
         height, width = result.image.shape[:2]
+        shown = fit((height, width), self._options.side)
         labels = {index: f"{s.width} × {s.height}" for index, s in enumerate(result.scales)}
         page = template.render(
             title=_title(result),
             result=result,
             size=(width, height),
-            image=self._uri(eight_bits(result, alpha=True), self._options.side),
-            before=self._uri(_content(result), self._options.side),
+            image=self._uri(eight_bits(result, alpha=True), shown),
+            before=self._uri(_whole(result.content), shown),
             styles=[
-                (_name(style), share, style.size, self._uri(_whole(style), _STYLE_SIDE))
+                (
+                    _name(style),
+                    share,
+                    style.size,
+                    self._uri(_whole(style), fit(style.size, _STYLE_SIDE)),
+                )
                 for style, share in result.styles
             ],
             chart=loss_chart(result.steps, labels),
@@ -77,21 +83,14 @@ class ReportWriter(Writer):
         # A name of a file may hold bytes that are no text.
         path.write_text(page, encoding="utf-8", errors="replace")
 
-    def _uri(self, image: Image.Image, side: int) -> str:
-        height, width = fit((image.height, image.width), side)
+    def _uri(self, image: Image.Image, size: tuple[int, int]) -> str:
+        height, width = size
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.LANCZOS)
         packed = io.BytesIO()
         kind = "WEBP" if image.mode == "RGBA" else "JPEG"
         image.save(packed, kind, quality=self._options.quality)
         return f"data:image/{kind.lower()};base64,{base64.b64encode(packed.getvalue()).decode()}"
-
-
-def _content(result: Result) -> Image.Image:
-    """The content image at the picture's size, to be laid over it."""
-    height, width = result.image.shape[:2]
-    whole = _whole(result.content)
-    return whole.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _whole(picture: Picture) -> Image.Image:

@@ -15,6 +15,9 @@ from ...core.specs import Writer, WriterSpec
 from ..hookspecs import hookimpl
 from .pixels import channels, whole_numbers
 
+#: Of pixels in a plain TIFF, whose offsets have 32 bits; the rest is for its tags.
+_MOST_BYTES = 2**32 - 2**25
+
 
 class TIFOptions(BaseModel):
     """Options of the writer `tif`."""
@@ -50,6 +53,8 @@ class TIFWriter(Writer):
             predictor=True if self._bits < 32 else None,
             description=json.dumps(record),
             metadata=None,  # tifffile would add a description of its own
+            # Packed, it may be smaller than the 4 GiB of the plain format; nobody knows before.
+            bigtiff=pixels.nbytes > _MOST_BYTES,
             software=f"stylectl {result.versions['stylectl']}",
             iccprofile=_srgb_profile(),
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 from stylectl.core.errors import OutputError, UsageError
 from stylectl.core.registry import Registry
@@ -32,7 +31,7 @@ def mp4_frames(path: Path) -> list[np.ndarray]:
     with av.open(str(path)) as container:
         return [
             frame.reformat(
-                format="rgb24", src_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.JPEG
+                format="rgb24", src_colorspace="ITU709", dst_color_range="JPEG"
             ).to_ndarray()
             for frame in container.decode(video=0)
         ]
