@@ -47,7 +47,7 @@ class GIFWriter(Writer):
         for frame, stays in way(snapshots, size, options.frames):
             frames.append(_paletted(frame, clear))
             ends.append(ends[-1] + stays)
-        frames.append(_paletted(finished(result, size), clear))
+        frames.append(_paletted(finished(result, size), clear, kmeans=1))
         ends.append(ends[-1] + max(1, round(options.hold * options.fps)))
         # GIF counts hundredths of a second: the sum is kept, not each frame's rounding.
         ticks = [round(100 * end / options.fps) for end in ends]
@@ -72,8 +72,9 @@ def _clear_pixels(result: Result, size: tuple[int, int]) -> Image.Image | None:
     return clear.resize(size, Image.Resampling.NEAREST)
 
 
-def _paletted(frame: Image.Image, clear: Image.Image | None) -> Image.Image:
-    made = frame.quantize(256 if clear is None else _CLEAR)
+def _paletted(frame: Image.Image, clear: Image.Image | None, kmeans: int = 0) -> Image.Image:
+    """`kmeans` keeps vivid colors, and takes the time: for the frame that one looks at longest."""
+    made = frame.quantize(256 if clear is None else _CLEAR, kmeans=kmeans)
     if clear is not None:
         made.paste(_CLEAR, mask=clear)
     return made
