@@ -30,7 +30,7 @@ from .losses import (
     total_variation,
     wasserstein,
 )
-from .writers import pillow
+from .writers import gif, mp4, npy, numbers, pillow, png, report, tif
 
 #: The built-in plugins go through the same hooks as everyone's.
 _BUILT_IN = (
@@ -47,7 +47,14 @@ _BUILT_IN = (
     style,
     total_variation,
     wasserstein,
+    png,
     pillow,
+    tif,
+    npy,
+    numbers,
+    gif,
+    mp4,
+    report,
 )
 
 _BUILT_IN_ORIGIN = "built-in"

@@ -317,9 +317,19 @@ def test_a_small_right_writer_passes(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["png", "webp"])
+#: Options under which little is written.
+SMALL = {"gif": {"seconds": 1}, "mp4": {"seconds": 1, "hold": 0.1}, "png": {"bits": 16}}
+
+
+@pytest.mark.parametrize(
+    "name", ["png", "jpeg", "webp", "tif", "npy", "json", "gif", "mp4", "html"]
+)
 def test_a_built_in_writer_passes(registry: Registry, tmp_path: Path, name: str) -> None:
-    check_writer(registry.writers.get(name), tmp_path)
+    check_writer(registry.writers.get(name), tmp_path, options=SMALL.get(name, {}))
+
+
+def test_every_built_in_writer_is_checked(registry: Registry) -> None:
+    assert len([*registry.writers]) == 9
 
 
 @pytest.mark.parametrize(
