@@ -20,11 +20,13 @@ class BackwardGraph:
     """What the rules write to. Values of the backward graph are known by their names.
 
     Rules may use any value of the forward graph, by `saved`: constants are copied, anything else
-    becomes an output of the forward model and an input of the backward one.
+    becomes an output of the forward model and an input of the backward one. `on_cpu` says that
+    ONNX Runtime's kernels for the CPU run the graph, which has some that others lack.
     """
 
-    def __init__(self, forward: ForwardGraph) -> None:
+    def __init__(self, forward: ForwardGraph, *, on_cpu: bool) -> None:
         self.forward = forward
+        self.on_cpu = on_cpu
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._saved: dict[str, None] = {}

@@ -35,13 +35,14 @@ def cotangent_name(layer: str) -> str:
     return f"d_{layer}"
 
 
-def differentiate(model: onnx.ModelProto) -> GradientModels:
+def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientModels:
     """The vector-Jacobian product of a model with respect to its one input, an image.
 
-    Raises NoGradientError, which names the operator and the node, for what no rule covers.
+    The models run anywhere; with `on_cpu` they are made for ONNX Runtime's CPU provider. Raises
+    NoGradientError, which names the operator and the node, for what no rule covers.
     """
     forward = ForwardGraph(model)
-    backward = BackwardGraph(forward)
+    backward = BackwardGraph(forward, on_cpu=on_cpu)
     pending = {layer: [cotangent_name(layer)] for layer in forward.layers}
     for node in reversed(forward.nodes):
         if not node.active:

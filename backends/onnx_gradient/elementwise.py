@@ -10,8 +10,14 @@ from .forward import Node
 
 
 def _relu(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """By the sign of the output, so that the runtime may fuse the rectifier with what is before."""
-    return {0: graph.emit("Where", _positive(graph, node.outputs[0]), gradient, _zero(graph, node))}
+    """By the sign of the output, so that the runtime may fuse the rectifier with what is before.
+
+    A product with zeros and ones: ONNX Runtime takes a third longer to choose with `Where`.
+    """
+    output = graph.saved(node.outputs[0])
+    element = graph.forward.type(output).element
+    above = graph.emit("Greater", output, _zero_after(graph, gradient, element))
+    return {0: graph.emit("Mul", gradient, graph.emit("Cast", above, to=element))}
 
 
 def _leaky_relu(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -131,6 +137,16 @@ def unbroadcast(graph: BackwardGraph, gradient: str, node: Node, position: int) 
 
 def _positive(graph: BackwardGraph, value: str) -> str:
     return graph.emit("Greater", graph.saved(value), graph.scalar(0, like=value))
+
+
+def _zero_after(graph: BackwardGraph, gradient: str, element: int) -> str:
+    """Zero, but not before the gradient is there.
+
+    A mask depends on the forward pass alone. ONNX Runtime would compute all masks first and hold
+    them, which would take as much memory as the activations.
+    """
+    size = graph.emit("Size", gradient)
+    return graph.emit("Cast", graph.emit("Sub", size, size), to=element)
 
 
 def _zero(graph: BackwardGraph, node: Node) -> str:

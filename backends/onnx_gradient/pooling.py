@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -21,13 +21,15 @@ def _max_pool(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, s
     """
     if node.attributes.get("storage_order", 0):
         raise node.refuse("its indices are column by column")
-    value, kernel = node.inputs[0], node.attributes["kernel_shape"]
+    value = node.inputs[0]
     known = {key: each for key, each in node.attributes.items() if key != "storage_order"}
     _, indices = graph.emit_many("MaxPool", [graph.saved(value)], 2, **known)
+    element, overlap = graph.forward.type(value).element, _overlap(node)
+    if graph.on_cpu and element == onnx.TensorProto.FLOAT and not overlap:
+        shape = {key: known[key] for key in ("kernel_shape", "pads", "strides") if key in known}
+        return {0: graph.emit("MaxUnpool", gradient, indices, graph.shape(value), **shape)}
     flat = graph.integers(-1)
-    shape = graph.shape(value)
-    size = graph.emit("ReduceProd", shape, keepdims=1)
-    element = graph.forward.type(value).element
+    size = graph.emit("ReduceProd", graph.shape(value), keepdims=1)
     zero = onnx.helper.make_tensor("zero", element, [1], [0])
     scattered = graph.emit(
         "ScatterElements",
@@ -35,12 +37,13 @@ def _max_pool(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, s
         graph.emit("Reshape", indices, flat),
         graph.emit("Reshape", gradient, flat),
         axis=0,
-        reduction="add" if _overlap(node, kernel) else None,
+        reduction="add" if overlap else None,
     )
-    return {0: graph.emit("Reshape", scattered, shape)}
+    return {0: graph.emit("Reshape", scattered, graph.shape(value))}
 
 
-def _overlap(node: Node, kernel: Sequence[int]) -> bool:
+def _overlap(node: Node) -> bool:
+    kernel = node.attributes["kernel_shape"]
     ones = [1] * len(kernel)
     strides = node.attributes.get("strides", ones)
     dilations = node.attributes.get("dilations", ones)

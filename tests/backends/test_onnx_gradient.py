@@ -71,8 +71,10 @@ def run(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str, Array]
     return dict(zip(names, found, strict=True))
 
 
-def gradient(model: onnx.ModelProto, image: Array, cotangent: Array) -> tuple[Array, Array]:
-    models = differentiate(model)
+def gradient(
+    model: onnx.ModelProto, image: Array, cotangent: Array, on_cpu: bool
+) -> tuple[Array, Array]:
+    models = differentiate(model, on_cpu=on_cpu)
     forward = run(models.forward, {"image": image})
     given = forward | {"image": image, cotangent_name("out"): cotangent}
     return forward["out"], run(models.backward, given)["d_image"]
@@ -98,9 +100,10 @@ def check(
     expected = function(leaf)
     cotangent = values(*expected.shape, seed=1)
     (pulled,) = torch.autograd.grad(expected, leaf, torch.from_numpy(cotangent).double())
-    output, found = gradient(model, image, cotangent.astype(image.dtype))
-    assert error(output, expected) < tolerance
-    assert error(found, pulled) < tolerance
+    for on_cpu in (True, False):
+        output, found = gradient(model, image, cotangent.astype(image.dtype), on_cpu)
+        assert error(output, expected) < tolerance
+        assert error(found, pulled) < tolerance
 
 
 def node(operator: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
@@ -382,8 +385,9 @@ def test_batch_normalization() -> None:
     model = build([node("BatchNormalization", *constants, epsilon=1e-3)], constants)
 
     def expected(x: Tensor) -> Tensor:
-        weights = [double(each) for each in (mean, variance, scale, shift)]
-        return functional.batch_norm(x, *weights, eps=1e-3)
+        return functional.batch_norm(
+            x, double(mean), double(variance), double(scale), double(shift), eps=1e-3
+        )
 
     check(model, expected, 2, 4, 5, 7)
 
