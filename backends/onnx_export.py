@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -89,7 +90,7 @@ def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.M
     side = backbone.deepest(layers).smallest_side
     # Odd sizes, and two images: a size of one might be taken for a constant.
     example = torch.zeros(2, 3, 4 * side + 15, 5 * side + 17)
-    batch, height, width = map(torch.export.Dim, ("batch", "height", "width"))
+    any_size = torch.export.Dim.AUTO
     try:
         with _quietly():
             program = torch.onnx.export(
@@ -98,18 +99,39 @@ def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.M
                 dynamo=True,
                 input_names=[IMAGE],
                 output_names=list(layers),
-                dynamic_shapes=({0: batch, 2: height, 3: width},),
+                dynamic_shapes=({0: any_size, 2: any_size, 3: any_size},),
                 opset_version=_OPSET,
                 verbose=False,
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        reason = (str(root).strip() or type(root).__name__).splitlines()[0]
         raise BackendError(f"the backbone {backbone.name} has no ONNX form: {reason}") from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     for each in (model.graph, *model.graph.node, *model.graph.value_info):
         del each.metadata_props[:]  # names of files and stack traces of this machine
+    _name_sizes(model.graph, backbone)
     return model
+
+
+def _name_sizes(graph: onnx.GraphProto, backbone: Backbone) -> None:
+    """Calls the image's sizes batch, height and width, where torch has made up names.
+
+    Raises BackendError when one of them has become a constant.
+    """
+    sizes = [graph.input[0].type.tensor_type.shape.dim[axis].dim_param for axis in (0, 2, 3)]
+    if not all(sizes):
+        raise BackendError(f"the backbone {backbone.name} has no ONNX form for images of any size")
+    names = dict(zip(sizes, ("batch", "height", "width"), strict=True))
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        for each in value.type.tensor_type.shape.dim:
+            if each.HasField("dim_param"):
+                each.dim_param = re.sub(
+                    r"\w+", lambda word: names.get(word[0], word[0]), each.dim_param
+                )
 
 
 @contextmanager

@@ -45,9 +45,7 @@ def open_models(
     Raises WeightsError when the weights cannot be used, BackendError for a trunk without an ONNX
     form.
     """
-    trunk = backbone.trunk(layers)
-    if half:
-        trunk = trunk.half()
+    trunk = backbone.trunk(layers).to(torch.float16 if half else torch.float32)
     folder = cache_folder() / "models"
     place = folder / _fingerprint(trunk, backbone, layers, on_cpu)
     if _whole(place):

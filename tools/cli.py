@@ -11,7 +11,7 @@ from importlib.metadata import version
 import typer
 
 from ..core.errors import StylectlError
-from . import bench, listing, run, show
+from . import bench, export, listing, run, show
 from .allocator import keep_freed_memory
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("run")(run.command)
 app.command("show")(show.command)
 app.command("list")(listing.command)
 app.command("bench")(bench.command)
+app.command("export")(export.command)
 
 
 def _print_version(wanted: bool) -> None:

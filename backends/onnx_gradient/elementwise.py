@@ -46,6 +46,25 @@ def _softplus(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, s
     return {0: graph.emit("Mul", gradient, slope)}
 
 
+def _exp(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    return {0: graph.emit("Mul", gradient, graph.saved(node.outputs[0]))}
+
+
+def _log(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    return {0: graph.emit("Div", gradient, graph.saved(node.inputs[0]))}
+
+
+def _where(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Each value gets the gradient where it was chosen."""
+    chosen, zero = graph.saved(node.inputs[0]), graph.scalar(0, like=node.outputs[0])
+    parts = {1: (chosen, gradient, zero), 2: (chosen, zero, gradient)}
+    return {
+        at: unbroadcast(graph, graph.emit("Where", *parts[at]), node, at)
+        for at in node.active
+        if at in parts
+    }
+
+
 def _clip(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     """As torch.clamp: the gradient passes on the bounds too."""
     if node.active - {0}:
@@ -160,8 +179,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Clip": _clip,
         "Div": _div,
         "Dropout": _dropout,
+        "Exp": _exp,
         "Identity": _identity,
         "LeakyRelu": _leaky_relu,
+        "Log": _log,
         "Mul": _mul,
         "Neg": _negative,
         "Relu": _relu,
@@ -169,5 +190,6 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Softplus": _softplus,
         "Sub": _sub,
         "Tanh": _tanh,
+        "Where": _where,
     }
 )

@@ -25,7 +25,8 @@ def _max_pool(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, s
     known = {key: each for key, each in node.attributes.items() if key != "storage_order"}
     _, indices = graph.emit_many("MaxPool", [graph.saved(value)], 2, **known)
     element, overlap = graph.forward.type(value).element, _overlap(node)
-    if graph.on_cpu and element == onnx.TensorProto.FLOAT and not overlap:
+    simple = not overlap and not node.attributes.get("ceil_mode", 0)
+    if simple and graph.on_cpu and element == onnx.TensorProto.FLOAT:
         shape = {key: known[key] for key in ("kernel_shape", "pads", "strides") if key in known}
         return {0: graph.emit("MaxUnpool", gradient, indices, graph.shape(value), **shape)}
     flat = graph.integers(-1)

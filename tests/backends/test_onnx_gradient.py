@@ -179,6 +179,7 @@ ACTIVATIONS: list[tuple[str, dict[str, Any], Function]] = [
     ("Sigmoid", {}, torch.sigmoid),
     ("Tanh", {}, torch.tanh),
     ("Softplus", {}, functional.softplus),
+    ("Exp", {}, torch.exp),
     ("Neg", {}, torch.neg),
     ("Identity", {}, lambda x: x * 1),
     ("Dropout", {}, lambda x: x * 1),
@@ -190,6 +191,28 @@ def test_functions_of_single_elements(
     operator: str, attributes: dict[str, Any], function: Function
 ) -> None:
     check(build([node(operator, **attributes)]), function, 2, 4, 5, 7)
+
+
+def test_logarithm() -> None:
+    check(build([node("Log")]), torch.log, image=np.abs(values(2, 4, 5, 7)) + np.float32(0.5))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_choice_between_values(first: bool) -> None:
+    other = values(4, 1, 7, seed=5)
+    nodes = [
+        helper.make_node("Greater", ["image", "other"], ["larger"]),
+        helper.make_node("Tanh", ["image"], ["curved"]),
+        helper.make_node(
+            "Where", ["larger", *(("curved", "other") if first else ("other", "curved"))], ["out"]
+        ),
+    ]
+
+    def expected(x: Tensor) -> Tensor:
+        chosen = (x.tanh(), double(other)) if first else (double(other), x.tanh())
+        return torch.where(x > double(other), *chosen)
+
+    check(build(nodes, {"other": other}), expected, 2, 4, 5, 7)
 
 
 def test_a_rectifier_at_zero_gives_nothing() -> None:
