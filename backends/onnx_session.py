@@ -42,9 +42,16 @@ class Session:
         self.inputs = tuple(each.name for each in self._session.get_inputs())
         self.outputs = tuple(each.name for each in self._session.get_outputs())
 
-    def run(self, inputs: Mapping[str, OrtValue], outputs: Collection[str]) -> dict[str, OrtValue]:
+    def run(
+        self,
+        inputs: Mapping[str, OrtValue],
+        outputs: Collection[str],
+        *,
+        releasing: bool = False,
+    ) -> dict[str, OrtValue]:
         """The values of `outputs`, on the session's device; nothing else is computed.
 
+        With `releasing`, memory that the next run of the same size could use is given back.
         Raises MemoryError when there is not enough memory, and BackendError for any other failure.
         """
         if self._session is None:
@@ -56,6 +63,8 @@ class Session:
             binding.bind_output(name, self._device.type, self._device.index or 0)
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
+        if releasing:
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         if self._device.type == "cuda":
             # ONNX Runtime has a stream of its own, which knows nothing of what torch has queued.
             torch.cuda.current_stream(self._device).synchronize()

@@ -12,12 +12,22 @@ from .forward import Node
 def _relu(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     """By the sign of the output, so that the runtime may fuse the rectifier with what is before.
 
+    Max pooling gives a rectifier's gradient as it should be: see the rule there.
+    """
+    output = node.outputs[0]
+    if graph.forward.is_pooled_rectifier(output):
+        return {0: gradient}
+    return {0: where_positive(graph, gradient, graph.saved(output), like=output)}
+
+
+def where_positive(graph: BackwardGraph, gradient: str, value: str, like: str) -> str:
+    """The gradient where a value (of the element type of `like`) is above zero, zero elsewhere.
+
     A product with zeros and ones: ONNX Runtime takes a third longer to choose with `Where`.
     """
-    output = graph.saved(node.outputs[0])
-    element = graph.forward.type(output).element
-    above = graph.emit("Greater", output, _zero_after(graph, gradient, element))
-    return {0: graph.emit("Mul", gradient, graph.emit("Cast", above, to=element))}
+    element = graph.forward.type(like).element
+    above = graph.emit("Greater", value, _zero_after(graph, gradient, element))
+    return graph.emit("Mul", gradient, graph.emit("Cast", above, to=element))
 
 
 def _leaky_relu(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:

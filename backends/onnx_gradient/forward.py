@@ -75,6 +75,7 @@ class ForwardGraph:
         self.layers = tuple(each.name for each in graph.output)
         self._types = dict(_types(graph))
         self.nodes = tuple(self._read(graph))
+        self._producers = {value: node for node in self.nodes for value in node.outputs}
 
     def type(self, value: str) -> ValueType:
         """Raises NoGradientError where the type of a value cannot be told."""
@@ -94,6 +95,13 @@ class ForwardGraph:
         if value not in self.constants:
             raise node.refuse(f"{value!r} is not a constant")
         return self.constants[value]
+
+    def is_pooled_rectifier(self, value: str) -> bool:
+        """Whether the value is a rectifier's output that is used by one max pooling alone."""
+        producer = self._producers.get(value)
+        users = [node.operator for node in self.nodes if value in node.inputs]
+        rectified = producer is not None and producer.operator == "Relu"
+        return rectified and users == ["MaxPool"] and value not in self.layers
 
     def _read(self, graph: onnx.GraphProto) -> Iterator[Node]:
         active = {self.image}

@@ -10,6 +10,7 @@ import onnx
 
 from .backward import BackwardGraph, Rule
 from .convolution import explicit_pads, transposed
+from .elementwise import where_positive
 from .forward import Node
 
 
@@ -17,13 +18,16 @@ def _max_pool(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, s
     """The first maximum of a window, row by row, gets all, as in torch.
 
     Pooling is repeated for the positions of the maxima: the forward graph, which does not need
-    them, stays free to pool in the way that is fastest.
+    them, stays free to pool in the way that is fastest. Where a rectifier comes before, its mask
+    is applied here: a maximum is zero where nothing in its window passed, and there are fewer.
     """
     if node.attributes.get("storage_order", 0):
         raise node.refuse("its indices are column by column")
     value = node.inputs[0]
     known = {key: each for key, each in node.attributes.items() if key != "storage_order"}
-    _, indices = graph.emit_many("MaxPool", [graph.saved(value)], 2, **known)
+    maxima, indices = graph.emit_many("MaxPool", [graph.saved(value)], 2, **known)
+    if graph.forward.is_pooled_rectifier(value):
+        gradient = where_positive(graph, gradient, maxima, like=value)
     element, overlap = graph.forward.type(value).element, _overlap(node)
     simple = not overlap and not node.attributes.get("ceil_mode", 0)
     if simple and graph.on_cpu and element == onnx.TensorProto.FLOAT:

@@ -341,6 +341,34 @@ def test_max_pooling_with_ties(
     )
 
 
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(2, 2, 0), (3, 2, 1), (2, 3, 0)])
+def test_max_pooling_of_a_rectifier(kernel: int, stride: int, pad: int, shared: bool) -> None:
+    nodes = [
+        helper.make_node("Relu", ["image"], ["relu"]),
+        helper.make_node(
+            "MaxPool",
+            ["relu"],
+            ["pool"],
+            kernel_shape=[kernel] * 2,
+            strides=[stride] * 2,
+            pads=[pad] * 4,
+        ),
+        helper.make_node("GlobalAveragePool", ["relu" if shared else "pool"], ["mean"]),
+        helper.make_node("Mul", ["pool", "mean"], ["out"]),
+    ]
+
+    def expected(x: Tensor) -> Tensor:
+        relu = x.relu()
+        pool = functional.max_pool2d(relu, kernel, stride, pad)
+        return pool * (relu if shared else pool).mean((2, 3), keepdim=True)
+
+    # Whole windows are below zero: nothing passes there.
+    image = values(2, 4, 9, 8)
+    image[:, :2] -= 3
+    check(build(nodes), expected, image=image)
+
+
 def test_max_pooling_with_dilation() -> None:
     tested = node("MaxPool", kernel_shape=[2, 3], dilations=[2, 1], strides=[2, 2])
     check(build([tested]), lambda x: functional.max_pool2d(x, (2, 3), 2, 0, (2, 1)), 2, 4, 8, 9)
