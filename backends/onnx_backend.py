@@ -56,10 +56,7 @@ class OnnxBackend(FeatureBackend):
         """See FeatureBackend."""
         wanted = self.layers if layers is None else tuple(layers)
         self._check_layers(wanted)
-        given = {IMAGE: to_onnx(self._checked(image))}
-        # Called once for each image and scale: what it takes would be in the way of the steps.
-        found = self._sessions[0].run(given, wanted, releasing=True)
-        release_freed_memory()
+        found = self._sessions[0].run({IMAGE: to_onnx(self._checked(image))}, wanted)
         return {layer: to_torch(value) for layer, value in found.items()}
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:

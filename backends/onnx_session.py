@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..core.errors import BackendError
 Provider = tuple[str, dict[str, str]]
 
 _ERRORS_ONLY = 3
+_OUT_OF_MEMORY = re.compile("allocate memory|bad_alloc|out of memory|smaller than requested")
 
 
 class Session:
@@ -42,16 +44,9 @@ class Session:
         self.inputs = tuple(each.name for each in self._session.get_inputs())
         self.outputs = tuple(each.name for each in self._session.get_outputs())
 
-    def run(
-        self,
-        inputs: Mapping[str, OrtValue],
-        outputs: Collection[str],
-        *,
-        releasing: bool = False,
-    ) -> dict[str, OrtValue]:
+    def run(self, inputs: Mapping[str, OrtValue], outputs: Collection[str]) -> dict[str, OrtValue]:
         """The values of `outputs`, on the session's device; nothing else is computed.
 
-        With `releasing`, memory that the next run of the same size could use is given back.
         Raises MemoryError when there is not enough memory, and BackendError for any other failure.
         """
         if self._session is None:
@@ -63,8 +58,6 @@ class Session:
             binding.bind_output(name, self._device.type, self._device.index or 0)
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
-        if releasing:
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         if self._device.type == "cuda":
             # ONNX Runtime has a stream of its own, which knows nothing of what torch has queued.
             torch.cuda.current_stream(self._device).synchronize()
@@ -72,7 +65,7 @@ class Session:
             self._session.run_with_iobinding(binding, options)
         except Exception as error:  # its exceptions have no common base
             message = _first_line(error)
-            if "alloc" in message.lower():
+            if _OUT_OF_MEMORY.search(message):
                 raise MemoryError(f"ONNX Runtime: {message}") from None
             raise BackendError(f"ONNX Runtime: {message}") from None
         binding.synchronize_outputs()
