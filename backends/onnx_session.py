@@ -18,7 +18,8 @@ from ..core.errors import BackendError
 #: A provider's name, with its options.
 Provider = tuple[str, dict[str, str]]
 
-_ERRORS_ONLY = 3
+#: What fails is raised as well.
+_FATAL_ONLY = 4
 _OUT_OF_MEMORY = re.compile("allocate memory|bad_alloc|out of memory|smaller than requested")
 
 
@@ -57,6 +58,7 @@ class Session:
         for name in outputs:
             binding.bind_output(name, self._device.type, self._device.index or 0)
         options = onnxruntime.RunOptions()
+        options.log_severity_level = _FATAL_ONLY
         options.only_execute_path_to_fetches = True
         if self._device.type == "cuda":
             # ONNX Runtime has a stream of its own, which knows nothing of what torch has queued.
@@ -78,7 +80,7 @@ class Session:
 
 def _options() -> Any:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = torch.get_num_threads()
     # Threads that wait for work would take the processor from torch, which computes the losses.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
