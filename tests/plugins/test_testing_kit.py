@@ -318,7 +318,11 @@ def test_a_small_right_writer_passes(tmp_path: Path) -> None:
 
 
 #: Options under which little is written.
-SMALL = {"gif": {"seconds": 1}, "mp4": {"seconds": 1, "hold": 0.1}, "png": {"bits": 16}}
+SMALL: dict[str, dict[str, Any]] = {
+    "gif": {"seconds": 1},
+    "mp4": {"seconds": 1, "hold": 0.1},
+    "png": {"bits": 16},
+}
 
 
 @pytest.mark.parametrize(
