@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
 
@@ -56,20 +57,27 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def checked_tensor(
-    state: dict[str, Tensor], name: str, shape: tuple[int, ...], source: str, network: str
+    state: Mapping[str, Tensor],
+    name: str,
+    shape: tuple[int, ...],
+    source: str,
+    network: str,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """The tensor as float32. Raises WeightsError when it is missing, of another shape or type, or
-    not finite."""
+    """The tensor as `dtype`. Raises WeightsError when it is missing, of another shape, floating
+    where it should not be or the other way round, or not finite."""
     tensor = state.get(name)
     if not isinstance(tensor, Tensor):
         raise WeightsError(f"{source}: not {network}: {name} is missing")
-    if tensor.shape != shape or not tensor.is_floating_point():
+    if tensor.shape != shape:
         raise WeightsError(
-            f"{source}: not {network}: {name} is {tuple(tensor.shape)}, should be {shape}"
+            f"{source}: not {network}: {name} is {tuple(tensor.shape)}, should be {tuple(shape)}"
         )
+    if tensor.is_floating_point() != dtype.is_floating_point:
+        raise WeightsError(f"{source}: not {network}: {name} is {tensor.dtype}, should be {dtype}")
     if not torch.isfinite(tensor).all():
         raise WeightsError(f"{source}: {name} holds NaN or infinity")
-    return tensor.detach().float()
+    return tensor.detach().to(dtype)
 
 
 def published_hash(name: str) -> str:

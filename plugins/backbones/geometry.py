@@ -109,8 +109,7 @@ def _spans(nodes: Mapping[str, Node], image: str, direction: int) -> dict[str, _
         spans[name] = _Span(
             stride=seen.stride * window.stride,
             low=seen.low - window.before * seen.stride,
-            high=seen.high
-            + (window.dilation * (window.kernel - 1) - window.before) * seen.stride,
+            high=seen.high + (window.dilation * (window.kernel - 1) - window.before) * seen.stride,
             whole=seen.whole or sees_whole,
         )
     del spans[image]
