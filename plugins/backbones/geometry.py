@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+#: Two sizes of an image, to see what changes with it: height and width differ, and most windows
+#: fit a whole number of times.
+SIZES = ((224, 288), (256, 320))
+
 #: No known network needs a larger image for its deepest layer.
 _LARGEST_SIDE = 512
 
@@ -73,6 +77,16 @@ class _Span:
     low: int
     high: int
     whole: bool = False
+
+
+def spatial_dimensions(
+    small: tuple[int, ...], large: tuple[int, ...] | None
+) -> tuple[int, int] | None:
+    """Which two dimensions of a shape changed with the image's size; None if not just two did."""
+    if large is None or len(small) != len(large):
+        return None
+    changed = [at for at, (a, b) in enumerate(zip(small, large, strict=True)) if a != b]
+    return (changed[0], changed[1]) if len(changed) == 2 else None
 
 
 def geometries(nodes: Mapping[str, Node], image: str) -> dict[str, Geometry]:

@@ -20,7 +20,7 @@ from ..hookspecs import hookimpl
 from .default_layers import default_layers
 from .graph_trunk import extract, make_trunk
 from .pooling import average_pooling
-from .torchvision_names import DEFAULTS, own_names
+from .torchvision_names import own_defaults, own_names
 from .torchvision_weights import assign, check_weights, read_weights
 from .traced import TracedModel, traced
 
@@ -112,7 +112,7 @@ class TorchvisionBackbone(Backbone):
         }
         self.aliases = ends | paths | papers
         stages = {maps[path].stage: infos[name] for name, path in self._paths.items()}
-        content, style = DEFAULTS.get(model) or default_layers(stages.values())
+        content, style = own_defaults(model) or default_layers(stages.values())
         self.default_content_layers, self.default_style_layers = content, style
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from .traced import TracedModel, is_activation
 
 #: As of VGG-19: see there.
 _SHARES = (0.52, 0.26, 0.13, 0.06, 0.03)
 
-#: For content and for style, layer -> share, of models that have their own choice.
-DEFAULTS: Mapping[str, tuple[dict[str, float], dict[str, float]]] = {
-    "vgg16": (
-        {"relu4_2": 1.0},
-        {f"relu{block}_1": share for block, share in enumerate(_SHARES, start=1)},
-    ),
-    # Its last three layers have the same stride; the first of them knows best where things are.
-    "alexnet": (
-        {"relu3": 1.0},
-        {f"relu{number}": share for number, share in enumerate(_SHARES, start=1)},
-    ),
-}
+
+def own_defaults(model: str) -> tuple[dict[str, float], dict[str, float]] | None:
+    """For content and for style, layer -> share, of the models that have a choice of their own."""
+    if model.startswith("vgg"):
+        return {"relu4_2": 1.0}, {f"relu{at}_1": share for at, share in enumerate(_SHARES, start=1)}
+    if model == "alexnet":
+        # Its last three have the same stride; the first of them knows best where things are.
+        return {"relu3": 1.0}, {f"relu{at}": share for at, share in enumerate(_SHARES, start=1)}
+    return None
 
 
 def own_names(model: str, network: TracedModel) -> dict[str, str]:

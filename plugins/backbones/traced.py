@@ -12,11 +12,8 @@ from torch import Tensor, fx, nn
 
 from ...backends.torchvision_import import import_torchvision
 from ...core.errors import UsageError
-from .geometry import Geometry, geometries
-from .traced_geometry import node_geometry, spatial_dimensions
-
-#: Two sizes, to see what changes with the image: height and width differ, and fit most windows.
-_SIZES = ((224, 288), (256, 320))
+from .geometry import SIZES, Geometry, geometries, spatial_dimensions
+from .traced_geometry import node_geometry
 
 _OUT_OF_PLACE: dict[Any, Any] = {
     operator.iadd: operator.add,
@@ -69,10 +66,10 @@ def traced(model: nn.Module, name: str) -> TracedModel:
     """
     model.eval()
     for module in model.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False  # a layer would be overwritten by what follows it
+        if "inplace" in vars(module):
+            vars(module)["inplace"] = False  # a layer would be overwritten by what follows it
     graph, paths = _trace(model, name)
-    shapes = [_shapes(model, graph, size, name) for size in _SIZES]
+    shapes = [_shapes(model, graph, size, name) for size in SIZES]
     spatial = {each: spatial_dimensions(shapes[0][each], shapes[1].get(each)) for each in shapes[0]}
     image = next(node for node in graph.nodes if node.op == "placeholder").name
     sides = {
@@ -157,8 +154,8 @@ def _shapes(
             recorder.run(torch.empty(1, 3, *size, device="meta"))
     except Exception:  # a model's own checks are assertions, RuntimeError, ValueError
         raise UsageError(
-            f"{name} cannot be a backbone: it does not take images of any size, like a convolutional "
-            "network"
+            f"{name} cannot be a backbone: it does not take images of any size, as a "
+            "convolutional network does"
         ) from None
     return recorder.shapes
 

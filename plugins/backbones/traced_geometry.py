@@ -40,16 +40,6 @@ _MAX_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 _AVERAGE_ARGUMENTS = ("kernel_size", "stride", "padding", "ceil_mode")
 
 
-def spatial_dimensions(
-    small: tuple[int, ...], large: tuple[int, ...] | None
-) -> tuple[int, int] | None:
-    """Which two dimensions of a shape changed with the image's size; None if not just two did."""
-    if large is None or len(small) != len(large):
-        return None
-    changed = [at for at, (a, b) in enumerate(zip(small, large, strict=True)) if a != b]
-    return (changed[0], changed[1]) if len(changed) == 2 else None
-
-
 def node_geometry(node: fx.Node, model: nn.Module, sides: Mapping[str, tuple[int, ...]]) -> Node:
     """Of an operation; `sides` are the heights and widths of the values that have them, by name."""
     inputs = tuple(each.name for each in node.all_input_nodes)
