@@ -46,7 +46,7 @@ class OnnxMaps:
 def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
     """Raises WeightsError for a model that does not see one RGB image, or has no feature maps."""
     image = _image_input(model, source)
-    slim, tables = _without_weights(model), _tables(model)
+    slim, tables = _without_weights(model), _tables(model, source)
     shapes = [_shapes(slim, image, size, source) for size in SIZES]
     spatial = {
         name: spatial_dimensions(shape, shapes[1].get(name)) for name, shape in shapes[0].items()
@@ -119,7 +119,7 @@ def _is_table(tensor: TensorProto) -> bool:
     return count <= _LARGEST_TABLE and not tensor.external_data
 
 
-def _tables(model: ModelProto) -> dict[str, list[int]]:
+def _tables(model: ModelProto, source: str) -> dict[str, list[int]]:
     """Small constants of whole numbers, such as the widths of paddings, by name."""
     import onnx
 
@@ -131,11 +131,14 @@ def _tables(model: ModelProto) -> dict[str, list[int]]:
         if attribute.name == "value"
     }
     constants |= {tensor.name: tensor for tensor in model.graph.initializer}
-    return {
-        name: onnx.numpy_helper.to_array(tensor).flatten().tolist()
-        for name, tensor in constants.items()
-        if tensor.data_type == onnx.TensorProto.INT64 and _is_table(tensor)
-    }
+    try:
+        return {
+            name: onnx.numpy_helper.to_array(tensor).flatten().tolist()
+            for name, tensor in constants.items()
+            if tensor.data_type == onnx.TensorProto.INT64 and _is_table(tensor)
+        }
+    except (ValueError, TypeError) as error:  # fewer numbers than the shape says
+        raise WeightsError(f"{source}: damaged, a constant cannot be read ({error})") from None
 
 
 def _shapes(slim: ModelProto, image: str, size: tuple[int, int], source: str) -> dict[str, _Shape]:

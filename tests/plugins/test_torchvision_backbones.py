@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import itertools
+import json
 import re
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import stylectl
 import torch
+from safetensors.torch import save
 from stylectl.backends.torch_backend import TorchBackend
 from stylectl.backends.torchvision_import import import_torchvision
 from stylectl.core.backbone import Backbone, LayerInfo
@@ -24,6 +28,8 @@ from stylectl.core.chain import ChainTrunk
 from stylectl.core.errors import StylectlError, UsageError, WeightsError
 from stylectl.core.job import Choice
 from stylectl.core.plan import make_backbone
+from stylectl.plugins.backbones import files
+from stylectl.plugins.backbones.torchvision_weights import read_weights
 from stylectl.plugins.manager import load_plugins
 from torch import Tensor, nn
 
@@ -162,8 +168,7 @@ def side_works(backbone: Backbone, info: LayerInfo, side: int) -> bool:
         ("squeezenet1_1", "features.7"),
         ("squeezenet1_1", "features.12"),
         ("resnet50", "layer3"),
-        ("densenet121", "features.denseblock3"),
-        ("densenet121", "features.transition2"),
+        ("densenet121", "features.transition1"),
         ("convnext_tiny", "features.3"),
         ("googlenet", "inception4a"),
         ("efficientnet_b0", "features.3"),
@@ -234,13 +239,13 @@ def test_a_layer_behind_global_pooling_sees_the_whole_image(name: str, layer: st
     assert first.receptive_field is not None or name == "swin_t"
 
 
-@pytest.mark.parametrize("name", [*NAMED, "densenet121", "swin_t"])
-@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize(
+    ("name", "pooling"),
+    [*((name, "max") for name in (*NAMED, "swin_t")), ("alexnet", "average"), ("vgg16", "average")],
+)
 def test_gradients_flow_through_the_backend(
     name: str, pooling: str, file_of: Callable[[str], str]
 ) -> None:
-    if name == "swin_t" and pooling == "average":
-        pytest.skip("it has no max pooling")
     backbone = backbone_of(name, weights=file_of(name), pooling=pooling)
     layers = [*backbone.default_style_layers]
     backend = TorchBackend(backbone, layers, BackendOptions(device="cpu"))
@@ -409,6 +414,51 @@ def test_every_published_file_carries_its_hash() -> None:
             assert re.search(r"-[0-9a-f]{8,}\.pth$", member.url), member.url
 
 
+class FakeWeights(Enum):
+    """As torchvision's enumerations are, with a file that the test puts into the cache."""
+
+    DEFAULT = "own"
+
+    @property
+    def value(self) -> Any:
+        transforms = SimpleNamespace(mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25])
+        published = hashlib.sha256(SAVED).hexdigest()[:8]
+        url = f"http://127.0.0.1:1/own-{published}.pth"
+        return SimpleNamespace(url=url, transforms=lambda: transforms)
+
+    @property
+    def transforms(self) -> Any:
+        return self.value.transforms
+
+
+SAVED = save({"weight": torch.ones(2)})
+
+
+def test_published_weights_come_with_their_normalization(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda name: tmp_path)
+    name = FakeWeights.DEFAULT.value.url.rpartition("/")[2].replace(".pth", ".safetensors")
+    with pytest.raises(WeightsError, match=r"download failed.*--weights FILE\.pth"):
+        read_weights(FakeWeights, "torchvision")
+    # The same file under a user's own path is recognized by its hash.
+    (tmp_path / name).write_bytes(SAVED)
+    found = read_weights(FakeWeights, str(tmp_path / name))
+    assert (found.mean, found.scale) == ((0.5,) * 3, (0.25,) * 3)
+    (tmp_path / "other.safetensors").write_bytes(save({"weight": torch.zeros(2)}))
+    assert read_weights(FakeWeights, str(tmp_path / "other.safetensors")).mean == MEAN
+
+
+def test_a_damaged_file_in_the_cache_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda name: tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "alexnet-owt-7be5be79.pth").write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match="wrong SHA-256"):
+        backbone_of("alexnet").trunk(["relu1"])
+
+
 def test_average_pooling_averages_the_same_windows(file_of: Callable[[str], str]) -> None:
     name = file_of("resnet50")
     average, greatest = (
@@ -424,7 +474,9 @@ def test_average_pooling_averages_the_same_windows(file_of: Callable[[str], str]
 
 def test_torchvision_is_not_imported_before_a_model_of_it_is_asked_for() -> None:
     code = (
-        "import sys; from stylectl.plugins.manager import load_plugins; load_plugins(); "
+        "import sys; from stylectl.plugins.backbones import files
+from stylectl.plugins.backbones.torchvision_weights import read_weights
+from stylectl.plugins.manager import load_plugins; load_plugins(); "
         "print({'torchvision', 'onnx'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
