@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from stylectl.core.backbone import Backbone
@@ -119,7 +119,7 @@ def test_the_smallest_side_is_the_smallest_that_runs(file: Path, layer: str) -> 
             (found,) = session.run([layer], {"image": np.zeros((1, 3, side, side), np.float32)})
         except Exception:  # onnxruntime's own, which have no common base
             return 0
-        return min(found.shape[2:])
+        return int(min(found.shape[2:]))
 
     assert positions(info.smallest_side) >= 1
     assert positions(info.smallest_side - 1) == 0

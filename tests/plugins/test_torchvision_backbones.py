@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import platformdirs
 import pytest
 import stylectl
 import torch
@@ -28,7 +29,6 @@ from stylectl.core.chain import ChainTrunk
 from stylectl.core.errors import StylectlError, UsageError, WeightsError
 from stylectl.core.job import Choice
 from stylectl.core.plan import make_backbone
-from stylectl.plugins.backbones import files
 from stylectl.plugins.backbones.torchvision_weights import read_weights
 from stylectl.plugins.manager import load_plugins
 from torch import Tensor, nn
@@ -155,7 +155,7 @@ def side_works(backbone: Backbone, info: LayerInfo, side: int) -> bool:
             found = backbone.trunk([info.name])(picture(side, side))[info.name]
     except RuntimeError:
         return False
-    return min(found.shape[2:]) > 0
+    return bool(min(found.shape[2:]) > 0)
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ SAVED = save({"weight": torch.ones(2)})
 def test_published_weights_come_with_their_normalization(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda name: tmp_path)
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path)
     name = FakeWeights.DEFAULT.value.url.rpartition("/")[2].replace(".pth", ".safetensors")
     with pytest.raises(WeightsError, match=r"download failed.*--weights FILE\.pth"):
         read_weights(FakeWeights, "torchvision")
@@ -452,7 +452,7 @@ def test_published_weights_come_with_their_normalization(
 def test_a_damaged_file_in_the_cache_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda name: tmp_path)
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path)
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "alexnet-owt-7be5be79.pth").write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="wrong SHA-256"):
@@ -474,9 +474,7 @@ def test_average_pooling_averages_the_same_windows(file_of: Callable[[str], str]
 
 def test_torchvision_is_not_imported_before_a_model_of_it_is_asked_for() -> None:
     code = (
-        "import sys; from stylectl.plugins.backbones import files
-from stylectl.plugins.backbones.torchvision_weights import read_weights
-from stylectl.plugins.manager import load_plugins; load_plugins(); "
+        "import sys; from stylectl.plugins.manager import load_plugins; load_plugins(); "
         "print({'torchvision', 'onnx'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
