@@ -92,7 +92,8 @@ def spatial_dimensions(
 def geometries(nodes: Mapping[str, Node], image: str) -> dict[str, Geometry]:
     """Of every node that has positions and comes, by way of any others, from the node `image`.
 
-    `nodes` are in order of evaluation and do not include the image.
+    `nodes` are in order of evaluation and do not include the image. Left out is also what no image
+    of up to 512 pixels leaves a position.
     """
     vertical, horizontal = (_spans(nodes, image, direction) for direction in (0, 1))
     sides = _smallest_sides(nodes, image)
