@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import deepcopy
 from enum import Enum
 from functools import partial
 from typing import Any, Literal
@@ -87,6 +88,7 @@ class TorchvisionBackbone(Backbone):
             {name: each.node for name, each in maps.items()},
             [name for name, each in maps.items() if each.channels_last],
         )
+        network = deepcopy(network)  # without numbers yet; the next trunk will have its own
         weights = read_weights(self._members, self._word)
         assign(network, weights, self.name)
         return make_trunk(network.eval(), weights.mean, weights.scale)

@@ -93,7 +93,7 @@ def file_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     return made
 
 
-def picture(height: int = 64, width: int = 96) -> Tensor:
+def picture(height: int = 48, width: int = 64) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
 
 
@@ -123,14 +123,15 @@ def hooked(model: nn.Module, image: Tensor) -> dict[str, list[Tensor]]:
 def test_layers_are_what_torchvisions_modules_give(
     name: str, file_of: Callable[[str], str]
 ) -> None:
+    image = picture(64, 72)  # as small as AlexNet's last pooling, which is no layer, can take
     backbone = backbone_of(name, weights=file_of(name))
-    calls = hooked(plain_model(name), picture())
+    calls = hooked(plain_model(name), image)
     with torch.no_grad():
-        every = backbone.trunk([info.name for info in backbone.layers])(picture())
+        every = backbone.trunk([info.name for info in backbone.layers])(image)
     assert list(every) == [info.name for info in backbone.layers]
     for info in backbone.layers:
         assert every[info.name].shape[:2] == (1, info.channels)
-        for have, side in zip(every[info.name].shape[2:], (64, 96), strict=True):
+        for have, side in zip(every[info.name].shape[2:], (64, 72), strict=True):
             # Without padding a map loses what its view reaches over the border.
             lost = info.receptive_field or 0
             assert (side - lost) / info.stride - 1 <= have <= side / info.stride + 1
@@ -268,7 +269,7 @@ def test_a_picture_is_painted(name: str, file_of: Callable[[str], str], tmp_path
         backbone=name,
         weights=file_of(name),
         device="cpu",
-        size=96,
+        size=64,
         iterations=2,
         scales=1,
         output=tmp_path / "picture.png",
@@ -373,6 +374,14 @@ def test_weights_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert f"{name} holds NaN" in str(nan)
     whole = damaged(lambda state: state.update({name: state[name].int()}), tmp_path)
     assert name in str(whole)
+
+
+def test_trunks_of_one_backbone_share_nothing(file_of: Callable[[str], str]) -> None:
+    backbone = backbone_of("alexnet", weights=file_of("alexnet"))
+    first = backbone.trunk(["relu2"])
+    backbone.trunk(["relu3"]).half()
+    assert {weight.dtype for weight in first.parameters()} == {torch.float32}
+    assert first(picture())["relu2"].dtype == torch.float32
 
 
 def test_only_what_the_layers_need_is_read(tmp_path: Path) -> None:
