@@ -16,7 +16,7 @@ from ..core.errors import PluginError, UsageError, did_you_mean
 from ..core.registry import Registry
 from ..core.specs import BackboneSpec, BackendSpec, LossTermSpec, Spec, WriterSpec
 from . import backends, hookspecs
-from .backbones import vgg19
+from .backbones import onnx_file, torchvision_models, vgg19
 from .losses import (
     content,
     covariance,
@@ -36,6 +36,8 @@ from .writers import gif, mp4, npy, numbers, pillow, png, report, tif
 _BUILT_IN = (
     backends,
     vgg19,
+    torchvision_models,
+    onnx_file,
     content,
     covariance,
     histogram,

@@ -125,12 +125,14 @@ def _layers(registry: Registry, chosen: str) -> list[dict[str, Any]]:
 def _print(found: dict[str, list[dict[str, Any]]]) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
     for title, rows in found.items():
         columns = [key for key in rows[0] if key != "options"] if rows else []
-        table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+        # A long name is folded, not cut: it is there to be copied.
+        headers = [Column(key, overflow="fold") for key in columns]
+        table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)
         for row in rows:
             cells = [row[key] for key in columns]
             texts = [", ".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
