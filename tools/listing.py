@@ -75,7 +75,8 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
 def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
     """Name, default, range or choice, and description of each field, from its JSON schema."""
     rows = []
-    for name, field in model.model_json_schema().get("properties", {}).items():
+    schema = model.model_json_schema()
+    for name, field in schema.get("properties", {}).items():
         forms = [field, *field.get("anyOf", [])]
         choice = next((form["enum"] for form in forms if "enum" in form), None)
         kind = next((form["type"] for form in forms if "type" in form), "")
@@ -93,6 +94,7 @@ def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "default": field.get("default"),
+                "required": name in schema.get("required", []),
                 "values": " | ".join(map(str, choice)) if choice else " ".join([kind, *bounds]),
                 "description": field.get("description", ""),
             }
@@ -122,6 +124,15 @@ def _layers(registry: Registry, chosen: str) -> list[dict[str, Any]]:
     ]
 
 
+def _described(option: dict[str, Any]) -> str:
+    words = [option["values"]]
+    if option["required"]:
+        words.append("required")
+    elif option["default"] is not None:
+        words.append(f"default {option['default']}")
+    return ". ".join([", ".join(words), option["description"]]).removesuffix(". ")
+
+
 def _print(found: dict[str, list[dict[str, Any]]]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -138,6 +149,5 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
             texts = [", ".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
             table.add_row(*map(escape, texts))
             for option in row.get("options", []):
-                text = f"{option['values']}, default {option['default']}. {option['description']}"
-                table.add_row(escape(f"  {option['name']}"), escape(text))
+                table.add_row(escape(f"  {option['name']}"), escape(_described(option)))
         console.print(table, "")
