@@ -15,6 +15,7 @@ from ..core.contract import check_image, check_layers, checked_pullback
 from ..core.errors import BackendError
 from .chain_vjp import chain_vjp
 from .devices import check_precision, find_device
+from .half import in_half_range
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -58,10 +59,9 @@ class TorchBackend(FeatureBackend):
             )
 
         def pullback(cotangents: Features) -> Tensor:
-            scale = self._scale_for(cotangents)
-            scaled = {
-                name: value if scale == 1 else value * scale for name, value in cotangents.items()
-            }
+            scaled, scale = (
+                in_half_range(cotangents) if self._dtype == torch.float16 else (cotangents, 1.0)
+            )
             with _exact_convolutions():
                 gradient = network_pullback(scaled)
             return gradient.contiguous().div_(scale)
@@ -82,14 +82,6 @@ class TorchBackend(FeatureBackend):
     def _laid_out(self, image: Tensor) -> Tensor:
         check_image(image)
         return image.to(self.device).contiguous(memory_format=torch.channels_last)
-
-    def _scale_for(self, cotangents: Features) -> float:
-        """Half precision has no room for small numbers; the pullback is linear, so that a factor
-        (a power of two, without rounding) can be taken out again."""
-        if self._dtype != torch.float16 or not cotangents:
-            return 1.0
-        largest = max(value.abs().amax().item() for value in cotangents.values())
-        return float(2.0 ** -torch.tensor(largest).log2().floor()) if largest > 0 else 1.0
 
 
 def autograd_vjp(trunk: Trunk, image: Tensor) -> tuple[dict[str, Tensor], Pullback]:

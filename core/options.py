@@ -32,6 +32,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "backend": ("backend", "name"),
     "device": ("backend", "device"),
     "precision": ("backend", "precision"),
+    "gradient": ("backend", "gradient"),
     "weights": ("backbone", "weights"),
     "preprocessing": ("backbone", "preprocessing"),
     "pooling": ("backbone", "pooling"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from .images import Picture
 from .job import Job
+from .schedule import Scale
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Result:
     - `inputs`: SHA-256 of each image file that was read, by its path in the job.
     - `stopped_by`: what ended the run early, if anything did: KeyboardInterrupt, or an error after
       the first picture.
+    - `scales`: the schedule, also of a run that did not come to its end.
     """
 
     image: np.ndarray
@@ -65,6 +67,7 @@ class Result:
     device: str
     seconds: float
     stopped_by: BaseException | None = None
+    scales: tuple[Scale, ...] = ()
 
     @property
     def interrupted(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from torch import Generator, Tensor
@@ -36,7 +37,7 @@ def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
     with plan.open_backend() as backend:
         check_memory(plan.backbone, plan.layers, final.size, backend.device)
         listener(RunStarted(plan.job, tuple(scales), str(backend.device)))
-        painter = _Painter(plan, inputs, backend, listener)
+        painter = _Painter(plan, inputs, scales, backend, listener)
         try:
             for index, scale in enumerate(scales):
                 with explaining_out_of_memory(
@@ -57,9 +58,15 @@ class _Painter:
     """The run's state: the picture so far and the record of its steps."""
 
     def __init__(
-        self, plan: Plan, inputs: Inputs, backend: FeatureBackend, listener: Listener
+        self,
+        plan: Plan,
+        inputs: Inputs,
+        scales: Sequence[Scale],
+        backend: FeatureBackend,
+        listener: Listener,
     ) -> None:
         self._plan, self._inputs, self._backend, self._listener = plan, inputs, backend, listener
+        self._scales = tuple(scales)
         self._started = time.perf_counter()
         self._records: list[StepRecord] = []
         self.image: Tensor | None = None
@@ -109,6 +116,7 @@ class _Painter:
             device=str(self._backend.device),
             seconds=time.perf_counter() - self._started,
             stopped_by=stopped_by,
+            scales=self._scales,
         )
 
     def _first_image(self, sight: Sight) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..backends.onnx_options import OnnxOptions
 from ..core.backbone import Backbone
 from ..core.backend import BackendOptions, FeatureBackend
 from ..core.specs import BackendSpec
@@ -12,11 +13,23 @@ from .hookspecs import hookimpl
 
 @hookimpl
 def stylectl_backends() -> Iterable[BackendSpec]:
-    """PyTorch."""
+    """PyTorch and ONNX Runtime."""
     yield BackendSpec(name="torch", summary="PyTorch, on CPU, CUDA or MPS", create=_torch)
+    yield BackendSpec(
+        name="onnx",
+        summary="ONNX Runtime, on CPU, CUDA or TensorRT",
+        create=_onnx,
+        options=OnnxOptions,
+    )
 
 
 def _torch(backbone: Backbone, layers: Sequence[str], options: BackendOptions) -> FeatureBackend:
     from ..backends.torch_backend import TorchBackend
 
     return TorchBackend(backbone, layers, options)
+
+
+def _onnx(backbone: Backbone, layers: Sequence[str], options: OnnxOptions) -> FeatureBackend:
+    from ..backends.onnx_backend import OnnxBackend
+
+    return OnnxBackend(backbone, layers, options)

@@ -16,7 +16,7 @@ from ..core.errors import PluginError, UsageError, did_you_mean
 from ..core.registry import Registry
 from ..core.specs import BackboneSpec, BackendSpec, LossTermSpec, Spec, WriterSpec
 from . import backends, hookspecs
-from .backbones import vgg19
+from .backbones import onnx_file, torchvision_models, vgg19
 from .losses import (
     content,
     covariance,
@@ -30,12 +30,14 @@ from .losses import (
     total_variation,
     wasserstein,
 )
-from .writers import pillow
+from .writers import gif, mp4, npy, numbers, pillow, png, report, tif
 
 #: The built-in plugins go through the same hooks as everyone's.
 _BUILT_IN = (
     backends,
     vgg19,
+    torchvision_models,
+    onnx_file,
     content,
     covariance,
     histogram,
@@ -47,7 +49,14 @@ _BUILT_IN = (
     style,
     total_variation,
     wasserstein,
+    png,
     pillow,
+    tif,
+    npy,
+    numbers,
+    gif,
+    mp4,
+    report,
 )
 
 _BUILT_IN_ORIGIN = "built-in"

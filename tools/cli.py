@@ -13,7 +13,7 @@ from importlib.metadata import version
 import typer
 
 from ..core.errors import StylectlError
-from . import bench, listing, parity, plugins, run, show
+from . import bench, export, listing, parity, plugins, run, show
 from .allocator import keep_freed_memory
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("run")(run.command)
 app.command("show")(show.command)
 app.command("list")(listing.command)
 app.command("bench")(bench.command)
+app.command("export")(export.command)
 app.command("parity")(parity.command)
 app.add_typer(plugins.app, name="plugins")
 

@@ -75,7 +75,8 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
 def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
     """Name, default, range or choice, and description of each field, from its JSON schema."""
     rows = []
-    for name, field in model.model_json_schema().get("properties", {}).items():
+    schema = model.model_json_schema()
+    for name, field in schema.get("properties", {}).items():
         forms = [field, *field.get("anyOf", [])]
         choice = next((form["enum"] for form in forms if "enum" in form), None)
         kind = next((form["type"] for form in forms if "type" in form), "")
@@ -93,6 +94,7 @@ def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "default": field.get("default"),
+                "required": name in schema.get("required", []),
                 "values": " | ".join(map(str, choice)) if choice else " ".join([kind, *bounds]),
                 "description": field.get("description", ""),
             }
@@ -122,20 +124,30 @@ def _layers(registry: Registry, chosen: str) -> list[dict[str, Any]]:
     ]
 
 
+def _described(option: dict[str, Any]) -> str:
+    words = [option["values"]]
+    if option["required"]:
+        words.append("required")
+    elif option["default"] is not None:
+        words.append(f"default {option['default']}")
+    return ". ".join([", ".join(words), option["description"]]).removesuffix(". ")
+
+
 def _print(found: dict[str, list[dict[str, Any]]]) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
     for title, rows in found.items():
         columns = [key for key in rows[0] if key != "options"] if rows else []
-        table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+        # A long name is folded, not cut: it is there to be copied.
+        headers = [Column(key, overflow="fold") for key in columns]
+        table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)
         for row in rows:
             cells = [row[key] for key in columns]
             texts = [", ".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
             table.add_row(*map(escape, texts))
             for option in row.get("options", []):
-                text = f"{option['values']}, default {option['default']}. {option['description']}"
-                table.add_row(escape(f"  {option['name']}"), escape(text))
+                table.add_row(escape(f"  {option['name']}"), escape(_described(option)))
         console.print(table, "")

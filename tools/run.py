@@ -119,7 +119,8 @@ def command(
         ),
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(help="Runtime of the network: torch.", rich_help_panel=_WORK)
+        str | None,
+        typer.Option(help="Runtime of the network: torch or onnx.", rich_help_panel=_WORK),
     ] = None,
     backbone: Annotated[
         str | None,
@@ -131,7 +132,14 @@ def command(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_WORK),
+        typer.Option(help="auto, cpu, cuda, cuda:N, mps or tensorrt.", rich_help_panel=_WORK),
+    ] = None,
+    gradient: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the backend onnx: auto, native (in ONNX Runtime) or torch.",
+            rich_help_panel=_WORK,
+        ),
     ] = None,
     precision: Annotated[
         str | None,
@@ -145,7 +153,7 @@ def command(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="embedded (offline), torchvision (a download), or a .safetensors or .pth file.",
+            help="The network's: embedded (vgg19), torchvision (a download), or a file.",
             rich_help_panel=_WORK,
         ),
     ] = None,
@@ -199,6 +207,7 @@ def command(
         "backend": backend,
         "backbone": backbone,
         "device": device,
+        "gradient": gradient,
         "precision": precision,
         "pooling": pooling,
         "weights": weights,

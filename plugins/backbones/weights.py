@@ -1,24 +1,17 @@
-"""The weights of VGG-19: embedded, torchvision's, or a file of the user's.
-
-Nothing here executes anything from a file: safetensors, or torch's reader for tensors alone.
-"""
+"""The weights of VGG-19: embedded, torchvision's, or a file of the user's."""
 
 from __future__ import annotations
 
 import hashlib
-import pickle
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.error import URLError
 
-import platformdirs
-import torch
-from safetensors.torch import load, load_file
+from safetensors.torch import load
 from torch import Tensor
 
 from ...core.errors import UsageError, WeightsError
+from .files import checked_tensor, downloaded, existing_file, published_hash, read_tensors, sha256
 
 EMBEDDED_FILE = Path(__file__).with_name("vgg19_oxford.safetensors")
 EMBEDDED_SHA256 = "527e4a13ae099fff8c5c140af802bf2d99601b1cd7dee8f3dff3365f742ff05f"
@@ -55,14 +48,7 @@ def load_weights(source: str, preprocessing: PreprocessingName | None) -> Weight
         return _embedded()
     if source == "torchvision":
         return Weights(_from_state(_read(_downloaded()), "torchvision"), "torchvision")
-    path = Path(source)
-    if path.suffix not in (".safetensors", ".pth", ".pt"):
-        raise UsageError(
-            f"unknown weights {source!r}; there is embedded, torchvision, "
-            "or a file in .safetensors or .pth"
-        )
-    if not path.is_file():
-        raise UsageError(f"{source}: no such weights file")
+    path = existing_file(source, "embedded, torchvision")
     return Weights(_from_state(_read(path), source), _known_preprocessing(path, preprocessing))
 
 
@@ -93,55 +79,19 @@ def _embedded() -> Weights:
 
 
 def _downloaded() -> Path:
-    """torchvision's file, from the cache or from its server, with the published hash checked."""
+    """torchvision's file."""
     from ...backends.torchvision_import import import_torchvision
 
     models = import_torchvision("torchvision.models")
     url: str = models.VGG19_Weights.IMAGENET1K_V1.url
-    path = platformdirs.user_cache_path("stylectl") / "weights" / url.rpartition("/")[2]
-    published = path.stem.rpartition("-")[2]
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        download(url, path, published)
-    elif not _sha256(path).startswith(published):
-        raise WeightsError(f"{path}: the cached file is damaged (wrong SHA-256); delete it")
-    return path
-
-
-def download(url: str, path: Path, hash_prefix: str) -> None:
-    """To a temporary file, checked against the beginning of its SHA-256, then moved to `path`.
-
-    Shows a progress bar on stderr. Raises WeightsError when it fails; nothing is left then.
-    """
-    try:
-        torch.hub.download_url_to_file(url, str(path), hash_prefix, progress=True)
-    except (URLError, OSError) as error:
-        raise WeightsError(
-            f"{url}: the download failed ({error}); --weights embedded needs none"
-        ) from None
-    except RuntimeError:
-        raise WeightsError(f"{url}: the download has a wrong SHA-256; nothing was kept") from None
+    return downloaded(url, "--weights embedded needs none")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    declared = path.stem.rpartition("-")[2]
-    if declared in _KNOWN_FILES and not _sha256(path).startswith(declared):
+    declared = published_hash(path.name)
+    if declared in _KNOWN_FILES and not sha256(path).startswith(declared):
         raise WeightsError(f"{path}: damaged or not what its name says (wrong SHA-256)")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols; what cannot be read is refused
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise WeightsError(
-            f"{path}: refused, not a file of plain tensors (any other pickle may execute code)"
-        ) from None
-    except Exception as error:  # the readers raise many kinds on damaged files
-        raise WeightsError(f"{path}: damaged or not a weights file ({error})") from None
-    if not isinstance(state, dict):
-        raise WeightsError(f"{path}: holds a {type(state).__name__}, not named tensors")
-    return state
+    return read_tensors(path)
 
 
 def _from_state(state: dict[str, Tensor], source: str) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -150,25 +100,17 @@ def _from_state(state: dict[str, Tensor], source: str) -> tuple[tuple[Tensor, Te
     for index, inputs, outputs in zip(
         _TORCHVISION_INDEX, _CHANNELS, (*_CHANNELS[1:], 512), strict=False
     ):
-        pair = []
-        for name, shape in (("weight", (outputs, inputs, 3, 3)), ("bias", (outputs,))):
-            tensor = state.get(f"features.{index}.{name}")
-            if not isinstance(tensor, Tensor):
-                raise WeightsError(f"{source}: not VGG-19: features.{index}.{name} is missing")
-            if tensor.shape != shape or not tensor.is_floating_point():
-                raise WeightsError(
-                    f"{source}: not VGG-19: features.{index}.{name} is {tuple(tensor.shape)}, "
-                    f"should be {shape}"
-                )
-            if not torch.isfinite(tensor).all():
-                raise WeightsError(f"{source}: features.{index}.{name} holds NaN or infinity")
-            pair.append(tensor.detach().float())
+        shapes = {"weight": (outputs, inputs, 3, 3), "bias": (outputs,)}
+        pair = [
+            checked_tensor(state, f"features.{index}.{name}", shape, source, "VGG-19")
+            for name, shape in shapes.items()
+        ]
         convolutions.append((pair[0], pair[1]))
     return tuple(convolutions)
 
 
 def _known_preprocessing(path: Path, stated: PreprocessingName | None) -> PreprocessingName:
-    known = _KNOWN_FILES.get(_sha256(path)[:8])
+    known = _KNOWN_FILES.get(sha256(path)[:8])
     if known and stated and known != stated:
         raise UsageError(f"{path}: this file is known to need preprocessing {known}, not {stated}")
     if not known and not stated:
@@ -177,8 +119,3 @@ def _known_preprocessing(path: Path, stated: PreprocessingName | None) -> Prepro
             "caffe (BGR, 0-255) or torchvision (RGB, normalised) images"
         )
     return known or stated  # type: ignore[return-value]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

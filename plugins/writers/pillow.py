@@ -1,51 +1,43 @@
-"""PNG, JPEG and WebP through Pillow."""
+"""JPEG and WebP through Pillow."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...core.jobfile import PNG_KEY
 from ...core.result import Result, Snapshot
-from ...core.specs import NoOptions, Writer, WriterSpec
+from ...core.specs import Writer, WriterSpec
 from ..hookspecs import hookimpl
+from .pixels import eight_bits
 
 
-class QualityOptions(BaseModel):
-    """Options of the writers `jpeg` and `webp`."""
+class JPEGOptions(BaseModel):
+    """Options of the writer `jpeg`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     quality: int = Field(default=95, ge=1, le=100, description="100 is the best")
 
 
-class PNGWriter(Writer):
-    """8 bits per channel, lossless; carries its job, so that it can be made again."""
+class WebPOptions(JPEGOptions):
+    """Options of the writer `webp`."""
 
-    def __init__(self, options: NoOptions) -> None:
-        pass
+    lossless: bool = Field(default=False, description="keep every pixel; excludes quality")
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
-        """See Writer."""
-        text = PngInfo()
-        text.add_itxt(PNG_KEY, json.dumps(record))
-        text.add_text("Software", f"stylectl {result.versions['stylectl']}")
-        eight_bits(result, alpha=True).save(path, "PNG", pnginfo=text)
+    @model_validator(mode="after")
+    def _not_both(self) -> Self:
+        if self.lossless and "quality" in self.model_fields_set:
+            raise ValueError("lossless and quality exclude each other")
+        return self
 
 
 class JPEGWriter(Writer):
     """Without chroma subsampling; no transparency."""
 
-    def __init__(self, options: QualityOptions) -> None:
+    def __init__(self, options: JPEGOptions) -> None:
         self._quality = options.quality
 
     def write(
@@ -57,46 +49,40 @@ class JPEGWriter(Writer):
 
 
 class WebPWriter(Writer):
-    """Lossy."""
+    """Lossy or lossless."""
 
-    def __init__(self, options: QualityOptions) -> None:
-        self._quality = options.quality
+    def __init__(self, options: WebPOptions) -> None:
+        self._options = options
 
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
         """See Writer."""
-        eight_bits(result, alpha=True).save(path, "WEBP", quality=self._quality, method=4)
-
-
-def eight_bits(result: Result, alpha: bool) -> Image.Image:
-    """The picture, with its transparency if there is any and `alpha` asks for it."""
-    channels = [result.image]
-    if alpha and result.alpha is not None:
-        channels.append(result.alpha[..., None])
-    return Image.fromarray(np.rint(np.concatenate(channels, axis=2) * 255).astype(np.uint8))
+        picture = eight_bits(result, alpha=True)
+        if self._options.lossless:
+            # exact: the colors below full transparency are pixels too.
+            picture.save(path, "WEBP", lossless=True, exact=True, method=4)
+        else:
+            picture.save(path, "WEBP", quality=self._options.quality, method=4)
 
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writers `png`, `jpeg` and `webp`; the sizes are the formats' own limits."""
-    yield WriterSpec(
-        name="png", summary="PNG, 8 bits", suffixes=(".png",), create=PNGWriter, keeps_alpha=True
-    )
+    """The writers `jpeg` and `webp`; the sizes are the formats' own limits."""
     yield WriterSpec(
         name="jpeg",
         summary="JPEG",
         suffixes=(".jpg", ".jpeg"),
         create=JPEGWriter,
-        options=QualityOptions,
+        options=JPEGOptions,
         longest_side=65500,
     )
     yield WriterSpec(
         name="webp",
-        summary="WebP",
+        summary="WebP, lossy or lossless",
         suffixes=(".webp",),
         create=WebPWriter,
-        options=QualityOptions,
+        options=WebPOptions,
         keeps_alpha=True,
         longest_side=16383,
     )

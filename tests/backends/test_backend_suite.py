@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pytest
 import torch
 from stylectl.backends.devices import check_precision
+from stylectl.backends.onnx_backend import OnnxBackend
+from stylectl.backends.onnx_options import OnnxOptions
 from stylectl.backends.torch_backend import TorchBackend
 from stylectl.core.backbone import Backbone
 from stylectl.core.backend import BackendOptions, FeatureBackend
@@ -44,3 +46,18 @@ class TestTorchInFp16(TestTorch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
 class TestTorchOnCuda(TestTorch):
     devices = ("cuda",)
+
+
+@pytest.mark.usefixtures("cache")
+class TestOnnx(BackendSuite):
+    gradient = "native"
+
+    def create(
+        self, backbone: Backbone, layers: Sequence[str], options: BackendOptions
+    ) -> FeatureBackend:
+        chosen = {**options.model_dump(), "gradient": self.gradient}
+        return OnnxBackend(backbone, layers, OnnxOptions.model_validate(chosen))
+
+
+class TestOnnxWithTheGradientOfTorch(TestOnnx):
+    gradient = "torch"

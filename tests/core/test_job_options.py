@@ -111,6 +111,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("backbone", "vgg19", ("backbone", "name"), "vgg19"),
     ("device", "cpu", ("backend", "device"), "cpu"),
     ("precision", "bf16", ("backend", "precision"), "bf16"),
+    ("gradient", "torch", ("backend", "gradient"), "torch"),
     ("weights", "torchvision", ("backbone", "weights"), "torchvision"),
     ("preprocessing", "caffe", ("backbone", "preprocessing"), "caffe"),
     ("pooling", "average", ("backbone", "pooling"), "average"),
@@ -132,6 +133,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
 NEEDS: dict[str, dict[str, Any]] = {
     "style_weights": {"styles": ["x.jpg", "y.jpg"]},
     "preprocessing": {"weights": "own.pth"},
+    "gradient": {"backend": "onnx"},
 }
 
 

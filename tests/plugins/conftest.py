@@ -1,12 +1,105 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+from stylectl.core.images import Picture
+from stylectl.core.options import build_job
+from stylectl.core.outputs import plan_outputs, write_outputs
+from stylectl.core.registry import Registry
+from stylectl.core.result import Result, Snapshot, StepRecord
+from stylectl.core.schedule import Scale
+from stylectl.plugins.manager import load_plugins
 
 Install = Callable[..., str]
+
+WIDTH, HEIGHT = 41, 30
+
+#: Writes a result to a file of that name, with the writer's options, and gives the file's path.
+Write = Callable[..., Path]
+
+
+def picture(path: str, color: tuple[int, int, int]) -> Picture:
+    return Picture(path, "0" * 64, Image.new("RGB", (64, 48), color), None)
+
+
+@pytest.fixture
+def result() -> Result:
+    """A small picture of smooth colors and some noise, after two scales."""
+    across, down = np.meshgrid(np.linspace(0, 1, WIDTH), np.linspace(0, 1, HEIGHT))
+    image = np.stack([across, down, 0.5 + 0 * across], axis=2)
+    image += np.random.default_rng(0).normal(0, 0.02, image.shape)
+    steps = [
+        StepRecord(scale, step, {"content": 0.5 + scale + step, "style": 1000.0 / (1 + step)}, t)
+        for t, (scale, step) in enumerate((scale, step) for scale in (0, 1) for step in range(6))
+    ]
+    return Result(
+        image=image.clip(0, 1).astype(np.float32),
+        alpha=None,
+        content=picture("photo.jpg", (200, 30, 30)),
+        styles=(
+            (picture("night.jpg", (20, 20, 220)), 0.75),
+            (picture("day.jpg", (240, 240, 60)), 0.25),
+        ),
+        job=build_job({"content": "photo.jpg", "styles": ["night.jpg", "day.jpg"], "size": WIDTH}),
+        steps=tuple(steps),
+        inputs={"photo.jpg": "a1" * 32, "night.jpg": "b2" * 32, "day.jpg": "c3" * 32},
+        versions={"stylectl": "0.1.0", "torch": "2.13.0"},
+        backend="torch",
+        device="cpu",
+        seconds=75.0,
+        scales=(Scale(21, 29, 5), Scale(HEIGHT, WIDTH, 5)),
+    )
+
+
+@pytest.fixture
+def clear_result(result: Result) -> Result:
+    """Transparent at the left, half so at the right."""
+    alpha = np.full((HEIGHT, WIDTH), 0.75, np.float32)
+    alpha[:, : WIDTH // 2] = 0
+    return replace(result, alpha=alpha)
+
+
+@pytest.fixture
+def snapshots(result: Result) -> list[Snapshot]:
+    """Ten gray pictures that become lighter, the first half of them smaller."""
+    return [
+        Snapshot(step // 5, step % 5, float(step), np.full(size, 20 * step, np.uint8))
+        for step, size in enumerate([(21, 29, 3)] * 5 + [(HEIGHT, WIDTH, 3)] * 5)
+    ]
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The built-in plugins alone."""
+    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+    return load_plugins().registry
+
+
+@pytest.fixture
+def write(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Through the core, as a run does it."""
+    monkeypatch.chdir(tmp_path)
+
+    def written(
+        result: Result,
+        name: str,
+        options: Mapping[str, Any] = {},
+        snapshots: Sequence[Snapshot] = (),
+    ) -> Path:
+        path = Path(name)
+        chosen = {registry.writer_for(path).name: options} if options else {}
+        planned = plan_outputs([path], result.job, result.image.shape[:2], registry, chosen)
+        write_outputs(result, planned, snapshots)
+        return path
+
+    return written
 
 
 @pytest.fixture

@@ -245,7 +245,7 @@ def test_a_plugin_may_be_switched_off(install: Install) -> None:
 
 def test_a_built_in_plugin_may_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLECTL_PLUGINS", "")
-    plugins = load_plugins(["pillow"])
+    plugins = load_plugins(["png"])
     with pytest.raises(UsageError, match=r"out\.png"):
         plugins.registry.writer_for(Path("out.png"))
 

@@ -66,29 +66,3 @@ def test_an_edge_costs_its_length_times_its_height() -> None:
     image[..., 3:] = 0.5
     assert bound(1, "sum")({IMAGE_LAYER: image}).item() == 4 * 0.5
     assert bound(2, "sum")({IMAGE_LAYER: image}).item() == 4 * 0.25
-
-
-@pytest.mark.parametrize("power", EVERY_POWER)
-@pytest.mark.parametrize("reduction", EVERY_REDUCTION)
-def test_gradcheck(power: Power, reduction: Reduction) -> None:
-    # No two neighbours of this image are nearer than gradcheck's step: the kink of power 1 is far.
-    image = picture(1, 3, 4, 5)
-    nearest = min(image.diff(dim=2).abs().min().item(), image.diff(dim=3).abs().min().item())
-    assert nearest > 1e-5
-    loss = bound(power, reduction)
-    inputs = image.requires_grad_()
-    assert torch.autograd.gradcheck(lambda pixels: loss({IMAGE_LAYER: pixels}), (inputs,))
-
-
-def test_a_batch_is_summed() -> None:
-    images = picture(2, 3, 4, 5)
-    loss = bound()
-    each = sum(loss({IMAGE_LAYER: images[n : n + 1]}).item() for n in range(2))
-    # Two orders of summation of 93 positive numbers each.
-    assert loss({IMAGE_LAYER: images}).item() == pytest.approx(each, rel=3e-14)
-
-
-def test_reads_the_pixels_alone() -> None:
-    term = TotalVariationLoss({}, TotalVariationOptions())
-    assert term.layers == (IMAGE_LAYER,)
-    assert term.reads == frozenset()

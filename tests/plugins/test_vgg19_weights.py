@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import save_file
 from stylectl.core.errors import StylectlError, UsageError, WeightsError
 from stylectl.plugins.backbones import weights as module
+from stylectl.plugins.backbones.files import download
 from stylectl.plugins.backbones.vgg19 import VGG19, VGG19Options
-from stylectl.plugins.backbones.weights import Weights, download, load_weights
+from stylectl.plugins.backbones.weights import Weights, load_weights
 from torch import Tensor
 
 #: The places of VGG-19's convolutions in torchvision's `features`, counted by hand: each is
@@ -290,7 +291,7 @@ def cache(tmp_path: Path) -> Path:
 
 def test_a_download_with_the_right_hash_is_moved_into_place(server: str, cache: Path) -> None:
     published = hashlib.sha256(b"weights").hexdigest()[:8]
-    download(f"{server}/weights.pth", cache / "weights.pth", published)
+    download(f"{server}/weights.pth", cache / "weights.pth", published, "try")
     assert (cache / "weights.pth").read_bytes() == b"weights"
     assert len(list(cache.iterdir())) == 1
 
@@ -298,7 +299,7 @@ def test_a_download_with_the_right_hash_is_moved_into_place(server: str, cache: 
 @pytest.mark.parametrize("name", ["weights.pth", "short.pth", "missing.pth"])
 def test_a_download_that_goes_wrong_leaves_nothing(server: str, cache: Path, name: str) -> None:
     with pytest.raises(WeightsError) as raised:
-        download(f"{server}/{name}", cache / "weights.pth", "00000000")
+        download(f"{server}/{name}", cache / "weights.pth", "00000000", "try")
     assert name in str(raised.value)
     assert one_line(raised.value)
     assert list(cache.iterdir()) == []
@@ -307,7 +308,7 @@ def test_a_download_that_goes_wrong_leaves_nothing(server: str, cache: Path, nam
 def test_a_server_that_does_not_answer_is_an_error(server: str, cache: Path) -> None:
     # Port 1 of this machine: nobody listens there.
     with pytest.raises(WeightsError, match="download failed"):
-        download("http://127.0.0.1:1/weights.pth", cache / "weights.pth", "00000000")
+        download("http://127.0.0.1:1/weights.pth", cache / "weights.pth", "00000000", "try")
     assert list(cache.iterdir()) == []
 
 

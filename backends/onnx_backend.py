@@ -1,0 +1,87 @@
+"""The ONNX Runtime backend: the exported backbone, with its gradient in ONNX or in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Literal
+
+from torch import Tensor
+
+from ..core.backbone import Backbone
+from ..core.backend import BackendOptions, FeatureBackend, Features, Pullback
+from ..core.contract import check_image, check_layers, checked_pullback
+from ..core.errors import BackendError
+from .freed_memory import release_freed_memory
+from .onnx_export import IMAGE
+from .onnx_models import Models, cache_folder, open_models
+from .onnx_options import OnnxOptions
+from .onnx_providers import find_place
+from .onnx_session import Session, to_onnx, to_torch
+from .onnx_vjp import NativeVjp
+from .torch_backend import TorchBackend
+
+
+class OnnxBackend(FeatureBackend):
+    """A backbone in ONNX Runtime.
+
+    `gradient` says what computes the vjp, and `gradient_reason` why: "native" is a second ONNX
+    model, whose inputs are values that the first has computed; "torch" is the torch backend, on
+    the same weights. ONNX Runtime and torch share the memory of what they hand over.
+    """
+
+    gradient: Literal["native", "torch"]
+    gradient_reason: str
+
+    def __init__(self, backbone: Backbone, layers: Sequence[str], options: OnnxOptions) -> None:
+        """Raises BackendError when the device, the precision, or a native gradient that was asked
+        for is not to be had."""
+        place = find_place(options.device, options.precision, cache_folder() / "engines")
+        self.device, self.layers = place.device, tuple(layers)
+        on_cpu, half = self.device.type == "cpu", options.precision == "fp16"
+        with open_models(backbone, self.layers, half=place.half, on_cpu=on_cpu) as models:
+            self.gradient, self.gradient_reason = _choice(options, models)
+            forward = Session(models.forward, place.providers, self.device)
+            self._forward = forward
+            self._open: list[Session | TorchBackend] = [forward]
+            self._vjp: Callable[[Tensor], tuple[Features, Pullback]]
+            if self.gradient == "native" and models.backward:
+                backward = Session(models.backward, place.providers, self.device)
+                self._open.append(backward)
+                self._vjp = NativeVjp(forward, backward, self.layers, half)
+            else:
+                same = BackendOptions(device=str(self.device), precision=options.precision)
+                fallback = TorchBackend(backbone, self.layers, same)
+                self._open.append(fallback)
+                self._vjp = fallback.vjp
+        release_freed_memory()
+
+    def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
+        """See FeatureBackend."""
+        wanted = self.layers if layers is None else tuple(layers)
+        check_layers(wanted, self.layers)
+        check_image(image)
+        found = self._forward.run({IMAGE: to_onnx(image.to(self.device))}, wanted)
+        return {layer: to_torch(value) for layer, value in found.items()}
+
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        """See FeatureBackend."""
+        check_image(image)
+        features, pullback = self._vjp(image.to(self.device))
+        return features, checked_pullback(features, pullback)
+
+    def close(self) -> None:
+        """See FeatureBackend."""
+        for each in self._open:
+            each.close()
+
+
+def _choice(options: OnnxOptions, models: Models) -> tuple[Literal["native", "torch"], str]:
+    """What computes the gradient, and why."""
+    if options.gradient == "torch":
+        return "torch", "asked for"
+    if models.backward:
+        every = "every operator of the network has a gradient rule"
+        return "native", "asked for" if options.gradient == "native" else every
+    if options.gradient == "native":
+        raise BackendError(f"{models.reason}; use gradient=torch")
+    return "torch", models.reason

@@ -1,0 +1,124 @@
+"""Rules for convolutions and for what is a fixed factor per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .backward import BackwardGraph, Rule
+from .forward import Node
+
+
+def _conv(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """With stride one, a convolution with the kernel flipped in space and its channel axes
+    swapped; else the transposed convolution."""
+    if node.active != {0}:
+        raise node.refuse("its kernel depends on the image")
+    weight = graph.forward.constant(node.inputs[1], node)
+    kernel = weight.shape[2:]
+    ones = [1] * len(kernel)
+    group = node.attributes.get("group", 1)
+    strides = list(node.attributes.get("strides", ones))
+    dilations = list(node.attributes.get("dilations", ones))
+    pads = explicit_pads(node, len(kernel))
+    reach = [(size - 1) * dilation for size, dilation in zip(kernel, dilations, strict=True)]
+    turned = [far - pad for far, pad in zip(reach * 2, pads, strict=True)]
+    if strides == ones and min(turned) >= 0:
+        flipped = graph.constant(flipped_kernel(weight, group))
+        convolved = graph.emit(
+            "Conv",
+            gradient,
+            flipped,
+            pads=turned,
+            dilations=dilations,
+            group=group,
+            kernel_shape=list(kernel),
+        )
+        return {0: convolved}
+    found = transposed(
+        graph,
+        gradient,
+        graph.constant(weight),
+        graph.shape(node.inputs[0]),
+        pads=pads,
+        strides=strides,
+        dilations=dilations,
+        group=group,
+    )
+    return {0: found}
+
+
+def flipped_kernel(weight: np.ndarray[Any, Any], group: int) -> np.ndarray[Any, Any]:
+    """From (outputs, inputs / group, ...) to (inputs, outputs / group, ...), reversed in space."""
+    outputs, inputs, *kernel = weight.shape
+    grouped = weight.reshape(group, outputs // group, inputs, *kernel)
+    swapped = grouped.swapaxes(1, 2).reshape(group * inputs, outputs // group, *kernel)
+    return np.flip(swapped, axis=tuple(range(2, swapped.ndim)))
+
+
+def transposed(
+    graph: BackwardGraph,
+    gradient: str,
+    weight: str,
+    shape: str,
+    *,
+    pads: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    group: int = 1,
+) -> str:
+    """The adjoint of a convolution, with an output of a given shape (a vector in the graph).
+
+    A stride leaves up to stride - 1 rows over, how many is known when the graph runs: all are
+    computed, and those beyond the shape cut off.
+    """
+    spatial = len(strides)
+    found = graph.emit(
+        "ConvTranspose",
+        gradient,
+        weight,
+        pads=list(pads),
+        strides=list(strides),
+        dilations=list(dilations),
+        group=group,
+        output_padding=[stride - 1 for stride in strides],
+    )
+    if all(stride == 1 for stride in strides):
+        return found
+    return crop(graph, found, shape, spatial)
+
+
+def crop(graph: BackwardGraph, value: str, shape: str, spatial: int) -> str:
+    """The beginning of a value, of the sizes that `shape` has in its last, spatial dimensions."""
+    axes = graph.integers(*range(2, 2 + spatial))
+    ends = graph.emit("Slice", shape, graph.integers(2), graph.integers(2 + spatial))
+    return graph.emit("Slice", value, graph.integers(*[0] * spatial), ends, axes)
+
+
+def explicit_pads(node: Node, spatial: int) -> list[int]:
+    """Those of the beginnings, then those of the ends. Raises NoGradientError for SAME."""
+    padding = node.attributes.get("auto_pad", b"NOTSET")
+    if padding == b"VALID":
+        return [0] * 2 * spatial
+    if padding != b"NOTSET":
+        raise node.refuse(f"auto_pad is {padding.decode()}")
+    return list(node.attributes.get("pads", [0] * 2 * spatial))
+
+
+def _batch_normalization(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """In inference, a fixed factor for each channel."""
+    if node.attributes.get("training_mode", 0):
+        raise node.refuse("it is in training mode")
+    scale, variance = (graph.forward.constant(node.inputs[at], node) for at in (1, 4))
+    spread = np.sqrt(variance.astype(np.float64) + node.attributes.get("epsilon", 1e-5))
+    factor = (scale / spread).astype(scale.dtype)
+    after = len(graph.forward.dimensions(node.inputs[0])) - 2
+    return {0: graph.emit("Mul", gradient, graph.constant(factor.reshape(-1, *[1] * after)))}
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {"BatchNormalization": _batch_normalization, "Conv": _conv}
+)

@@ -1,0 +1,101 @@
+"""Rules for matrix products, sums and means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .backward import BackwardGraph, Rule
+from .elementwise import unbroadcast
+from .forward import Node
+
+
+def _matmul(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """d(A B) = dA B + A dB. Leading dimensions may broadcast."""
+    ranks = [len(graph.forward.dimensions(value)) for value in node.inputs]
+    if min(ranks) < 2:
+        raise node.refuse("one of its factors is a vector")
+    gradients = {}
+    if 0 in node.active:
+        right = _turned(graph, graph.saved(node.inputs[1]), ranks[1])
+        gradients[0] = _unbroadcast(graph, graph.emit("MatMul", gradient, right), node, 0)
+    if 1 in node.active:
+        left = _turned(graph, graph.saved(node.inputs[0]), ranks[0])
+        gradients[1] = _unbroadcast(graph, graph.emit("MatMul", left, gradient), node, 1)
+    return gradients
+
+
+def _turned(graph: BackwardGraph, value: str, rank: int) -> str:
+    return graph.emit("Transpose", value, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def _unbroadcast(graph: BackwardGraph, gradient: str, node: Node, position: int) -> str:
+    """Sums over the leading dimensions that a factor lacks."""
+    own, whole = (
+        graph.forward.dimensions(each)[:-2] for each in (node.inputs[position], node.outputs[0])
+    )
+    lacking = len(whole) - len(own)
+    if own != whole[lacking:]:
+        raise node.refuse("its factors' leading dimensions broadcast")
+    if not lacking:
+        return gradient
+    return graph.emit("ReduceSum", gradient, graph.integers(*range(lacking)), keepdims=0)
+
+
+def _gemm(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Y = alpha A' B' + beta C, with A' = A or its transpose."""
+    turned = [node.attributes.get(key, 0) for key in ("transA", "transB")]
+    alpha, beta = (node.attributes.get(key, 1.0) for key in ("alpha", "beta"))
+    gradients = {}
+    if 0 in node.active:
+        other = graph.saved(node.inputs[1])
+        pair, flags = ((gradient, other), (0, 1 - turned[1]))
+        if turned[0]:
+            pair, flags = ((other, gradient), (turned[1], 1))
+        gradients[0] = graph.emit("Gemm", *pair, alpha=alpha, transA=flags[0], transB=flags[1])
+    if 1 in node.active:
+        other = graph.saved(node.inputs[0])
+        pair, flags = ((other, gradient), (1 - turned[0], 0))
+        if turned[1]:
+            pair, flags = ((gradient, other), (1, turned[0]))
+        gradients[1] = graph.emit("Gemm", *pair, alpha=alpha, transA=flags[0], transB=flags[1])
+    if 2 in node.active:
+        scaled = graph.emit("Mul", gradient, graph.scalar(beta, like=node.inputs[2]))
+        gradients[2] = unbroadcast(graph, scaled, node, 2)
+    return gradients
+
+
+def _reduce_sum(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    return {0: _spread(graph, node, gradient)}
+
+
+def _reduce_mean(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Also for GlobalAveragePool."""
+    before = graph.emit("ReduceProd", graph.shape(node.inputs[0]), keepdims=0)
+    after = graph.emit("ReduceProd", graph.emit("Shape", gradient), keepdims=0)
+    count = graph.emit("CastLike", graph.emit("Div", before, after), gradient)
+    return {0: _spread(graph, node, graph.emit("Div", gradient, count))}
+
+
+def _spread(graph: BackwardGraph, node: Node, gradient: str) -> str:
+    """The gradient, repeated along the axes that were summed."""
+    if node.operator != "GlobalAveragePool" and not node.attributes.get("keepdims", 1):
+        if "axes" in node.attributes:  # before opset 13 (ReduceSum) and 18
+            axes = graph.integers(*node.attributes["axes"])
+        elif node.input(1):
+            axes = graph.saved(node.inputs[1])
+        else:
+            axes = graph.integers(*range(len(graph.forward.dimensions(node.inputs[0]))))
+        gradient = graph.emit("Unsqueeze", gradient, axes)
+    return graph.emit("Expand", gradient, graph.shape(node.inputs[0]))
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "Gemm": _gemm,
+        "GlobalAveragePool": _reduce_mean,
+        "MatMul": _matmul,
+        "ReduceMean": _reduce_mean,
+        "ReduceSum": _reduce_sum,
+    }
+)

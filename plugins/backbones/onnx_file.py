@@ -1,0 +1,96 @@
+"""A network of the user's, in an ONNX file, as a backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...core.backbone import Backbone, Trunk
+from ...core.errors import BackendError, UsageError, WeightsError
+from ...core.specs import BackboneSpec
+from ..hookspecs import hookimpl
+from .default_layers import default_layers
+from .onnx_graph import feature_maps
+from .onnx_reading import read_onnx
+
+OnnxPreprocessing = Literal["caffe", "torchvision", "none"]
+
+#: Where a file says what its input is; stylectl writes "none": the preprocessing is in the graph.
+PREPROCESSING_KEY = "stylectl.preprocessing"
+
+
+class OnnxOptions(BaseModel):
+    """Options of the backbone `onnx`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(description="path of the .onnx file")
+    preprocessing: OnnxPreprocessing | None = Field(
+        default=None,
+        description="what the network expects, if the file does not say: caffe (BGR, 0-255, less "
+        "the mean), torchvision (RGB, normalised), none (RGB, 0-1)",
+    )
+
+
+class OnnxFile(Backbone):
+    """An ONNX model, whose layers are its 4-D values of floating-point numbers.
+
+    `path` is the file, `image` its input. The torch backend cannot run it.
+    """
+
+    def __init__(self, options: OnnxOptions) -> None:
+        """Raises UsageError for a missing file, WeightsError for one that cannot be used."""
+        self.path = Path(options.model)
+        self.name = f"onnx:{options.model}"
+        if self.path.suffix.lower() != ".onnx":
+            raise UsageError(f"backbone onnx: {options.model!r} is not a file in .onnx")
+        model = read_onnx(self.path)
+        maps = feature_maps(model, options.model)
+        self.image, self.layers, self.aliases = maps.image, maps.layers, {}
+        content, style = default_layers(maps.stages)
+        self.default_content_layers, self.default_style_layers = content, style
+        stated = {entry.key: entry.value for entry in model.metadata_props}.get(PREPROCESSING_KEY)
+        self._preprocessing = _agreed(stated, options)
+
+    @property
+    def preprocessing(self) -> OnnxPreprocessing:
+        """What the network expects. Raises UsageError when neither the file nor the job says."""
+        if self._preprocessing is None:
+            raise UsageError(
+                f"{self.path}: the file does not say what it expects; say with --preprocessing "
+                "whether it is caffe (BGR, 0-255), torchvision (RGB, normalised) or none (RGB, 0-1)"
+            )
+        return self._preprocessing
+
+    def trunk(self, layers: Collection[str]) -> Trunk:
+        """Raises BackendError: there is no torch module for it."""
+        raise BackendError(
+            f"{self.name}: the torch backend cannot run ONNX files; --backend onnx will"
+        )
+
+
+def _agreed(stated: str | None, options: OnnxOptions) -> OnnxPreprocessing | None:
+    if stated is None:
+        return options.preprocessing
+    if stated not in ("caffe", "torchvision", "none"):
+        raise WeightsError(f"{options.model}: its {PREPROCESSING_KEY} {stated!r} is unknown")
+    if options.preprocessing not in (None, stated):
+        raise UsageError(
+            f"{options.model}: the file says that it needs preprocessing {stated}, "
+            f"not {options.preprocessing}"
+        )
+    return stated  # type: ignore[return-value]
+
+
+@hookimpl
+def stylectl_backbones() -> Iterable[BackboneSpec]:
+    """The backbone `onnx`."""
+    yield BackboneSpec(
+        name="onnx",
+        summary="an ONNX file: onnx:network.onnx",
+        create=OnnxFile,
+        options=OnnxOptions,
+    )

@@ -1,0 +1,42 @@
+"""Average instead of maximum pooling, as Gatys, Ecker and Bethge (2015) preferred."""
+
+from __future__ import annotations
+
+from torch import fx, nn
+from torch.nn import functional
+
+_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
+
+def average_pooling(model: nn.Module, graph: fx.Graph) -> bool:
+    """Replaces every max pooling of a traced model by an average over the same windows, without
+    their padding, which is no part of the image. Returns whether there was any."""
+    found = False
+    for node in graph.nodes:
+        if node.op == "call_module":
+            module = model.get_submodule(str(node.target))
+            if isinstance(module, nn.MaxPool2d):
+                model.set_submodule(
+                    str(node.target),
+                    nn.AvgPool2d(
+                        module.kernel_size,
+                        module.stride,
+                        module.padding,
+                        module.ceil_mode,
+                        count_include_pad=False,
+                    ),
+                )
+                found = True
+        elif getattr(node.target, "__name__", "") == "max_pool2d":
+            given = {**dict(zip(_ARGUMENTS, node.args[1:], strict=False)), **node.kwargs}
+            node.target = functional.avg_pool2d
+            node.args = node.args[:1]
+            node.kwargs = {
+                "kernel_size": given["kernel_size"],
+                "stride": given.get("stride"),
+                "padding": given.get("padding", 0),
+                "ceil_mode": given.get("ceil_mode", False),
+                "count_include_pad": False,
+            }
+            found = True
+    return found

@@ -1,0 +1,93 @@
+"""The optimization as an animated GIF, through Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydantic import Field
+
+from ...core.result import Result, Snapshot
+from ...core.specs import Writer, WriterSpec
+from ..hookspecs import hookimpl
+from .timelapse import TimelapseOptions, finished, frame_size, way
+
+#: The place in the palette that is seen through.
+_CLEAR = 255
+
+
+class GIFOptions(TimelapseOptions):
+    """Options of the writer `gif`. The limits keep its frames, which Pillow gathers, in memory."""
+
+    seconds: float = Field(default=6, gt=0, le=60, description="length of the way to the picture")
+    fps: int = Field(default=12, ge=1, le=50, description="frames in a second")
+    side: int = Field(
+        default=480, ge=16, le=1920, description="largest long side in pixels; none is made larger"
+    )
+
+
+class GIFWriter(Writer):
+    """Each frame with a palette of its own; plays for ever. A pixel is opaque or clear."""
+
+    def __init__(self, options: GIFOptions) -> None:
+        self._options = options
+        self.snapshots = options.frames
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
+        """See Writer."""
+        options = self._options
+        size = frame_size(result, options.side)
+        clear = _clear_pixels(result, size)
+        frames, ends = [], [0]  # in frames since the beginning
+        for frame, stays in way(snapshots, size, options.frames):
+            frames.append(_paletted(frame, clear))
+            ends.append(ends[-1] + stays)
+        frames.append(_paletted(finished(result, size), clear, kmeans=1))
+        ends.append(ends[-1] + max(1, round(options.hold * options.fps)))
+        # GIF counts hundredths of a second: the sum is kept, not each frame's rounding.
+        ticks = [round(100 * end / options.fps) for end in ends]
+        durations = [10 * (end - start) for start, end in pairwise(ticks)]
+        frames[0].save(
+            path,
+            "GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=durations,
+            loop=0,
+            comment=f"stylectl {result.versions['stylectl']}".encode(),
+            **({} if clear is None else {"transparency": _CLEAR, "disposal": 2}),
+        )
+
+
+def _clear_pixels(result: Result, size: tuple[int, int]) -> Image.Image | None:
+    """Where the picture is more transparent than not: 255 there, 0 elsewhere."""
+    if result.alpha is None:
+        return None
+    clear = Image.fromarray(((result.alpha < 0.5) * 255).astype("uint8"))
+    return clear.resize(size, Image.Resampling.NEAREST)
+
+
+def _paletted(frame: Image.Image, clear: Image.Image | None, kmeans: int = 0) -> Image.Image:
+    """`kmeans` keeps vivid colors, and takes the time: for the frame that one looks at longest."""
+    made = frame.quantize(256 if clear is None else _CLEAR, kmeans=kmeans)
+    if clear is not None:
+        made.paste(_CLEAR, mask=clear)
+    return made
+
+
+@hookimpl
+def stylectl_writers() -> Iterable[WriterSpec]:
+    """The writer `gif`."""
+    yield WriterSpec(
+        name="gif",
+        summary="time-lapse of the optimization",
+        suffixes=(".gif",),
+        create=GIFWriter,
+        options=GIFOptions,
+        keeps_alpha=True,
+    )

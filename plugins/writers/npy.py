@@ -1,0 +1,41 @@
+"""The bare array, for numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.result import Result, Snapshot
+from ...core.specs import NoOptions, Writer, WriterSpec
+from ..hookspecs import hookimpl
+from .pixels import channels
+
+
+class NPYWriter(Writer):
+    """(H, W, 3), or (H, W, 4) with transparency; float32 in [0, 1], sRGB-encoded."""
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
+        """See Writer."""
+        # The name alone would get a second suffix where ours is in capitals.
+        with path.open("wb") as file:
+            np.save(file, channels(result).astype(np.float32), allow_pickle=False)
+
+
+@hookimpl
+def stylectl_writers() -> Iterable[WriterSpec]:
+    """The writer `npy`."""
+    yield WriterSpec(
+        name="npy",
+        summary="numpy array, float32",
+        suffixes=(".npy",),
+        create=NPYWriter,
+        keeps_alpha=True,
+    )

@@ -1,0 +1,94 @@
+"""The run's numbers as JSON, for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...core.result import Result, Snapshot
+from ...core.specs import NoOptions, Writer, WriterSpec
+from ..hookspecs import hookimpl
+
+
+class JSONWriter(Writer):
+    """One object with these keys, which stay; others may join them.
+
+    - `job`: the job, with paths relative to the file's folder
+    - `size`: width and height in pixels
+    - `iterations`: optimizer steps made, over all scales
+    - `initial_loss`, `final_loss`: weighted losses by term, at the first and the last step
+    - `seconds`, `seconds_per_iteration`: of the run, and of a step at the last scale (median)
+    - `backend`, `device`: what it ran on
+    - `interrupted`, `stopped_by`: whether it ended early, and why (null if it did not)
+    - `versions`, `inputs`: of the software, by name; SHA-256 of the image files, by path
+    - `scales`: the schedule: each `size` (width, height) and its `steps`
+    - `steps`: of each evaluated picture `scale` (a place in `scales`), `step` (0 is the scale's
+      starting point), `seconds` since the start, `loss`, and `losses` by term
+
+    A number that is not finite is null.
+    """
+
+    def __init__(self, options: NoOptions) -> None:
+        pass
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
+        """See Writer."""
+        numbers = {
+            **record,
+            "stopped_by": stop_reason(result),
+            "scales": [
+                {"size": [scale.width, scale.height], "steps": scale.steps}
+                for scale in result.scales
+            ],
+            "steps": [
+                {
+                    "scale": each.scale,
+                    "step": each.step,
+                    "seconds": round(each.seconds, 6),
+                    "loss": each.loss,
+                    "losses": dict(each.losses),
+                }
+                for each in result.steps
+            ],
+        }
+        text = json.dumps(_finite(numbers), indent=1, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def stop_reason(result: Result) -> str | None:
+    """What ended the run early, in words."""
+    error = result.stopped_by
+    if error is None:
+        return None
+    if isinstance(error, KeyboardInterrupt):
+        return "Ctrl-C"
+    return f"{type(error).__name__}: {error}"
+
+
+def _finite(value: Any) -> Any:
+    """With null in place of what JSON has no number for."""
+    match value:
+        case dict():
+            return {key: _finite(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+        case float() if not math.isfinite(value):
+            return None
+    return value
+
+
+@hookimpl
+def stylectl_writers() -> Iterable[WriterSpec]:
+    """The writer `json`. Of a transparent picture it loses nothing: it holds no pixels."""
+    yield WriterSpec(
+        name="json",
+        summary="the run's numbers: each step's losses and time",
+        suffixes=(".json",),
+        create=JSONWriter,
+        keeps_alpha=True,
+    )

@@ -1,0 +1,59 @@
+"""PNG, which carries the job that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL.PngImagePlugin import PngInfo
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...core.jobfile import PNG_KEY
+from ...core.result import Result, Snapshot
+from ...core.specs import Writer, WriterSpec
+from ..hookspecs import hookimpl
+from .pixels import channels, eight_bits
+from .png16 import write_png16
+
+
+class PNGOptions(BaseModel):
+    """Options of the writer `png`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bits: Literal[8, 16] = Field(default=8, description="of each channel")
+
+
+class PNGWriter(Writer):
+    """Lossless; carries its job, so that it can be made again."""
+
+    def __init__(self, options: PNGOptions) -> None:
+        self._bits = options.bits
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
+        """See Writer."""
+        info = PngInfo()
+        info.add(b"sRGB", bytes([0]))  # the color space, with the perceptual rendering intent
+        info.add_itxt(PNG_KEY, json.dumps(record))
+        info.add_text("Software", f"stylectl {result.versions['stylectl']}")
+        if self._bits == 16:
+            write_png16(path, channels(result), info)
+        else:
+            eight_bits(result, alpha=True).save(path, "PNG", pnginfo=info)
+
+
+@hookimpl
+def stylectl_writers() -> Iterable[WriterSpec]:
+    """The writer `png`."""
+    yield WriterSpec(
+        name="png",
+        summary="PNG, which carries its job",
+        suffixes=(".png",),
+        create=PNGWriter,
+        options=PNGOptions,
+        keeps_alpha=True,
+    )

@@ -1,0 +1,160 @@
+"""A report on the run: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...core.images import Picture, fit
+from ...core.result import Result, Snapshot
+from ...core.specs import Writer, WriterSpec
+from ..hookspecs import hookimpl
+from .charts import loss_chart
+from .numbers import stop_reason
+from .pixels import eight_bits
+
+_TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+#: Long side, in pixels, of the style images, which are shown small.
+_STYLE_SIDE = 640
+
+
+class ReportOptions(BaseModel):
+    """Options of the writer `html`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    side: int = Field(
+        default=1600, ge=64, le=8192, description="largest long side of its images, in pixels"
+    )
+    quality: int = Field(default=88, ge=1, le=100, description="of its images; 100 is the best")
+
+
+class ReportWriter(Writer):
+    """What a person wants to see and know of a run; its images are inside, as JPEG or WebP."""
+
+    def __init__(self, options: ReportOptions) -> None:
+        self._options = options
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
+        """See Writer."""
+        import tomli_w
+        from jinja2 import Environment, StrictUndefined
+
+        environment = Environment(
+            autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        environment.filters["duration"] = _duration
+        template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+        height, width = result.image.shape[:2]
+        shown = fit((height, width), self._options.side)
+        labels = {index: f"{s.width} × {s.height}" for index, s in enumerate(result.scales)}
+        page = template.render(
+            title=_title(result),
+            result=result,
+            size=(width, height),
+            image=self._uri(eight_bits(result, alpha=True), shown),
+            before=self._uri(_whole(result.content), shown),
+            styles=[
+                (
+                    _name(style),
+                    share,
+                    style.size,
+                    self._uri(_whole(style), fit(style.size, _STYLE_SIDE)),
+                )
+                for style, share in result.styles
+            ],
+            chart=loss_chart(result.steps, labels),
+            scales=_scale_rows(result, labels),
+            stopped_by=stop_reason(result),
+            planned=sum(scale.steps for scale in result.scales),
+            job=tomli_w.dumps(record["job"]),
+            inputs=record["inputs"],
+        )
+        # A name of a file may hold bytes that are no text.
+        path.write_text(page, encoding="utf-8", errors="replace")
+
+    def _uri(self, image: Image.Image, size: tuple[int, int]) -> str:
+        height, width = size
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.LANCZOS)
+        packed = io.BytesIO()
+        kind = "WEBP" if image.mode == "RGBA" else "JPEG"
+        image.save(packed, kind, quality=self._options.quality)
+        return f"data:image/{kind.lower()};base64,{base64.b64encode(packed.getvalue()).decode()}"
+
+
+def _whole(picture: Picture) -> Image.Image:
+    """With its transparency, if it has any."""
+    if picture.alpha is None:
+        return picture.rgb
+    whole = picture.rgb.copy()
+    whole.putalpha(picture.alpha)
+    return whole
+
+
+def _name(picture: Picture) -> str:
+    return Path(picture.path.removeprefix("sample:")).name
+
+
+def _title(result: Result) -> str:
+    content, *styles = (
+        Path(_name(picture)).stem
+        for picture in (result.content, *(style for style, _ in result.styles))
+    )
+    return f"{content} in the style of {' and '.join(styles)}"
+
+
+def _scale_rows(result: Result, labels: dict[int, str]) -> list[dict[str, Any]]:
+    """Of each scale that was begun: its size, the steps that were made and planned, its time."""
+    rows = []
+    before = 0.0
+    for scale in dict.fromkeys(record.scale for record in result.steps):
+        records = [record for record in result.steps if record.scale == scale]
+        seconds = [record.seconds for record in records]
+        rows.append(
+            {
+                "label": labels.get(scale, str(scale + 1)),
+                "made": sum(record.step > 0 for record in records),
+                "planned": result.scales[scale].steps if scale < len(result.scales) else None,
+                "seconds": seconds[-1] - before,
+                "each": float(np.median(np.diff(seconds))) if len(seconds) > 1 else None,
+            }
+        )
+        before = seconds[-1]
+    return rows
+
+
+def _duration(seconds: float | None) -> str:
+    """In the unit that a reader would choose."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+@hookimpl
+def stylectl_writers() -> Iterable[WriterSpec]:
+    """The writer `html`."""
+    yield WriterSpec(
+        name="html",
+        summary="report: pictures, loss curves, job and timings in one file",
+        suffixes=(".html",),
+        create=ReportWriter,
+        options=ReportOptions,
+        keeps_alpha=True,
+    )

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_export_writes_one_file_and_says_how_close_it_is(program: Program, tmp_path: Path) -> None:
+    done = program(
+        "export", "--layers", "conv2_1,relu1_1", "-o", "vgg.onnx", "--json", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert list(said["layers"]) == ["relu1_1", "relu2_1"]  # in order of depth, by their own names
+    assert [path.name for path in tmp_path.iterdir()] == ["vgg.onnx"]
+    outputs = onnx.load(tmp_path / "vgg.onnx").graph.output
+    assert [each.name for each in outputs] == ["relu1_1", "relu2_1"]
+
+
+def test_mistakes_are_told_before_any_work(program: Program, tmp_path: Path) -> None:
+    for arguments, complaint in (
+        (["-o", "vgg.pt"], "suffix should be .onnx"),
+        (["-o", "missing/vgg.onnx"], "there is no folder missing"),
+        (["-o", "vgg.onnx", "--layers", "relu9_1"], "unknown layer 'relu9_1'"),
+        (["-o", "vgg.onnx", "--pooling", "median"], "pooling"),
+        (["-o", "vgg.onnx", "--backbone", "vgg18"], "did you mean vgg19?"),
+    ):
+        done = program("export", *arguments, folder=tmp_path)
+        assert done.returncode == 2
+        assert complaint in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_on_the_onnx_backend_gives_the_picture_of_torch(
+    program: Program, tmp_path: Path
+) -> None:
+    import numpy as np
+    from PIL import Image
+
+    pictures = []
+    for backend in ("torch", "onnx"):
+        output = f"{backend}.png"
+        done = program(
+            "run", "--backend", backend, "--size", "64", "--iterations", "5", "-o", output,
+            folder=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        with Image.open(tmp_path / output) as picture:
+            pictures.append(np.asarray(picture, np.int16))
+    # Few steps: rounding has had no time to grow beyond the last of 256 levels.
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
