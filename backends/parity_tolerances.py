@@ -54,10 +54,10 @@ _FLOAT32: Tolerances = {
         2e-2, "as the gradient's relative L2 (measured: 2.6e-6, without a switch)"
     ),
     Quantity.PICTURE: Tolerance(
-        1e-2,
-        "20 steps of Adam carry the gradient's rounding on to 3e-6; one switched rectifier moved a "
-        "pixel by 1e-3, and this is ten of them. Adam divides by the gradient's size, so that a "
-        "pixel whose gradient is near 0 moves by as much as any",
+        4e-2,
+        "two steps of Adam, which divides by the gradient's size: where a gradient is near 0, one "
+        "switched rectifier sends the pixel the other way (measured: 1e-6 without a switch, 1e-3 "
+        "with one, 0.015 on a ResNet-18 of random weights)",
     ),
 }
 

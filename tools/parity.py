@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import UsageError
+from ..core.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
     from ..backends.parity_figures import Figure, Report
@@ -106,7 +106,10 @@ def _open_reference(name: str, plan: Plan, registry: Registry) -> FeatureBackend
     from ..core.blame import blaming
 
     if name == "torch":
-        return ExactBackend(plan.backbone, plan.layers)
+        try:
+            return ExactBackend(plan.backbone, plan.layers)
+        except BackendError as error:
+            raise BackendError(f"--reference torch: {error}") from None
     spec = registry.backends.get(name)
     with blaming(registry.backends.label(name)):
         return spec.create(plan.backbone, plan.layers, spec.options())
