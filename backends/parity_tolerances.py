@@ -28,7 +28,7 @@ _FLOAT32: Tolerances = {
         5e-6,
         "a convolution sums K <= 4608 products and rounds by 6e-8 a few times; over 16 layers that "
         "adds up like a random walk to 1e-6 (measured: 1.2e-6); others sum in other orders. "
-        "TF32 would come to 2e-4",
+        "TF32 is off by 2e-4 after one rounding",
     ),
     Quantity.FEATURES_PEAK: Tolerance(
         1e-5,
@@ -98,8 +98,7 @@ _FP16: Tolerances = {
     Quantity.FEATURES_REL: Tolerance(4e-2, "about an eighth of bf16's (measured: 8e-3)"),
     Quantity.GRADIENT_L2: Tolerance(
         0.15,
-        "as for bf16: a share of 0.1 % switches and moves the gradient by 0.03 (measured: 0.06, "
-        "since deep cotangents also fall below the smallest numbers of fp16)",
+        "as for bf16: a share of 0.1 % switches and moves the gradient by 0.03 (measured: 0.06)",
     ),
     Quantity.GRADIENT_COSINE: Tolerance(
         1.2e-2, "half the square of the relative L2 (measured: 0.002)"

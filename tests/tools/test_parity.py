@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,7 +65,10 @@ def parity(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stylectl-mine\nVersion: 1.2\n")
     (info / "entry_points.txt").write_text("[stylectl]\nmine = plugin_mine\n")
     paths = [str(tmp_path), environment.get("PYTHONPATH", "")]
-    env = environment | {"PYTHONPATH": ":".join(filter(None, paths)), "STYLECTL_PLUGINS": "mine"}
+    env = environment | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "STYLECTL_PLUGINS": "mine",
+    }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "stylectl", "parity", "--backbone", "kinked", *arguments]
