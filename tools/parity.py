@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ..core.plan import Plan
     from ..core.registry import Registry
 
-#: Of the picture that is made. L-BFGS would not do: it enlarges a single switched rectifier to percents
-#: within ten steps, of torch in float32 against torch in float64.
+#: Of the picture that is made. L-BFGS would not do: it enlarges a single switched rectifier to
+#: percents within ten steps, of torch in float32 against torch in float64.
 _JOB = {"scales": 1, "iterations": 20, "optimizer": "adam"}
 _LONG_SIDE = 48
 
