@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from stylectl import (
     IMAGE_LAYER,
+    Backbone,
     BackboneSpec,
     LayerInfo,
     Loss,
@@ -30,6 +31,7 @@ from stylectl import (
 from stylectl.core.registry import Registry
 from stylectl.plugins.manager import load_plugins
 from stylectl.testing import (
+    KinkedBackbone,
     TinyBackbone,
     check_backbone,
     check_loss_term,
@@ -187,8 +189,9 @@ def tiny(create: Callable[[Any], Any]) -> BackboneSpec:
     return BackboneSpec(name="tiny", summary="", create=create)
 
 
-def test_the_tiny_network_passes() -> None:
-    check_backbone(tiny(lambda options: TinyBackbone()))
+@pytest.mark.parametrize("network", [TinyBackbone, KinkedBackbone])
+def test_a_tiny_network_passes(network: type[Backbone]) -> None:
+    check_backbone(tiny(lambda options: network()))
 
 
 def with_layers(**changes: Any) -> Callable[[Any], TinyBackbone]:
