@@ -49,7 +49,13 @@ class OnnxBackend(FeatureBackend):
                 self._vjp = NativeVjp(forward, backward, self.layers, half)
             else:
                 same = BackendOptions(device=str(self.device), precision=options.precision)
-                self._vjp = TorchBackend(backbone, self.layers, same).vjp
+                try:
+                    self._vjp = TorchBackend(backbone, self.layers, same).vjp
+                except BackendError as error:
+                    raise BackendError(
+                        f"gradient = torch ({self.gradient_reason}): {error}"
+                    ) from None
+        self.details = {"gradient": self.gradient, "gradient_because": self.gradient_reason}
         release_freed_memory()
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:

@@ -126,7 +126,7 @@ def test_the_smallest_side_is_the_smallest_that_runs(file: Path, layer: str) -> 
 
 
 def test_the_torch_backend_says_that_it_cannot_run_it(file: Path) -> None:
-    with pytest.raises(BackendError, match=r"torch backend cannot run.*--backend onnx"):
+    with pytest.raises(BackendError, match=r"PyTorch cannot run.*--backend onnx"):
         opened(file).trunk(["relu1"])
 
 
