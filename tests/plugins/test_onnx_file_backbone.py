@@ -287,5 +287,5 @@ def test_layers_are_listed_and_a_run_ends_in_a_line(file: Path) -> None:
     assert [row["name"] for row in json.loads(listed.stdout)["layers"]][-1] == "gated"
     run = stylectl("run", "--backbone", f"onnx:{file.name}", "--size", "64", "--iterations", "1")
     assert run.returncode == 1
-    assert "cannot run ONNX files" in run.stderr.splitlines()[-1]
+    assert "cannot run an ONNX file" in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
