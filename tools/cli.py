@@ -13,7 +13,7 @@ from importlib.metadata import version
 import typer
 
 from ..core.errors import StylectlError
-from . import bench, export, listing, plugins, run, show
+from . import bench, cache, export, listing, plugins, run, show
 from .allocator import keep_freed_memory
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("show")(show.command)
 app.command("list")(listing.command)
 app.command("bench")(bench.command)
 app.command("export")(export.command)
+app.command("cache")(cache.command)
 app.add_typer(plugins.app, name="plugins")
 
 
