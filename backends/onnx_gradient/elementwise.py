@@ -54,6 +54,18 @@ def _hard_sigmoid(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[in
     return {0: graph.emit("Where", inside, sloped, _zero(graph, node))}
 
 
+def _hard_swish(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """x max(0, min(1, x/6 + 1/2)): 0, x/3 + 1/2, or 1."""
+    value = graph.saved(node.inputs[0])
+    low, high, one, third, half = (
+        graph.scalar(number, like=value) for number in (-3, 3, 1, 1 / 3, 0.5)
+    )
+    slope = graph.emit("Add", graph.emit("Mul", value, third), half)
+    slope = graph.emit("Where", graph.emit("LessOrEqual", value, high), slope, one)
+    slope = graph.emit("Where", graph.emit("Less", value, low), _zero(graph, node), slope)
+    return {0: graph.emit("Mul", gradient, slope)}
+
+
 def _erf(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     """2 / sqrt(pi) exp(-x^2)."""
     value = graph.saved(node.inputs[0])
@@ -210,6 +222,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Erf": _erf,
         "Exp": _exp,
         "HardSigmoid": _hard_sigmoid,
+        "HardSwish": _hard_swish,
         "Identity": _identity,
         "LeakyRelu": _leaky_relu,
         "Log": _log,

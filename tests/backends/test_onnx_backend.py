@@ -354,7 +354,7 @@ def test_models_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made(SmallBackbone(), "early")
     before = models_in_cache()
     with monkeypatch.context() as patch:
-        patch.setattr(onnx_models, "export_trunk", None)
+        patch.setattr(onnx_models, "_make", None)
         made(SmallBackbone(), "early").features(picture(16, 16))
     assert models_in_cache() == before
 

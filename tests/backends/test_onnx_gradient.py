@@ -179,6 +179,7 @@ ACTIVATIONS: list[tuple[str, dict[str, Any], Function]] = [
     ("Sigmoid", {}, torch.sigmoid),
     ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}, functional.hardsigmoid),
     ("HardSigmoid", {"alpha": 2.0, "beta": 0.25}, lambda x: (2 * x + 0.25).clamp(0, 1)),
+    ("HardSwish", {}, functional.hardswish),
     ("Erf", {}, torch.erf),
     ("Tanh", {}, torch.tanh),
     ("Softplus", {}, functional.softplus),
