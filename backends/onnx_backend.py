@@ -50,9 +50,15 @@ class OnnxBackend(FeatureBackend):
                 self._vjp = NativeVjp(forward, backward, self.layers, half)
             else:
                 same = BackendOptions(device=str(self.device), precision=options.precision)
-                fallback = TorchBackend(backbone, self.layers, same)
+                try:
+                    fallback = TorchBackend(backbone, self.layers, same)
+                except BackendError as error:
+                    raise BackendError(
+                        f"gradient = torch ({self.gradient_reason}): {error}"
+                    ) from None
                 self._open.append(fallback)
                 self._vjp = fallback.vjp
+        self.details = {"gradient": self.gradient, "gradient_because": self.gradient_reason}
         release_freed_memory()
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:

@@ -38,7 +38,7 @@ def export_trunk(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> onn
         "backbone": backbone.name,
         "layers": ",".join(layers),
         "weights_sha256": weights_hash(trunk),
-        "input": "RGB, sRGB-encoded in [0, 1]; preprocessing is part of the model",
+        "preprocessing": "none",  # is left to do: the input is RGB in [0, 1]
         "version": version("stylectl"),
     }
     onnx.helper.set_model_props(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import onnx
 import platformdirs
 import torch
 
 from ..core.backbone import Backbone, Trunk
+from ..core.errors import BackendError
 from .onnx_export import export_trunk, weights_hash
 from .onnx_gradient import NoGradientError, differentiate
 
@@ -45,24 +48,45 @@ def open_models(
     Raises WeightsError when the weights cannot be used, BackendError for a trunk without an ONNX
     form.
     """
-    trunk = backbone.trunk(layers).to(torch.float16 if half else torch.float32)
+    source = _source(backbone, layers, half)
     folder = cache_folder() / "models"
-    place = folder / _fingerprint(trunk, backbone, layers, on_cpu)
+    place = folder / _fingerprint(source, on_cpu)
     if _whole(place):
-        del trunk
+        del source
         yield _models(place)
         return
     with tempfile.TemporaryDirectory(dir=_writable(folder), prefix=".new-") as private:
         made = Path(private) / "models"
-        _make(trunk, backbone, layers, on_cpu, made)
-        del trunk
+        _make(source.model(), on_cpu, made)
+        del source
         yield _models(_kept(made, place))
 
 
-def _make(
-    trunk: Trunk, backbone: Backbone, layers: Sequence[str], on_cpu: bool, folder: Path
-) -> None:
-    model, backward, reason = export_trunk(trunk, backbone, layers), b"", ""
+@dataclass(frozen=True)
+class _Source:
+    """What models are made from: `marks` tell one from every other."""
+
+    marks: tuple[str, ...]
+    model: Callable[[], onnx.ModelProto]
+
+
+def _source(backbone: Backbone, layers: Sequence[str], half: bool) -> _Source:
+    given = backbone.onnx_model(layers)
+    if given is not None:
+        if half:
+            raise BackendError(f"{backbone.name}: runs in float32 alone, as the file has it")
+        return _Source(
+            (hashlib.sha256(given).hexdigest(), *layers),
+            partial(onnx.ModelProto.FromString, given),
+        )
+    trunk = backbone.trunk(layers).to(torch.float16 if half else torch.float32)
+    return _Source(
+        _trunk_marks(trunk, backbone, layers), partial(export_trunk, trunk, backbone, layers)
+    )
+
+
+def _make(model: onnx.ModelProto, on_cpu: bool, folder: Path) -> None:
+    backward, reason = b"", ""
     try:
         pair = differentiate(model, on_cpu=on_cpu)
         model, backward = pair.forward, pair.backward.SerializeToString()
@@ -102,26 +126,28 @@ def _models(folder: Path) -> Models:
     return Models(forward, backward if backward.stat().st_size else None, reason.read_text())
 
 
-def _fingerprint(trunk: Trunk, backbone: Backbone, layers: Sequence[str], on_cpu: bool) -> str:
-    """A hash of what the trunk is, of what it computes, and of what makes models of it.
-
-    A trunk may hold anything that its weights and its description do not show. What it makes of
-    an image shows it.
-    """
+def _trunk_marks(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tuple[str, ...]:
+    """What the trunk is, and what it computes: it may hold anything that its weights and its
+    description do not show, but what it makes of an image shows it."""
     side = backbone.deepest(layers).smallest_side
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(1, 3, 2 * side + 5, 3 * side + 7, generator=generator)
     with torch.no_grad():
         activations = trunk(image, layers)
     digest = hashlib.sha256()
-    words = (weights_hash(trunk), trunk, *layers, on_cpu, version("torch"), version("onnx"))
-    for word in words:
-        digest.update(f"{word};".encode())
     for layer in layers:
         digest.update(activations[layer].float().contiguous().numpy().data)
+    return (weights_hash(trunk), str(trunk), *layers, version("torch"), digest.hexdigest())
+
+
+def _fingerprint(source: _Source, on_cpu: bool) -> str:
+    """A hash of what models are made from, and of what makes them."""
+    digest = hashlib.sha256()
+    for word in (*source.marks, on_cpu, version("onnx")):
+        digest.update(f"{word};".encode())
     folder = Path(__file__).parent
-    for source in sorted((*folder.glob("onnx_gradient/*.py"), folder / "onnx_export.py")):
-        digest.update(source.read_bytes())
+    for module in sorted((*folder.glob("onnx_gradient/*.py"), folder / "onnx_export.py")):
+        digest.update(module.read_bytes())
     return digest.hexdigest()
 
 

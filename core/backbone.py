@@ -65,6 +65,14 @@ class Backbone(ABC):
         Raises WeightsError when the weights cannot be used.
         """
 
+    def onnx_model(self, layers: Collection[str]) -> bytes | None:
+        """What a backbone gives that is an ONNX model itself, instead of a trunk: serialized, from
+        `image` (N, 3, H, W), float32, RGB in [0, 1], to outputs called like `layers`, float32.
+
+        None: the trunk is what there is. Raises WeightsError and UsageError.
+        """
+        return None
+
     def canonical(self, layer: str) -> str:
         """The layer's own name for a name or an alias. Raises UsageError for an unknown one."""
         name = self.aliases.get(layer, layer)

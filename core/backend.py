@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 
 import torch
@@ -47,6 +47,8 @@ class FeatureBackend(ABC):
 
     layers: tuple[str, ...]
     device: torch.device
+    #: How it runs, beside the device, where that is worth telling: kept with the picture.
+    details: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:

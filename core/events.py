@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunStarted:
-    """The job is valid, its images are read, its network stands ready."""
+    """The job is valid, its images are read, its network stands ready. `details` are the
+    backend's."""
 
     job: Job
     scales: tuple[Scale, ...]
     device: str
+    details: Mapping[str, str]
 
 
 @dataclass(frozen=True)

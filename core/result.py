@@ -50,6 +50,7 @@ class Result:
     - `seconds`: from the start of the run to the finished picture; `step_seconds` is the median
       time of a step at the last scale.
     - `inputs`: SHA-256 of each image file that was read, by its path in the job.
+    - `details`: how the backend ran, beside the device: `FeatureBackend.details`.
     - `stopped_by`: what ended the run early, if anything did: KeyboardInterrupt, or an error after
       the first picture.
     - `scales`: the schedule, also of a run that did not come to its end.
@@ -65,6 +66,7 @@ class Result:
     versions: Mapping[str, str]
     backend: str
     device: str
+    details: Mapping[str, str]
     seconds: float
     stopped_by: BaseException | None = None
     scales: tuple[Scale, ...] = ()
@@ -107,6 +109,7 @@ class Result:
             "seconds_per_iteration": round(self.step_seconds, 4),
             "backend": self.backend,
             "device": self.device,
+            "details": dict(self.details),
             "interrupted": self.interrupted,
             "versions": dict(self.versions),
             "inputs": dict(self.inputs),

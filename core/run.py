@@ -36,7 +36,7 @@ def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
         )
     with plan.open_backend() as backend:
         check_memory(plan.backbone, plan.layers, final.size, backend.device)
-        listener(RunStarted(plan.job, tuple(scales), str(backend.device)))
+        listener(RunStarted(plan.job, tuple(scales), str(backend.device), backend.details))
         painter = _Painter(plan, inputs, scales, backend, listener)
         try:
             for index, scale in enumerate(scales):
@@ -114,6 +114,7 @@ class _Painter:
             versions=_versions(),
             backend=self._plan.backend.name,
             device=str(self._backend.device),
+            details=self._backend.details,
             seconds=time.perf_counter() - self._started,
             stopped_by=stopped_by,
             scales=self._scales,

@@ -13,7 +13,7 @@ from importlib.metadata import version
 import typer
 
 from ..core.errors import StylectlError
-from . import bench, export, listing, parity, plugins, run, show
+from . import bench, cache, export, listing, parity, plugins, run, show
 from .allocator import keep_freed_memory
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("list")(listing.command)
 app.command("bench")(bench.command)
 app.command("export")(export.command)
 app.command("parity")(parity.command)
+app.command("cache")(cache.command)
 app.add_typer(plugins.app, name="plugins")
 
 

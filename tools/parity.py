@@ -53,12 +53,13 @@ def command(
     plan = _plan(chosen, _further(option or [], chosen), registry)
     used = plan.backend_options.precision
     with _open_reference(reference, plan, registry) as other, plan.open_backend() as tested:
-        where = str(tested.device)
+        where, details = str(tested.device), dict(tested.details)
         report = compare(plan, tested, other, TOLERANCES[used])
     setting = {
         "backend": plan.backend.name,
         "options": plan.job.backend.options,
         "device": where,
+        "details": details,
         "precision": used,
         "backbone": backbone or plan.job.backbone.name,
         "reference": "torch in float64" if reference == "torch" else reference,
@@ -135,7 +136,9 @@ def _print(setting: dict[str, Any], report: Report) -> None:
         table.add_row(*map(escape, _cells(figure)))
     console = Console()
     head = "{backend} on {device} in {precision}, {backbone}, against {reference}"
-    console.print(escape(head.format(**setting)), "", table, "", sep="\n", highlight=False)
+    details = [f"{key}: {value}" for key, value in setting["details"].items()]
+    lines = [escape(line) for line in (head.format(**setting), *details)]
+    console.print(*lines, "", table, "", sep="\n", highlight=False)
     beyond = sum(not figure.ok for figure in report.worst())
     console.print(f"{beyond} beyond tolerance" if beyond else "all within tolerance")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -71,7 +71,7 @@ class RunProgress:
         sizes = " -> ".join(str(max(scale.size)) for scale in event.scales)
         self.say(
             f"{last.width}x{last.height} px in {sum(scale.steps for scale in event.scales)} steps "
-            f"({sizes}), {event.job.backend.name} on {event.device}"
+            f"({sizes}), {event.job.backend.name} on {event.device}{_in_words(event.details)}"
         )
         work = sum(scale.pixels * scale.steps for scale in event.scales)
         self._bar.add_task("painting", total=work, figures="")
@@ -97,3 +97,7 @@ class RunProgress:
         total = sum(scale.pixels * scale.steps for scale in self._scales)
         remaining = event.seconds * (total - done) / done
         self.say(f"{done / total:4.0%}  {figures}  ETA {remaining:.0f} s")
+
+
+def _in_words(details: Mapping[str, str]) -> str:
+    return "".join(f"; {name.replace('_', ' ')}: {value}" for name, value in details.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -42,6 +43,35 @@ def _sigmoid(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, st
     output = graph.saved(node.outputs[0])
     rest = graph.emit("Sub", graph.scalar(1, like=output), output)
     return {0: graph.emit("Mul", gradient, graph.emit("Mul", output, rest))}
+
+
+def _hard_sigmoid(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """max(0, min(1, alpha x + beta)); as in torch, nothing passes on the bounds."""
+    output, slope = graph.saved(node.outputs[0]), node.attributes.get("alpha", 0.2)
+    sloped = graph.emit("Mul", gradient, graph.scalar(slope, like=output))
+    below_one = graph.emit("Less", output, graph.scalar(1, like=output))
+    inside = graph.emit("And", _positive(graph, node.outputs[0]), below_one)
+    return {0: graph.emit("Where", inside, sloped, _zero(graph, node))}
+
+
+def _hard_swish(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """x max(0, min(1, x/6 + 1/2)): 0, x/3 + 1/2, or 1."""
+    value = graph.saved(node.inputs[0])
+    low, high, one, third, half = (
+        graph.scalar(number, like=value) for number in (-3, 3, 1, 1 / 3, 0.5)
+    )
+    slope = graph.emit("Add", graph.emit("Mul", value, third), half)
+    slope = graph.emit("Where", graph.emit("LessOrEqual", value, high), slope, one)
+    slope = graph.emit("Where", graph.emit("Less", value, low), _zero(graph, node), slope)
+    return {0: graph.emit("Mul", gradient, slope)}
+
+
+def _erf(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """2 / sqrt(pi) exp(-x^2)."""
+    value = graph.saved(node.inputs[0])
+    bell = graph.emit("Exp", graph.emit("Neg", graph.emit("Mul", value, value)))
+    slope = graph.emit("Mul", bell, graph.scalar(2 / math.sqrt(math.pi), like=value))
+    return {0: graph.emit("Mul", gradient, slope)}
 
 
 def _tanh(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -189,7 +219,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Clip": _clip,
         "Div": _div,
         "Dropout": _dropout,
+        "Erf": _erf,
         "Exp": _exp,
+        "HardSigmoid": _hard_sigmoid,
+        "HardSwish": _hard_swish,
         "Identity": _identity,
         "LeakyRelu": _leaky_relu,
         "Log": _log,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,9 +13,8 @@ from ...core.specs import BackboneSpec
 from ..hookspecs import hookimpl
 from .default_layers import default_layers
 from .onnx_graph import feature_maps
+from .onnx_model import OnnxPreprocessing, image_model
 from .onnx_reading import read_onnx
-
-OnnxPreprocessing = Literal["caffe", "torchvision", "none"]
 
 #: Where a file says what its input is; stylectl writes "none": the preprocessing is in the graph.
 PREPROCESSING_KEY = "stylectl.preprocessing"
@@ -38,7 +36,7 @@ class OnnxOptions(BaseModel):
 class OnnxFile(Backbone):
     """An ONNX model, whose layers are its 4-D values of floating-point numbers.
 
-    `path` is the file, `image` its input. The torch backend cannot run it.
+    `path` is the file, `image` its input. PyTorch cannot run it: it has no trunk.
     """
 
     def __init__(self, options: OnnxOptions) -> None:
@@ -65,11 +63,15 @@ class OnnxFile(Backbone):
             )
         return self._preprocessing
 
+    def onnx_model(self, layers: Collection[str]) -> bytes | None:
+        """See Backbone."""
+        model = read_onnx(self.path)
+        made = image_model(model, self.path, self.image, layers, self.preprocessing)
+        return bytes(made.SerializeToString())
+
     def trunk(self, layers: Collection[str]) -> Trunk:
         """Raises BackendError: there is no torch module for it."""
-        raise BackendError(
-            f"{self.name}: the torch backend cannot run ONNX files; --backend onnx will"
-        )
+        raise BackendError(f"{self.name}: PyTorch cannot run an ONNX file, --backend onnx can")
 
 
 def _agreed(stated: str | None, options: OnnxOptions) -> OnnxPreprocessing | None:

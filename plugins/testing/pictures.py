@@ -55,6 +55,7 @@ def result(
         versions={"stylectl": "0", "torch": "0"},
         backend="torch",
         device="cpu",
+        details={},
         seconds=2.0,
         stopped_by=KeyboardInterrupt() if interrupted else None,
     )

@@ -21,7 +21,7 @@ class JSONWriter(Writer):
     - `iterations`: optimizer steps made, over all scales
     - `initial_loss`, `final_loss`: weighted losses by term, at the first and the last step
     - `seconds`, `seconds_per_iteration`: of the run, and of a step at the last scale (median)
-    - `backend`, `device`: what it ran on
+    - `backend`, `device`, `details`: what it ran on, and how
     - `interrupted`, `stopped_by`: whether it ended early, and why (null if it did not)
     - `versions`, `inputs`: of the software, by name; SHA-256 of the image files, by path
     - `scales`: the schedule: each `size` (width, height) and its `steps`

@@ -82,7 +82,7 @@ def test_the_file_says_what_it_is(vgg: tuple[onnx.ModelProto, Trunk]) -> None:
     assert said["stylectl.backbone"] == "vgg19"
     assert said["stylectl.layers"] == ",".join(LAYERS)
     assert said["stylectl.weights_sha256"] == weights_hash(trunk)
-    assert "sRGB" in said["stylectl.input"]
+    assert said["stylectl.preprocessing"] == "none"
     assert said["stylectl.version"]
 
 

@@ -177,6 +177,10 @@ ACTIVATIONS: list[tuple[str, dict[str, Any], Function]] = [
     ("LeakyRelu", {"alpha": 0.0}, torch.relu),
     ("LeakyRelu", {"alpha": -0.5}, lambda x: functional.leaky_relu(x, -0.5)),
     ("Sigmoid", {}, torch.sigmoid),
+    ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}, functional.hardsigmoid),
+    ("HardSigmoid", {"alpha": 2.0, "beta": 0.25}, lambda x: (2 * x + 0.25).clamp(0, 1)),
+    ("HardSwish", {}, functional.hardswish),
+    ("Erf", {}, torch.erf),
     ("Tanh", {}, torch.tanh),
     ("Softplus", {}, functional.softplus),
     ("Exp", {}, torch.exp),
@@ -674,7 +678,7 @@ def test_only_the_shape_is_kept_of_what_is_used_for_its_shape() -> None:
 
 
 REFUSED: list[tuple[list[onnx.NodeProto], str]] = [
-    ([node("Erf")], r"Erf \(node 'tested'\): there is no rule"),
+    ([node("Sin")], r"Sin \(node 'tested'\): there is no rule"),
     ([helper.make_node("Thing", ["image"], ["out"], "mine", domain="com.example")],
      r"com.example::Thing \(node 'mine'\)"),
     ([node("Conv", "weight", auto_pad="SAME_UPPER")], "auto_pad is SAME_UPPER"),

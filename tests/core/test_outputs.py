@@ -98,6 +98,7 @@ def result(job: Job) -> Result:
         versions={"stylectl": "0.1.0"},
         backend="torch",
         device="cpu",
+        details={},
         seconds=0.3,
         content=read_picture("sample:photo"),
         styles=((read_picture("sample:painting"), 1.0),),

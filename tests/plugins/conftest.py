@@ -53,6 +53,7 @@ def result() -> Result:
         versions={"stylectl": "0.1.0", "torch": "2.13.0"},
         backend="torch",
         device="cpu",
+        details={},
         seconds=75.0,
         scales=(Scale(21, 29, 5), Scale(HEIGHT, WIDTH, 5)),
     )

@@ -34,7 +34,7 @@ def test_the_numbers_of_the_run(result: Result, write: Write) -> None:
     found = json.loads(write(result, "out.json").read_text())
     assert set(found) == {
         *("job", "size", "iterations", "initial_loss", "final_loss", "seconds"),
-        *("seconds_per_iteration", "backend", "device", "interrupted", "stopped_by"),
+        *("seconds_per_iteration", "backend", "device", "details", "interrupted", "stopped_by"),
         *("versions", "inputs", "scales", "steps"),
     }
     assert found["scales"] == [{"size": [29, 21], "steps": 5}, {"size": [41, 30], "steps": 5}]

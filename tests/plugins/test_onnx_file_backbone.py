@@ -126,7 +126,7 @@ def test_the_smallest_side_is_the_smallest_that_runs(file: Path, layer: str) -> 
 
 
 def test_the_torch_backend_says_that_it_cannot_run_it(file: Path) -> None:
-    with pytest.raises(BackendError, match=r"torch backend cannot run.*--backend onnx"):
+    with pytest.raises(BackendError, match=r"PyTorch cannot run.*--backend onnx"):
         opened(file).trunk(["relu1"])
 
 
@@ -287,5 +287,5 @@ def test_layers_are_listed_and_a_run_ends_in_a_line(file: Path) -> None:
     assert [row["name"] for row in json.loads(listed.stdout)["layers"]][-1] == "gated"
     run = stylectl("run", "--backbone", f"onnx:{file.name}", "--size", "64", "--iterations", "1")
     assert run.returncode == 1
-    assert "cannot run ONNX files" in run.stderr.splitlines()[-1]
+    assert "cannot run an ONNX file" in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr

@@ -50,3 +50,15 @@ def test_the_bench_names_a_bad_option(program: Program, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [done.stderr.strip()]
     assert "--size" in done.stderr
+
+
+def test_backends_are_measured_in_turn(program: Program, tmp_path: Path) -> None:
+    options = ("--size", "64", "--repeats", "2", "--device", "cpu", "--json")
+    both = ("--backend", "torch", "--backend", "onnx", "--gradient", "native")
+    done = program("bench", *options, *both, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout)["backends"]
+    assert (first["backend"], second["backend"]) == ("torch", "onnx")
+    assert second["details"]["gradient"] == "native"
+    assert first["gflop"] == second["gflop"]
+    assert min(first["seconds"], second["seconds"], second["seconds_to_first"]) > 0
