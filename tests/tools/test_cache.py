@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
-Program = Callable[..., subprocess.CompletedProcess[str]]
 
+def test_what_is_kept_is_shown_and_deleted(tmp_path: Path, environment: dict[str, str]) -> None:
+    def cache(*arguments: str) -> str:
+        command = [sys.executable, "-m", "stylectl", "cache", *arguments]
+        own = {**environment, "XDG_CACHE_HOME": str(tmp_path)}
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=own).stdout
 
-def test_what_is_kept_is_shown_and_deleted(program: Program, tmp_path: Path) -> None:
-    empty = json.loads(program("cache", "--json", folder=tmp_path).stdout)
+    empty = json.loads(cache("--json"))
     folder = Path(empty["folder"])
     assert empty["bytes"] == {}
     model = folder / "onnx" / "models" / "abc"
@@ -19,10 +22,9 @@ def test_what_is_kept_is_shown_and_deleted(program: Program, tmp_path: Path) -> 
     weights = folder / "weights" / "vgg19.pth"
     weights.parent.mkdir()
     weights.write_bytes(bytes(2000))
-    shown = json.loads(program("cache", "--json", folder=tmp_path).stdout)
+    shown = json.loads(cache("--json"))
     assert shown["bytes"] == {"onnx/models/abc": 1500, "weights/vgg19.pth": 2000}
     assert weights.exists()
-    lines = program("cache", "--clear", folder=tmp_path).stdout.splitlines()
-    assert lines[-1].startswith("      0.0 MB  deleted from")
+    assert cache("--clear").splitlines()[-1].startswith("      0.0 MB  deleted from")
     assert not folder.exists()
-    assert json.loads(program("cache", "--json", folder=tmp_path).stdout)["bytes"] == {}
+    assert json.loads(cache("--json"))["bytes"] == {}
