@@ -58,7 +58,11 @@ class OnnxBackend(FeatureBackend):
                     ) from None
                 self._open.append(fallback)
                 self._vjp = fallback.vjp
-        self.details = {"gradient": self.gradient, "gradient_because": self.gradient_reason}
+        self.details = {
+            "onnxruntime": version("onnxruntime"),
+            "gradient": self.gradient,
+            "gradient_because": self.gradient_reason,
+        }
         release_freed_memory()
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:

@@ -28,6 +28,15 @@ def command(
         typer.echo(json.dumps(record))
         return
     job = build_job({}, read_job_file(picture))
-    for key in ("versions", "inputs", "final_loss", "iterations", "seconds", "backend", "device"):
+    for key in (
+        "versions",
+        "inputs",
+        "final_loss",
+        "iterations",
+        "seconds",
+        "backend",
+        "device",
+        "details",
+    ):
         typer.echo(f"# {key}: {json.dumps(record.get(key))}")
     typer.echo(job_toml(job), nl=False)
