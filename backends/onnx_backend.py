@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
+import onnxruntime
 from torch import Tensor
 
 from ..core.backbone import Backbone
@@ -59,7 +60,7 @@ class OnnxBackend(FeatureBackend):
                 self._open.append(fallback)
                 self._vjp = fallback.vjp
         self.details = {
-            "onnxruntime": version("onnxruntime"),
+            "onnxruntime": onnxruntime.__version__,
             "gradient": self.gradient,
             "gradient_because": self.gradient_reason,
         }
