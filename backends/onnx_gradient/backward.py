@@ -28,6 +28,7 @@ class BackwardGraph:
         self.forward = forward
         self.on_cpu = on_cpu
         self._nodes: list[onnx.NodeProto] = []
+        self._first: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._saved: dict[str, None] = {}
         self._shapes: dict[str, str] = {}
@@ -36,6 +37,17 @@ class BackwardGraph:
     def emit(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Adds a node with one output and gives that output's name."""
         return self.emit_many(operator, inputs, 1, **attributes)[0]
+
+    def emit_late(self, operator: str, saved: str, **attributes: Any) -> str:
+        """Adds a node that depends on a saved value alone, to run only when it is needed.
+
+        ONNX Runtime walks back from the result and, of a node's inputs, follows the one whose node
+        stands last in the file. A mask that stood behind the gradient's own nodes would be walked
+        to before them: all masks would be made at the start, and held. So they stand in front.
+        """
+        name = self._fresh(operator)
+        self._first.append(helper.make_node(operator, [saved], [name], name, **attributes))
+        return name
 
     def emit_many(
         self, operator: str, inputs: Iterable[str], outputs: int, **attributes: Any
@@ -70,6 +82,10 @@ class BackwardGraph:
             self._saved[value] = None
         return value
 
+    def is_saved(self, value: str) -> bool:
+        """Whether it is a value of the forward graph that is kept."""
+        return value in self._saved
+
     def shape(self, value: str) -> str:
         """The shape of a value of the forward graph, as a vector of int64.
 
@@ -88,7 +104,7 @@ class BackwardGraph:
         first = [helper.make_node("Shape", [value], [name], name) for value, name in here.items()]
         last = helper.make_node("Identity", [result], [f"d_{self.forward.image}"], "result")
         return Finished(
-            nodes=(*first, *self._nodes, last),
+            nodes=(*first, *self._first, *self._nodes, last),
             constants=tuple(self._constants.values()),
             saved=tuple(dict.fromkeys((*self._saved, *here))),
             shapes=there,
