@@ -103,9 +103,23 @@ def make_plan(job: Job, registry: Registry) -> Plan:
 
 def make_backbone(choice: Choice, registry: Registry) -> tuple[Backbone, BaseModel]:
     """The chosen backbone and its options. Raises UsageError and PluginError as `make_plan`."""
-    spec = registry.backbones.get(choice.name)
+    spec = _backbone_spec(choice.name, registry)
     options = validated(spec.options, choice.options, f"backbone {choice.name}")
     return create_backbone(spec, options, registry.backbones.label(choice.name)), options
+
+
+def _backbone_spec(name: str, registry: Registry) -> BackboneSpec:
+    try:
+        return registry.backbones.get(name)
+    except UsageError as error:
+        many = [
+            f"{spec.name}:MODEL"
+            for spec in registry.backbones
+            if "model" in spec.options.model_fields
+        ]
+        raise UsageError(
+            f"{error} There is also {', '.join(many)}" if many else str(error)
+        ) from None
 
 
 def create_backbone(spec: BackboneSpec, options: BaseModel, label: str) -> Backbone:
