@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 
 from ..core.backbone import Backbone, Trunk
 from ..core.errors import BackendError, OutputError
+from ..core.files import whole_file
 
 #: The name of the models' one input.
 IMAGE = "image"
@@ -63,13 +62,8 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
     Raises OutputError when that is not possible.
     """
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".stylectl-") as private:
-            whole = Path(private) / path.name
-            with whole.open("wb") as file:
-                file.write(model.SerializeToString(deterministic=True))
-                file.flush()
-                os.fsync(file.fileno())
-            whole.replace(path)
+        with whole_file(path) as whole:
+            whole.write_bytes(model.SerializeToString(deterministic=True))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from None
 

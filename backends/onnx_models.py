@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnx
-import platformdirs
 import torch
 
 from ..core.backbone import Backbone, Trunk
 from ..core.errors import BackendError
+from ..core.files import user_cache
 from .onnx_export import export_trunk, weights_hash
 from .onnx_gradient import NoGradientError, differentiate
 
@@ -35,7 +35,7 @@ class Models:
 
 def cache_folder() -> Path:
     """Where models and engines are kept. Everything in it can be made again."""
-    return platformdirs.user_cache_path("stylectl") / "onnx"
+    return user_cache() / "onnx"
 
 
 @contextmanager

@@ -38,9 +38,7 @@ class NativeVjp:
         tape = [{name: values[name] for name in self.backward.inputs if name in values}]
 
         def pullback(cotangents: Features) -> Tensor:
-            if not tape:
-                raise RuntimeError("a pullback may be called once")
-            inputs = tape.pop()
+            inputs = tape.pop()  # freed when it has been used; `checked_pullback` allows one call
             scaled, factor = in_half_range(cotangents) if self.half else (cotangents, 1.0)
             for layer, shape in shapes.items():
                 own = scaled.get(layer)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .backend import FeatureBackend, Features
-from .blame import blaming
+from .blame import blaming, is_out_of_memory
 from .errors import PluginError
 from .terms import IMAGE_LAYER, Loss
 
@@ -67,8 +67,12 @@ class Objective:
         leaves = _leaves(features, image)
         shares = {term.name: term.weight * _scalar(term, leaves) for term in self._losses}
         total = torch.stack(list(shares.values())).sum()
-        with blaming("the gradient of the loss terms"):
+        try:
             gradients = _gradients(total, leaves)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                self._gradients_apart(features, image)  # raises, with the name of whose it is
+            raise
         # The losses' graph holds large intermediates that the pullback has no use for.
         value, losses = total.item(), {name: share.item() for name, share in shares.items()}
         del total, shares, leaves
@@ -84,16 +88,26 @@ class Objective:
 
     def _culprit(self, image: Tensor) -> str:
         """Whose value or gradient is not finite at `image`; the network's, if no term's is."""
-        features, _ = self._backend.vjp(image)
-        values, slopes = [], []
+        apart = self._gradients_apart(self._backend.features(image), image)
+        values = [f"{term.label} = {loss}" for term, loss, _ in apart if not math.isfinite(loss)]
+        slopes = [
+            f"the gradient of {term.label}"
+            for term, _, gradients in apart
+            if not all(each.isfinite().all() for each in gradients)
+        ]
+        return ", ".join(values or slopes) or f"what {self._network} gives"
+
+    def _gradients_apart(
+        self, features: Features, image: Tensor
+    ) -> list[tuple[WeightedLoss, float, list[Tensor]]]:
+        """Each term's weighted loss and its gradients, to see whose fault something is."""
+        found = []
         for term in self._losses:
             leaves = _leaves(features, image)
             loss = term.weight * _scalar(term, leaves)
-            if not math.isfinite(loss.item()):
-                values.append(f"{term.label} = {loss.item()}")
-            elif not all(each.isfinite().all() for each in _gradients(loss, leaves).values()):
-                slopes.append(f"the gradient of {term.label}")
-        return ", ".join(values or slopes) or f"what {self._network} gives"
+            with blaming(f"the gradient of {term.label}"):
+                found.append((term, loss.item(), list(_gradients(loss, leaves).values())))
+        return found
 
 
 def _leaves(features: Features, image: Tensor) -> dict[str, Tensor]:

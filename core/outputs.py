@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 from .blame import blaming
 from .errors import OutputError, PluginError, StylectlError, UsageError
 from .events import Listener, Notice, ignore
+from .files import whole_file
 from .images import SAMPLES
 from .job import Job, map_paths, moved
 from .registry import Registry
@@ -147,14 +147,10 @@ def _write(result: Result, output: Output, snapshots: Iterable[Snapshot]) -> Non
 
     record = {"job": map_paths(result.job.as_table(), from_folder), **result.summary()}
     record["inputs"] = {from_folder(path): sha256 for path, sha256 in result.inputs.items()}
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".stylectl-") as private:
-        whole = Path(private) / output.path.name
+    with whole_file(output.path) as whole:
         output.writer.write(result, snapshots, whole, record)
         if not whole.is_file():
             raise PluginError(f"{output.path}: {output.label} wrote no file")
-        with whole.open("rb+") as file:
-            os.fsync(file.fileno())
-        whole.replace(output.path)
 
 
 def _check_name(path: Path) -> None:

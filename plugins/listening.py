@@ -14,7 +14,15 @@ class PluginListeners:
 
     def __init__(self, plugins: Plugins, listener: Listener) -> None:
         self._plugins, self._listener = plugins, listener
-        self._listening = [record for record in plugins.records if record.state == "loaded"]
+        # Found once: a step should not cost more for each plugin that only brings something.
+        self._listening = {
+            hook: [
+                record
+                for record in plugins.records
+                if record.state == "loaded" and plugins.answers(record.name, hook)
+            ]
+            for hook in ("stylectl_run_started", "stylectl_step", "stylectl_run_finished")
+        }
         #: The first failure, to be raised when the picture is written.
         self.failure: PluginError | None = None
 
@@ -29,14 +37,16 @@ class PluginListeners:
                 self._tell("stylectl_run_finished", event)
 
     def _tell(self, hook: str, event: Event) -> None:
-        for record in tuple(self._listening):
+        for record in tuple(self._listening[hook]):
             try:
                 self._plugins.ask(record.name, hook, event=event)
             except Exception as error:
                 self._give_up(record, hook, error)
 
     def _give_up(self, record: PluginRecord, hook: str, error: Exception) -> None:
-        self._listening.remove(record)
+        for listening in self._listening.values():
+            if record in listening:
+                listening.remove(record)
         message = (
             f"the plugin {record.name} ({record.origin}) failed in {hook}: "
             f"{type(error).__name__}: {error}"

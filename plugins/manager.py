@@ -90,6 +90,10 @@ class Plugins:
     problems: tuple[str, ...]
     _manager: pluggy.PluginManager
 
+    def answers(self, name: str, hook: str) -> bool:
+        """Whether a loaded plugin has the hook."""
+        return _has_hook(self._manager, name, hook)
+
     def ask(self, name: str, hook: str, **arguments: object) -> list[Any]:
         """Calls the hook of one plugin alone, so that what happens can be laid to it."""
         return _ask(self._manager, name, hook, **arguments)
@@ -213,14 +217,18 @@ def _known_hooks() -> list[str]:
 
 def _specs(manager: pluggy.PluginManager, name: str, hook: str, kind: type[Spec]) -> list[Spec]:
     answers = _ask(manager, name, hook)
-    callers = manager.get_hookcallers(manager.get_plugin(name)) or []
-    if not answers and hook in [caller.name for caller in callers]:
+    if not answers and _has_hook(manager, name, hook):
         raise TypeError(f"{hook} must give {kind.__name__} objects, not None")
     specs = [spec for answer in answers for spec in answer]
     for spec in specs:
         if not isinstance(spec, kind):
             raise TypeError(f"{hook} must give {kind.__name__} objects, not {spec!r}")
     return specs
+
+
+def _has_hook(manager: pluggy.PluginManager, name: str, hook: str) -> bool:
+    callers = manager.get_hookcallers(manager.get_plugin(name)) or []
+    return hook in [caller.name for caller in callers]
 
 
 def _ask(manager: pluggy.PluginManager, name: str, hook: str, **arguments: object) -> list[Any]:

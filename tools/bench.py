@@ -6,12 +6,14 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
+
+from ..core.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +54,7 @@ def command(
     size: Annotated[int, typer.Option(help="Long side of the picture in pixels.")] = 512,
     backend: Annotated[
         list[str] | None,
-        typer.Option(help="The backend to measure; several are measured in turn."),
+        typer.Option(help="The backend to measure (torch); several are measured in turn."),
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda, cuda:N, mps or tensorrt.")
@@ -75,17 +77,16 @@ def command(
     from ..plugins.manager import load_plugins
 
     registry = load_plugins().registry
-    names: Sequence[str | None] = backend or [None]
+    names = backend or ["torch"]
+    given = {"device": device, "precision": precision, "size": size}
+    choosing = [
+        name for name in names if "gradient" in registry.backends.get(name).options.model_fields
+    ]
+    if gradient and not choosing:
+        raise UsageError(f"--gradient has no effect on {', '.join(names)}")
     plans = []
     for name in names:
-        options: dict[str, Any] = {
-            "backend": name,
-            "device": device,
-            "precision": precision,
-            "size": size,
-        }
-        if name == "onnx" or len(names) == 1:
-            options["gradient"] = gradient
+        options = {**given, "backend": name, "gradient": gradient if name in choosing else None}
         job = build_job({**options, "scales": 1, "upscale": True}, preset=preset)
         plans.append(make_plan(job, registry))
     measured = _measure(plans, repeats)

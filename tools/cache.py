@@ -20,14 +20,10 @@ def command(
 
     Everything in it can be made, or downloaded, again.
     """
-    import platformdirs
+    from ..core.files import user_cache
 
-    folder = platformdirs.user_cache_path("stylectl")
-    sizes = {
-        each.relative_to(folder).as_posix(): _bytes(each)
-        for each in _entries(folder)
-        if each.exists()
-    }
+    folder = user_cache()
+    sizes = {each.relative_to(folder).as_posix(): _bytes(each) for each in _entries(folder)}
     if clear:
         try:
             if folder.exists():

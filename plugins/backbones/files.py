@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
 
-import platformdirs
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from ...core.errors import UsageError, WeightsError
+from ...core.files import user_cache
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -90,7 +90,7 @@ def downloaded(url: str, instead: str) -> Path:
 
     `instead` says what a user without a network may do. Raises WeightsError.
     """
-    path = platformdirs.user_cache_path("stylectl") / "weights" / url.rpartition("/")[2]
+    path = user_cache() / "weights" / url.rpartition("/")[2]
     published = published_hash(path.name)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

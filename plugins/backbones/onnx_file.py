@@ -20,7 +20,7 @@ from .onnx_reading import read_onnx
 PREPROCESSING_KEY = "stylectl.preprocessing"
 
 
-class OnnxOptions(BaseModel):
+class OnnxFileOptions(BaseModel):
     """Options of the backbone `onnx`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +39,7 @@ class OnnxFile(Backbone):
     `path` is the file, `image` its input. PyTorch cannot run it: it has no trunk.
     """
 
-    def __init__(self, options: OnnxOptions) -> None:
+    def __init__(self, options: OnnxFileOptions) -> None:
         """Raises UsageError for a missing file, WeightsError for one that cannot be used."""
         self.path = Path(options.model)
         self.name = f"onnx:{options.model}"
@@ -74,7 +74,7 @@ class OnnxFile(Backbone):
         raise BackendError(f"{self.name}: PyTorch cannot run an ONNX file, --backend onnx can")
 
 
-def _agreed(stated: str | None, options: OnnxOptions) -> OnnxPreprocessing | None:
+def _agreed(stated: str | None, options: OnnxFileOptions) -> OnnxPreprocessing | None:
     if stated is None:
         return options.preprocessing
     if stated not in ("caffe", "torchvision", "none"):
@@ -94,5 +94,5 @@ def stylectl_backbones() -> Iterable[BackboneSpec]:
         name="onnx",
         summary="an ONNX file: onnx:network.onnx",
         create=OnnxFile,
-        options=OnnxOptions,
+        options=OnnxFileOptions,
     )

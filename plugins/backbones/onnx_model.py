@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ...core.errors import WeightsError
+from .preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -21,10 +22,10 @@ _PREPARED = "stylectl/prepared"
 #: Older operators keep in attributes what the newer take as inputs.
 _OPSET = 18
 
-#: The channels' order, what is taken from them, and what they are then divided by.
-_NORMALIZATION: Mapping[OnnxPreprocessing, tuple[tuple[int, ...], list[float], list[float]]] = {
-    "caffe": ((2, 1, 0), [103.939 / 255, 116.779 / 255, 123.68 / 255], [1 / 255] * 3),
-    "torchvision": ((0, 1, 2), [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+#: What is taken from the channels, what they are then divided by, and their order after that.
+_NORMALIZATION: Mapping[OnnxPreprocessing, tuple[tuple[float, ...], ...]] = {
+    "caffe": (CAFFE_MEAN, CAFFE_SCALE, (2, 1, 0)),
+    "torchvision": (IMAGENET_MEAN, IMAGENET_SCALE, (0, 1, 2)),
 }
 
 
@@ -89,10 +90,10 @@ def _prepare(graph: GraphProto, image: str, preprocessing: OnnxPreprocessing) ->
     if preprocessing == "none":
         first = helper.make_node("Identity", [_IMAGE], [_PREPARED])
     else:
-        order, mean, scale = (np.array(each) for each in _NORMALIZATION[preprocessing])
-        kernel = (np.eye(3)[order] / scale[:, None]).reshape(3, 3, 1, 1)
+        mean, scale, order = (np.array(each) for each in _NORMALIZATION[preprocessing])
+        kernel = (np.eye(3) / scale)[order].reshape(3, 3, 1, 1)
         names = ["stylectl/kernel", "stylectl/bias"]
-        for name, values in zip(names, (kernel, -mean / scale), strict=True):
+        for name, values in zip(names, (kernel, (-mean / scale)[order]), strict=True):
             graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
         first = helper.make_node("Conv", [_IMAGE, *names], [_PREPARED], kernel_shape=[1, 1])
     graph.node.insert(0, first)

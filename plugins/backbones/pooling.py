@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import fx, nn
 from torch.nn import functional
 
-_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+from .traced_geometry import MAX_ARGUMENTS, operation_name
 
 
 def average_pooling(model: nn.Module, graph: fx.Graph) -> bool:
@@ -27,8 +27,8 @@ def average_pooling(model: nn.Module, graph: fx.Graph) -> bool:
                     ),
                 )
                 found = True
-        elif getattr(node.target, "__name__", "") == "max_pool2d":
-            given = {**dict(zip(_ARGUMENTS, node.args[1:], strict=False)), **node.kwargs}
+        elif operation_name(node) == "max_pool2d":
+            given = {**dict(zip(MAX_ARGUMENTS, node.args[1:], strict=False)), **node.kwargs}
             node.target = functional.avg_pool2d
             node.args = node.args[:1]
             node.kwargs = {

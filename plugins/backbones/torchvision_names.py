@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .traced import TracedModel, is_activation
+from .vgg19 import VGG19
 
 #: As of VGG-19: see there.
-_SHARES = (0.52, 0.26, 0.13, 0.06, 0.03)
+_SHARES = tuple(VGG19.default_style_layers.values())
 
 
 def own_defaults(model: str) -> tuple[dict[str, float], dict[str, float]] | None:

@@ -22,8 +22,8 @@ from .files import (
     read_tensors,
     sha256,
 )
+from .preprocessing import IMAGENET_MEAN, IMAGENET_SCALE
 
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 #: DenseNet's published files are older than its modules' names: norm.1 is norm1 now.
 _OLD_DENSENET_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 
@@ -65,7 +65,7 @@ def read_weights(members: type[Enum], word: str) -> TorchvisionWeights:
     path = existing_file(word, "torchvision")
     tensors, digest = read_tensors(path), sha256(path)
     published = [each for each in members if digest.startswith(_hash(each))]
-    normalization = _normalization(published[0]) if published else _IMAGENET
+    normalization = _normalization(published[0]) if published else (IMAGENET_MEAN, IMAGENET_SCALE)
     return TorchvisionWeights(word, tensors, *normalization)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from ...backends.torchvision_import import import_torchvision
 from ...core.errors import UsageError
 from .geometry import SIZES, Geometry, geometries, spatial_dimensions
-from .traced_geometry import node_geometry
+from .traced_geometry import node_geometry, operation_name
 
 _OUT_OF_PLACE: dict[Any, Any] = {
     operator.iadd: operator.add,
@@ -103,11 +103,6 @@ def is_activation(node: fx.Node, model: nn.Module) -> bool:
     if node.op == "call_module":
         return type(model.get_submodule(str(node.target))).__name__.lower() in _ACTIVATIONS
     return operation_name(node) in _ACTIVATIONS
-
-
-def operation_name(node: fx.Node) -> str:
-    """Of a called function or method."""
-    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
 
 
 def _trace(model: nn.Module, name: str) -> tuple[fx.Graph, dict[str, str]]:

@@ -36,7 +36,8 @@ _POINTWISE = frozenset(
     | {"hardsigmoid", "sigmoid", "chunk", "contiguous", "getitem", "permute", "reshape"}
     | {"split", "squeeze", "transpose", "unsqueeze", "view"}
 )
-_MAX_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+#: Of max_pool2d and avg_pool2d, by position.
+MAX_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 _AVERAGE_ARGUMENTS = ("kernel_size", "stride", "padding", "ceil_mode")
 
 
@@ -59,8 +60,12 @@ def node_geometry(node: fx.Node, model: nn.Module, sides: Mapping[str, tuple[int
 def _is_pointwise(node: fx.Node, model: nn.Module) -> bool:
     if node.op == "call_module":
         return isinstance(model.get_submodule(str(node.target)), _POINTWISE_MODULES)
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    return name in _POINTWISE
+    return operation_name(node) in _POINTWISE
+
+
+def operation_name(node: fx.Node) -> str:
+    """Of a called function or method."""
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
 
 
 def _windows(node: fx.Node, model: nn.Module) -> tuple[Window, Window] | None:
@@ -70,8 +75,8 @@ def _windows(node: fx.Node, model: nn.Module) -> tuple[Window, Window] | None:
         if not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             return None
         return _pair_of_windows(vars(module))
-    for function, names in (("max_pool2d", _MAX_ARGUMENTS), ("avg_pool2d", _AVERAGE_ARGUMENTS)):
-        if getattr(node.target, "__name__", "") == function:
+    for function, names in (("max_pool2d", MAX_ARGUMENTS), ("avg_pool2d", _AVERAGE_ARGUMENTS)):
+        if operation_name(node) == function:
             given = dict(zip(names, node.args[1:], strict=False))
             return _pair_of_windows({**given, **node.kwargs})
     return None

@@ -12,6 +12,7 @@ from ...core.backbone import Backbone, LayerInfo, Trunk
 from ...core.chain import ChainTrunk
 from ...core.specs import BackboneSpec
 from ..hookspecs import hookimpl
+from .preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
 from .weights import BLOCKS, PreprocessingName, Weights, check_preprocessing, load_weights
 
 _CHANNELS = (64, 128, 256, 512, 512)
@@ -19,8 +20,8 @@ _CHANNELS = (64, 128, 256, 512, 512)
 #: What is taken from an RGB image in [0, 1], and what it is then divided by. The Caffe model was
 #: trained on BGR images in 0-255: its first kernels are reordered below, so that RGB may come in.
 _PREPROCESSING: dict[PreprocessingName, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "caffe": ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255)),
-    "torchvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "caffe": (CAFFE_MEAN, CAFFE_SCALE),
+    "torchvision": (IMAGENET_MEAN, IMAGENET_SCALE),
 }
 
 

@@ -16,6 +16,7 @@ from ...core.plan import create_backbone
 from ...core.specs import BackboneSpec
 from ...core.validation import validated
 from .pictures import painting, photo
+from .require import require
 
 #: Absolute and relative, in float32: convolutions may sum in another order.
 _CLOSE = 1e-4
@@ -34,7 +35,7 @@ def check_backbone(spec: BackboneSpec, *, options: Mapping[str, Any] = {}) -> No
 
     Raises AssertionError.
     """
-    _require(isinstance(spec, BackboneSpec), f"not a BackboneSpec: {spec!r}")
+    require(isinstance(spec, BackboneSpec), f"not a BackboneSpec: {spec!r}")
     try:
         label = f"the backbone {spec.name!r}"
         backbone = create_backbone(spec, validated(spec.options, options, label), label)
@@ -50,15 +51,15 @@ def check_backbone(spec: BackboneSpec, *, options: Mapping[str, Any] = {}) -> No
 
 def _check_names(backbone: Backbone) -> None:
     names = [info.name for info in backbone.layers]
-    _require(len(names) > 0, "it has no layers")
-    _require(len(set(names)) == len(names), "two of its layers have one name")
+    require(len(names) > 0, "it has no layers")
+    require(len(set(names)) == len(names), "two of its layers have one name")
     for alias, name in backbone.aliases.items():
-        _require(name in names, f"the alias {alias!r} stands for the unknown layer {name!r}")
-        _require(alias not in names, f"{alias!r} is both a layer and an alias")
+        require(name in names, f"the alias {alias!r} stands for the unknown layer {name!r}")
+        require(alias not in names, f"{alias!r} is both a layer and an alias")
     for kind in ("content", "style"):
         shares: Mapping[str, float] = getattr(backbone, f"default_{kind}_layers")
-        _require(len(shares) > 0, f"it has no default {kind} layers")
-        _require(all(share > 0 for share in shares.values()), f"a default {kind} share is not > 0")
+        require(len(shares) > 0, f"it has no default {kind} layers")
+        require(all(share > 0 for share in shares.values()), f"a default {kind} share is not > 0")
     try:
         backbone.canonical("no such layer")
     except UsageError:
@@ -70,11 +71,11 @@ def _check_trunk(backbone: Backbone, image: Tensor) -> None:
     names = [info.name for info in backbone.layers]
     trunk = backbone.trunk(names)
     frozen = not any(weight.requires_grad for weight in trunk.parameters())
-    _require(frozen, "its weights are not frozen")
+    require(frozen, "its weights are not frozen")
     before = image.clone()
     every = trunk(image)
-    _require(torch.equal(before, image), "it changes the image")
-    _require(set(every) == set(names), f"asked for {names} it gives {sorted(every)}")
+    require(torch.equal(before, image), "it changes the image")
+    require(set(every) == set(names), f"asked for {names} it gives {sorted(every)}")
     for info in backbone.layers:
         _check_map(info, every[info.name], image)
     _check_equal(every, trunk(image), "the second time", exact=True)
@@ -88,20 +89,20 @@ def _check_trunk(backbone: Backbone, image: Tensor) -> None:
     _check_equal(every, first, "in a batch with another image")
     outside = trunk(4 * image - 2)
     finite = all(torch.isfinite(value).all() for value in outside.values())
-    _require(finite, "for pixels outside of [0, 1], which are allowed, it is not finite")
+    require(finite, "for pixels outside of [0, 1], which are allowed, it is not finite")
 
 
 def _check_map(info: LayerInfo, value: Tensor, image: Tensor) -> None:
     shape = tuple(value.shape)
-    _require(value.dim() == 4 and shape[0] == 1, f"{info.name} has the shape {shape}")
-    _require(value.dtype == torch.float32, f"{info.name} is of {value.dtype}")
+    require(value.dim() == 4 and shape[0] == 1, f"{info.name} has the shape {shape}")
+    require(value.dtype == torch.float32, f"{info.name} is of {value.dtype}")
     channels = f"{info.name} has {shape[1]} channels, not {info.channels}"
-    _require(shape[1] == info.channels, channels)
+    require(shape[1] == info.channels, channels)
     for given, made in zip(image.shape[2:], shape[2:], strict=True):
         # Unpadded borders may take some positions away; a border can add one.
         fits = 0 < made <= -(-given // info.stride) + 1
         message = f"{info.name} has {made} positions for {given} pixels at stride {info.stride}"
-        _require(fits, message)
+        require(fits, message)
 
 
 def _check_geometry(backbone: Backbone) -> None:
@@ -112,7 +113,7 @@ def _check_geometry(backbone: Backbone) -> None:
         except RuntimeError as error:
             message = f"{info.name} fails at its smallest side, {info.smallest_side}: {error}"
             raise AssertionError(message) from error
-        _require(smallest.numel() > 0, f"{info.name} has no position at its smallest side")
+        require(smallest.numel() > 0, f"{info.name} has no position at its smallest side")
         if info.receptive_field is not None and info.receptive_field <= _LARGEST_FIELD:
             _check_receptive_field(info, trunk)
 
@@ -130,7 +131,7 @@ def _check_receptive_field(info: LayerInfo, trunk: torch.nn.Module) -> None:
         return
     spread = int((seen.max(0).values - seen.min(0).values).max()) + 1
     message = f"{info.name} sees {spread} pixels, more than its receptive field of {field}"
-    _require(spread <= field, message)
+    require(spread <= field, message)
 
 
 def _check_backend(backbone: Backbone, image: Tensor) -> None:
@@ -142,22 +143,17 @@ def _check_backend(backbone: Backbone, image: Tensor) -> None:
     plain, plain_pullback = autograd_vjp(backbone.trunk(names), image)
     _check_equal(plain, features, "through the torch backend")
     expected = plain_pullback(cotangents)
-    _require(bool(torch.isfinite(gradient).all()), "its gradient is not finite")
-    _require(bool(gradient.any()), "its gradient is zero everywhere")
+    require(bool(torch.isfinite(gradient).all()), "its gradient is not finite")
+    require(bool(gradient.any()), "its gradient is zero everywhere")
     _check_equal({"the gradient": expected}, {"the gradient": gradient}, "through the backend")
 
 
 def _check_equal(
     expected: Mapping[str, Tensor], got: Mapping[str, Tensor], when: str, exact: bool = False
 ) -> None:
-    _require(set(got) == set(expected), f"{when} it gives {sorted(got)}, not {sorted(expected)}")
+    require(set(got) == set(expected), f"{when} it gives {sorted(got)}, not {sorted(expected)}")
     for name, value in expected.items():
         scale = value.abs().max().item()
         bound = 0.0 if exact else _CLOSE * scale + 1e-12
         off = (got[name] - value).abs().max().item()
-        _require(off <= bound, f"{when}, {name} is off by {off:.3g} (of {scale:.3g})")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
+        require(off <= bound, f"{when}, {name} is off by {off:.3g} (of {scale:.3g})")

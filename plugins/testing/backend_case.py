@@ -15,6 +15,7 @@ from ...core.backbone import Backbone
 from ...core.backend import BackendOptions, FeatureBackend, Features
 from ...core.errors import StylectlError
 from .pictures import painting
+from .require import require
 
 #: (height, width): even, odd, and the smallest that the suite's networks take.
 SIZES: Sequence[tuple[int, int]] = ((16, 20), (11, 14), (9, 17), (2, 2))
@@ -112,9 +113,3 @@ def refuses(
         raise AssertionError(f"{what}: it must raise {kind.__name__}, not {found}") from error
     else:
         raise AssertionError(f"{what}: it must raise {kind.__name__}, and goes on")
-
-
-def require(condition: bool, message: str) -> None:
-    """Raises AssertionError: pytest does not rewrite the asserts of this package."""
-    if not condition:
-        raise AssertionError(message)

@@ -12,8 +12,9 @@ from ...backends.parity_figures import relative_l2
 from ...core.backbone import Backbone
 from ...core.backend import BackendOptions, FeatureBackend
 from ...core.errors import BackendError, UsageError
-from .backend_case import SIZES, TOLERANCES, BackendTolerance, Case, refuses, require, texture
+from .backend_case import SIZES, TOLERANCES, BackendTolerance, Case, refuses, texture
 from .network import KinkedBackbone, TinyBackbone
+from .require import require
 
 if TYPE_CHECKING:
     import pytest

@@ -17,6 +17,7 @@ from ...core.terms import IMAGE_LAYER, Loss, LossTerm, References, Style, SumTer
 from ...core.validation import validated
 from .network import TinyBackbone
 from .pictures import painting, photo
+from .require import require
 
 #: Side of the images: few enough pixels for finite differences by each.
 _SIDE = 10
@@ -48,7 +49,7 @@ def check_loss_term(
 
     Where there is a CUDA device, it is tried there too. Raises AssertionError.
     """
-    _require(isinstance(spec, LossTermSpec), f"not a LossTermSpec: {spec!r}")
+    require(isinstance(spec, LossTermSpec), f"not a LossTermSpec: {spec!r}")
     term = _created(spec, options)
     images = _Images(torch.float64)
     loss = term.bind(images.references(term))
@@ -118,14 +119,14 @@ def _created(spec: LossTermSpec, options: Mapping[str, Any]) -> LossTerm:
 def _check_value(loss: Loss, features: Features, dtype: torch.dtype) -> None:
     leaves = _leaves(features)
     value = loss(leaves)
-    _require(isinstance(value, Tensor) and value.shape == (), f"not a scalar: {value!r}")
-    _require(value.dtype == dtype, f"of {dtype} features it gives {value.dtype}")
+    require(isinstance(value, Tensor) and value.shape == (), f"not a scalar: {value!r}")
+    require(value.dtype == dtype, f"of {dtype} features it gives {value.dtype}")
     device = next(iter(features.values())).device
-    _require(value.device.type == device.type, f"of {device} features it gives {value.device}")
-    _require(value.requires_grad, "it has no gradient")
-    _require(bool(torch.isfinite(value)), f"it gives {value.item()}")
+    require(value.device.type == device.type, f"of {device} features it gives {value.device}")
+    require(value.requires_grad, "it has no gradient")
+    require(bool(torch.isfinite(value)), f"it gives {value.item()}")
     for name, gradient in _gradients(value, leaves).items():
-        _require(bool(torch.isfinite(gradient).all()), f"its gradient at {name} is not finite")
+        require(bool(torch.isfinite(gradient).all()), f"its gradient at {name} is not finite")
 
 
 def _check_gradient(loss: Loss, features: Features) -> None:
@@ -149,10 +150,10 @@ def _check_nothing_changes(term: LossTerm, images: _Images) -> None:
     before = [{name: value.clone() for name, value in each.items()} for each in given]
     loss = term.bind(references)
     first, second = loss(result).item(), loss(result).item()
-    _require(first == second, f"asked twice it gives {first} and {second}")
+    require(first == second, f"asked twice it gives {first} and {second}")
     for old, new in zip(before, given, strict=True):
         for name, value in new.items():
-            _require(torch.equal(old[name], value), f"it changes the features {name}")
+            require(torch.equal(old[name], value), f"it changes the features {name}")
 
 
 def _check_single_precision(term: LossTerm, expected: float) -> None:
@@ -161,7 +162,7 @@ def _check_single_precision(term: LossTerm, expected: float) -> None:
     _check_value(loss, result, torch.float32)
     value = loss(result).item()
     close = abs(value - expected) <= _SINGLE * abs(expected) + 1e-12
-    _require(close, f"in float32 it gives {value}, in float64 {expected}")
+    require(close, f"in float32 it gives {value}, in float64 {expected}")
 
 
 def _check_black_images(term: LossTerm) -> None:
@@ -208,7 +209,7 @@ def _check_device(term: LossTerm, device: torch.device) -> None:
 
 def _check_same(value: Tensor, expected: Tensor, when: str) -> None:
     close = abs(value.item() - expected.item()) <= _DOUBLE * abs(expected.item()) + 1e-15
-    _require(close, f"{when} it gives {value.item()} instead of {expected.item()}")
+    require(close, f"{when} it gives {value.item()} instead of {expected.item()}")
 
 
 def _permuted(features: Tensor) -> Tensor:
@@ -228,8 +229,3 @@ def _gradients(value: Tensor, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _zeros(features: Features) -> dict[str, Tensor]:
     return {name: torch.zeros_like(value) for name, value in features.items()}
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)

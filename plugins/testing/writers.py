@@ -15,6 +15,7 @@ from ...core.registry import Registry
 from ...core.result import Result
 from ...core.specs import WriterSpec
 from .pictures import result, snapshots
+from .require import require
 
 
 def check_writer(
@@ -36,11 +37,11 @@ def check_writer(
 
     Raises AssertionError.
     """
-    _require(isinstance(spec, WriterSpec), f"not a WriterSpec: {spec!r}")
-    _require(len(spec.suffixes) > 0, "it has no suffixes")
+    require(isinstance(spec, WriterSpec), f"not a WriterSpec: {spec!r}")
+    require(len(spec.suffixes) > 0, "it has no suffixes")
     for suffix in spec.suffixes:
         plain = suffix.startswith(".") and suffix == suffix.lower()
-        _require(plain, f"the suffix {suffix!r} must be in lower case, with its dot")
+        require(plain, f"the suffix {suffix!r} must be in lower case, with its dot")
         path = folder / f"picture{suffix}"
         for finished in (
             result(),
@@ -50,9 +51,9 @@ def check_writer(
             result(24, 33),
         ):
             _write(spec, options, finished, path)
-            _require(path.stat().st_size > 0, f"{path.name} is empty")
+            require(path.stat().st_size > 0, f"{path.name} is empty")
         left = sorted(each.name for each in folder.iterdir())
-        _require(left == [path.name], f"it leaves {left} in the folder")
+        require(left == [path.name], f"it leaves {left} in the folder")
         if read is not None:
             _check_picture(read(path), result(24, 33).image, tolerance)
         path.unlink()
@@ -91,12 +92,7 @@ def _check_failure(spec: WriterSpec, options: Mapping[str, Any], path: Path) -> 
 
 
 def _check_picture(got: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    _require(got.shape == expected.shape, f"read back, it is {got.shape}, not {expected.shape}")
+    require(got.shape == expected.shape, f"read back, it is {got.shape}, not {expected.shape}")
     off = float(np.abs(got - expected).max())
     # A thousandth of a step for the conversions to and from integers.
-    _require(off <= tolerance + 1e-5, f"read back, it is off by {off:.4f}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
+    require(off <= tolerance + 1e-5, f"read back, it is off by {off:.4f}")

@@ -62,3 +62,12 @@ def test_backends_are_measured_in_turn(program: Program, tmp_path: Path) -> None
     assert second["details"]["gradient"] == "native"
     assert first["gflop"] == second["gflop"]
     assert min(first["seconds"], second["seconds"], second["seconds_to_first"]) > 0
+
+
+def test_a_gradient_that_no_backend_can_choose_is_wrong_usage(
+    program: Program, tmp_path: Path
+) -> None:
+    both = ("--backend", "torch", "--backend", "torch")
+    done = program("bench", *both, "--gradient", "native", folder=tmp_path)
+    assert done.returncode == 2
+    assert "--gradient has no effect" in done.stderr
