@@ -61,6 +61,7 @@ class Result:
     content: Picture
     styles: tuple[tuple[Picture, float], ...]
     job: Job
+    scales: tuple[Scale, ...]
     steps: tuple[StepRecord, ...]
     inputs: Mapping[str, str]
     versions: Mapping[str, str]
@@ -69,7 +70,6 @@ class Result:
     details: Mapping[str, str]
     seconds: float
     stopped_by: BaseException | None = None
-    scales: tuple[Scale, ...] = ()
 
     @property
     def interrupted(self) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...core.images import Picture
 from ...core.options import build_job
 from ...core.result import Result, Snapshot, StepRecord
+from ...core.schedule import Scale
 
 
 def photo(height: int, width: int) -> Tensor:
@@ -50,6 +51,7 @@ def result(
         content=_picture("photo.png", photo(2 * height, 2 * width)),
         styles=((_picture("painting.png", painting(20, 30)), 1.0),),
         job=build_job({"content": "photo.png", "styles": ["painting.png"], "size": width}),
+        scales=(Scale(max(1, height // 2), max(1, width // 2), 3), Scale(height, width, 3)),
         steps=tuple(steps[:1] if interrupted else steps),
         inputs={"photo.png": "0" * 64, "painting.png": "1" * 64},
         versions={"stylectl": "0", "torch": "0"},

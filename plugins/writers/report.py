@@ -123,9 +123,9 @@ def _scale_rows(result: Result, labels: dict[int, str]) -> list[dict[str, Any]]:
         seconds = [record.seconds for record in records]
         rows.append(
             {
-                "label": labels.get(scale, str(scale + 1)),
+                "label": labels[scale],
                 "made": sum(record.step > 0 for record in records),
-                "planned": result.scales[scale].steps if scale < len(result.scales) else None,
+                "planned": result.scales[scale].steps,
                 "seconds": seconds[-1] - before,
                 "each": float(np.median(np.diff(seconds))) if len(seconds) > 1 else None,
             }

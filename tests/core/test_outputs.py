@@ -22,6 +22,7 @@ from stylectl.core.options import build_job
 from stylectl.core.outputs import free_name, plan_outputs, write_outputs
 from stylectl.core.registry import Registry
 from stylectl.core.result import Result, Snapshot, StepRecord
+from stylectl.core.schedule import Scale
 from stylectl.core.specs import NoOptions, Writer, WriterSpec
 from stylectl.plugins.manager import load_plugins
 
@@ -93,6 +94,7 @@ def result(job: Job) -> Result:
         image=image,
         alpha=None,
         job=job,
+        scales=(Scale(HEIGHT, WIDTH, 1),),
         steps=(StepRecord(0, 0, {"style": 2.0}, 0.1), StepRecord(0, 1, {"style": 1.0}, 0.2)),
         inputs={"sample:photo": "0" * 64},
         versions={"stylectl": "0.1.0"},
