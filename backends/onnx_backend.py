@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Literal
 
+import onnx
 import onnxruntime
 from torch import Tensor
 
@@ -14,10 +16,13 @@ from ..core.contract import check_image, check_layers, checked_pullback
 from ..core.errors import BackendError
 from .freed_memory import release_freed_memory
 from .onnx_export import IMAGE
-from .onnx_models import Models, cache_folder, open_models
+from .onnx_gradient import cotangent_name
+from .onnx_loading import Loader
+from .onnx_models import Models, open_models
 from .onnx_options import OnnxOptions
 from .onnx_providers import find_place
 from .onnx_session import Session, to_onnx, to_torch
+from .onnx_tensorrt import ShapeRange, shape_ranges
 from .onnx_vjp import NativeVjp
 from .torch_backend import TorchBackend
 
@@ -36,29 +41,18 @@ class OnnxBackend(FeatureBackend):
     def __init__(self, backbone: Backbone, layers: Sequence[str], options: OnnxOptions) -> None:
         """Raises BackendError when the device, the precision, or a native gradient that was asked
         for is not to be had."""
-        place = find_place(options.device, options.precision, cache_folder() / "engines")
+        self._place = place = find_place(options.device, options.precision)
         self.device, self.layers = place.device, tuple(layers)
-        on_cpu, half = self.device.type == "cpu", options.precision == "fp16"
-        with open_models(backbone, self.layers, half=place.half, on_cpu=on_cpu) as models:
-            self.gradient, self.gradient_reason = _choice(options, models)
-            forward = Session(models.forward, place.providers, self.device)
-            self._forward = forward
-            self._open: list[Session | TorchBackend] = [forward]
-            self._vjp: Callable[[Tensor], tuple[Features, Pullback]]
-            if self.gradient == "native" and models.backward:
-                backward = Session(models.backward, place.providers, self.device)
-                self._open.append(backward)
-                self._vjp = NativeVjp(forward, backward, self.layers, half)
-            else:
-                same = BackendOptions(device=str(self.device), precision=options.precision)
-                try:
-                    fallback = TorchBackend(backbone, self.layers, same)
-                except BackendError as error:
-                    raise BackendError(
-                        f"gradient = torch ({self.gradient_reason}): {error}"
-                    ) from None
-                self._open.append(fallback)
-                self._vjp = fallback.vjp
+        self._half = options.precision == "fp16"
+        self._models_open = ExitStack()
+        self._models = models = self._models_open.enter_context(
+            open_models(backbone, self.layers, half=place.half, on_cpu=self.device.type == "cpu")
+        )
+        self.gradient, self.gradient_reason = _choice(options, models)
+        self._torch = self._fallback(backbone, options) if self.gradient == "torch" else None
+        self._load({})
+        if not place.compiles:
+            self._models_open.close()
         self.details = {
             "onnxruntime": onnxruntime.__version__,
             "gradient": self.gradient,
@@ -80,10 +74,38 @@ class OnnxBackend(FeatureBackend):
         features, pullback = self._vjp(image.to(self.device))
         return features, checked_pullback(features, pullback)
 
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> None:
+        """See FeatureBackend."""
+        if self._place.compiles:
+            ranges = shape_ranges(onnx.load(self._models.forward), sizes)
+            cotangents = {cotangent_name(layer): ranges[layer] for layer in self.layers}
+            self._load(ranges | cotangents)
+
     def close(self) -> None:
         """See FeatureBackend."""
+        self._models_open.close()
         for each in self._open:
             each.close()
+
+    def _fallback(self, backbone: Backbone, options: OnnxOptions) -> TorchBackend:
+        same = BackendOptions(device=str(self.device), precision=options.precision)
+        try:
+            return TorchBackend(backbone, self.layers, same)
+        except BackendError as error:
+            raise BackendError(f"gradient = torch ({self.gradient_reason}): {error}") from None
+
+    def _load(self, ranges: Mapping[str, ShapeRange]) -> None:
+        loader = Loader(self._place, self._models.key)
+        self._forward = loader.session(self._models.forward, ranges)
+        self._open: list[Session | TorchBackend] = [self._forward]
+        self._vjp: Callable[[Tensor], tuple[Features, Pullback]]
+        if self._torch:
+            self._open.append(self._torch)
+            self._vjp = self._torch.vjp
+        elif self._models.backward:
+            backward = loader.session(self._models.backward, ranges)
+            self._open.append(backward)
+            self._vjp = NativeVjp(self._forward, backward, self.layers, self._half)
 
 
 def _choice(options: OnnxOptions, models: Models) -> tuple[Literal["native", "torch"], str]:

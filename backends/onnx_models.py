@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,20 +16,23 @@ import torch
 from ..core.backbone import Backbone, Trunk
 from ..core.errors import BackendError
 from ..core.files import user_cache
+from .kept_files import kept_folder, key_of
 from .onnx_export import export_trunk, weights_hash
 from .onnx_gradient import NoGradientError, differentiate
 
-_FILES = ("forward.onnx", "backward.onnx", "reason.txt")
+_FORWARD, _BACKWARD, _REASON = "forward.onnx", "backward.onnx", "reason.txt"
 
 
 @dataclass(frozen=True)
 class Models:
     """Files of ONNX models. `forward` gives the layers and what `backward` needs besides;
-    `backward` is None for a network without a gradient in ONNX, and `reason` says why."""
+    `backward` is None for a network without a gradient in ONNX, and `reason` says why. `key` tells
+    them from all other models."""
 
     forward: Path
     backward: Path | None
     reason: str
+    key: str
 
 
 def cache_folder() -> Path:
@@ -49,17 +51,16 @@ def open_models(
     form.
     """
     source = _source(backbone, layers, half)
-    folder = cache_folder() / "models"
-    place = folder / _fingerprint(source, on_cpu)
-    if _whole(place):
-        del source
-        yield _models(place)
-        return
-    with tempfile.TemporaryDirectory(dir=_writable(folder), prefix=".new-") as private:
-        made = Path(private) / "models"
-        _make(source.model(), on_cpu, made)
-        del source
-        yield _models(_kept(made, place))
+    key = key_of(*source.marks, on_cpu, version("onnx"), _makers())
+    with kept_folder(cache_folder() / "models", key, partial(_make, source, on_cpu)) as folder:
+        del source  # it holds the weights
+        backward = folder / _BACKWARD
+        yield Models(
+            forward=folder / _FORWARD,
+            backward=backward if backward.stat().st_size else None,
+            reason=(folder / _REASON).read_text(),
+            key=key,
+        )
 
 
 @dataclass(frozen=True)
@@ -85,45 +86,16 @@ def _source(backbone: Backbone, layers: Sequence[str], half: bool) -> _Source:
     )
 
 
-def _make(model: onnx.ModelProto, on_cpu: bool, folder: Path) -> None:
-    backward, reason = b"", ""
+def _make(source: _Source, on_cpu: bool, folder: Path) -> None:
+    model, backward, reason = source.model(), b"", ""
     try:
         pair = differentiate(model, on_cpu=on_cpu)
         model, backward = pair.forward, pair.backward.SerializeToString()
     except NoGradientError as error:
         reason = str(error)
-    folder.mkdir()
-    parts = (model.SerializeToString(), backward, reason.encode())
-    for name, part in zip(_FILES, parts, strict=True):
-        (folder / name).write_bytes(part)
-    (folder / "sha256").write_text(_checksum(folder))
-
-
-def _writable(folder: Path) -> Path | None:
-    """The folder, made if need be, or None (the system's own for temporary files)."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return None
-
-
-def _kept(made: Path, place: Path) -> Path:
-    """Moves new models into the cache, whole or not at all: others may be reading or writing the
-    same. Gives the place where they are then."""
-    try:
-        if place.exists():
-            place.rename(made.parent / "damaged")
-        made.rename(place)
-    except OSError:
-        return made
-    return place
-
-
-def _models(folder: Path) -> Models:
-    forward, backward, reason = (folder / name for name in _FILES)
-    return Models(forward, backward if backward.stat().st_size else None, reason.read_text())
+    (folder / _FORWARD).write_bytes(model.SerializeToString())
+    (folder / _BACKWARD).write_bytes(backward)
+    (folder / _REASON).write_text(reason)
 
 
 def _trunk_marks(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tuple[str, ...]:
@@ -131,7 +103,7 @@ def _trunk_marks(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tup
     description do not show, but what it makes of an image shows it."""
     side = backbone.deepest(layers).smallest_side
     generator = torch.Generator().manual_seed(0)
-    image = torch.rand(1, 3, 2 * side + 5, 3 * side + 7, generator=generator)
+    image = torch.rand(1, 3, side + 3, side + 5, generator=generator)
     with torch.no_grad():
         activations = trunk(image, layers)
     digest = hashlib.sha256()
@@ -140,27 +112,9 @@ def _trunk_marks(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tup
     return (weights_hash(trunk), str(trunk), *layers, version("torch"), digest.hexdigest())
 
 
-def _fingerprint(source: _Source, on_cpu: bool) -> str:
-    """A hash of what models are made from, and of what makes them."""
-    digest = hashlib.sha256()
-    for word in (*source.marks, on_cpu, version("onnx")):
-        digest.update(f"{word};".encode())
-    folder = Path(__file__).parent
+def _makers() -> str:
+    """A hash of the code that makes models, so that a changed rule never meets a stale one."""
+    digest, folder = hashlib.sha256(), Path(__file__).parent
     for module in sorted((*folder.glob("onnx_gradient/*.py"), folder / "onnx_export.py")):
         digest.update(module.read_bytes())
     return digest.hexdigest()
-
-
-def _whole(place: Path) -> bool:
-    try:
-        return (place / "sha256").read_text() == _checksum(place)
-    except OSError:
-        return False
-
-
-def _checksum(folder: Path) -> str:
-    sums = []
-    for name in _FILES:
-        with (folder / name).open("rb") as file:
-            sums.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return "\n".join(sums)

@@ -14,6 +14,7 @@ import torch
 from ..core.errors import BackendError, UsageError
 from .devices import find_device
 from .onnx_session import Provider
+from .onnx_tensorrt import NAME as TENSORRT
 
 Precision = Literal["float32", "bf16", "fp16"]
 
@@ -31,13 +32,18 @@ class Place:
     providers: tuple[Provider, ...]
     half: bool = False
 
+    @property
+    def compiles(self) -> bool:
+        """Whether models are compiled for the sizes of what they are given: by TensorRT."""
+        return self.providers[0][0] == TENSORRT
 
-def find_place(name: str, precision: Precision, engines: Path) -> Place:
+
+def find_place(name: str, precision: Precision) -> Place:
     """The place for a job's ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``tensorrt``.
 
     `auto` is CUDA where torch and ONNX Runtime both have it, else the CPU; TensorRT, which takes
-    minutes to build an engine for a size, has to be asked for. Its engines are kept in the folder
-    `engines`. Raises UsageError for an unknown name, BackendError for what this machine lacks.
+    minutes to build an engine, has to be asked for. Raises UsageError for an unknown name,
+    BackendError for what this machine lacks.
     """
     if name == "auto":
         both = torch.cuda.is_available() and not _missing("cuda")
@@ -66,10 +72,14 @@ def find_place(name: str, precision: Precision, engines: Path) -> Place:
             )
         return Place(device, (cuda, _CPU), half=precision == "fp16")
     _check("cuda")
-    return Place(
-        device,
-        (("TensorrtExecutionProvider", _tensorrt_options(device, precision, engines)), cuda, _CPU),
-    )
+    return Place(device, ((TENSORRT, _tensorrt_options(device, precision)), cuda, _CPU))
+
+
+def provider_library(part: str) -> Path:
+    """The file of ONNX Runtime's own that holds a provider (``cuda``, ``tensorrt``), or what they
+    share."""
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    return folder / f"{_PREFIX}onnxruntime_providers_{part}{_SUFFIX}"
 
 
 def _cuda_options(device: torch.device) -> dict[str, str]:
@@ -80,17 +90,13 @@ def _cuda_options(device: torch.device) -> dict[str, str]:
     }
 
 
-def _tensorrt_options(device: torch.device, precision: Precision, engines: Path) -> dict[str, str]:
-    """Engines and timings hold code that is executed: their folder is nobody else's."""
-    engines.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _tensorrt_options(device: torch.device, precision: Precision) -> dict[str, str]:
     return {
         "device_id": str(device.index or 0),
         "trt_fp16_enable": str(precision == "fp16"),
         "trt_bf16_enable": str(precision == "bf16"),
         "trt_engine_cache_enable": "True",
-        "trt_engine_cache_path": str(engines),
         "trt_timing_cache_enable": "True",
-        "trt_timing_cache_path": str(engines),
     }
 
 
@@ -113,16 +119,14 @@ def _missing(kind: str) -> str:
 
     ONNX Runtime itself would only log it and go on with the CPU.
     """
-    names = {"cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+    names = {"cuda": "CUDAExecutionProvider", "tensorrt": TENSORRT}
     if names[kind] not in onnxruntime.get_available_providers():
         return "this build has none"
-    folder = Path(onnxruntime.__file__).parent / "capi"
     if hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls(directory="")  # those of NVIDIA's packages, as torch has them
     try:
         for part, mode in (("shared", ctypes.RTLD_GLOBAL), (kind, ctypes.DEFAULT_MODE)):
-            library = folder / f"{_PREFIX}onnxruntime_providers_{part}{_SUFFIX}"
-            ctypes.CDLL(str(library), mode=mode)
+            ctypes.CDLL(str(provider_library(part)), mode=mode)
     except OSError as error:
         return str(error).splitlines()[0]
     return ""

@@ -30,14 +30,7 @@ class Session:
         """Raises BackendError when ONNX Runtime cannot load the model or the first provider."""
         _share_arena()
         self._device = device
-        self._session: Any = None
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(model), _options(), providers=list(providers)
-            )
-        except Exception as error:  # its exceptions have no common base
-            message = _first_line(error)
-            raise BackendError(f"ONNX Runtime cannot load the model: {message}") from None
+        self._session: Any = load(model, session_options(), providers)
         self._session.disable_fallback()
         loaded = self._session.get_providers()
         if providers[0][0] not in loaded:
@@ -78,7 +71,17 @@ class Session:
         self._session = None
 
 
-def _options() -> Any:
+def load(model: Path, options: Any, providers: Sequence[Provider]) -> Any:
+    """ONNX Runtime's own session. Raises BackendError when it cannot load the model."""
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=list(providers))
+    except Exception as error:  # its exceptions have no common base
+        message = _first_line(error)
+        raise BackendError(f"ONNX Runtime cannot load the model: {message}") from None
+
+
+def session_options() -> Any:
+    """How every session is set up."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = torch.get_num_threads()

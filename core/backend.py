@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 
@@ -60,6 +60,10 @@ class FeatureBackend(ABC):
         """All layers' activations, and the pullback that carries their cotangents to the pixels.
 
         Raises BackendError as above."""
+
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> None:  # noqa: B027
+        """Told before a run: the sizes (height, width) of the images to come, the one that most
+        come in last. For runtimes that compile for sizes; others come as well, and must work."""
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing that needs closing
         """Free what the backend holds. May be called again. Whoever uses the backend afterwards

@@ -16,7 +16,7 @@ def command(
     clear: Annotated[bool, typer.Option("--clear", help="Delete all of it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Show what is kept in the user's cache folder: downloaded weights, exported models, engines.
+    """Show what is kept in the user's cache folder: downloaded weights, ONNX models, engines.
 
     Everything in it can be made, or downloaded, again.
     """
@@ -43,7 +43,7 @@ def _entries(folder: Path) -> list[Path]:
     """Kinds of things, and what there is of each."""
     return sorted(
         entry
-        for kind in (folder / "weights", folder / "onnx" / "models", folder / "onnx" / "engines")
+        for kind in (folder / "weights", *sorted((folder / "onnx").glob("*")))
         if kind.is_dir()
         for entry in kind.iterdir()
     )

@@ -31,6 +31,11 @@ def command(
     backbone: Annotated[
         str | None, typer.Option(metavar="NAME[:MODEL]", help="The network.")
     ] = None,
+    weights: Annotated[str | None, typer.Option(help="The network's, as for run.")] = None,
+    preprocessing: Annotated[
+        str | None, typer.Option(help="What an unknown weights file expects, as for run.")
+    ] = None,
+    pooling: Annotated[str | None, typer.Option(help="max or average.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16.")] = None,
     option: Annotated[
@@ -49,8 +54,14 @@ def command(
     from ..plugins.manager import load_plugins
 
     registry = load_plugins(no_plugin or []).registry
-    chosen = {"backend": backend, "device": device, "precision": precision, "backbone": backbone}
-    plan = _plan(chosen, _further(option or [], chosen), registry)
+    runtime = {"backend": backend, "device": device, "precision": precision}
+    network = {
+        "backbone": backbone,
+        "weights": weights,
+        "preprocessing": preprocessing,
+        "pooling": pooling,
+    }
+    plan = _plan({**runtime, **network}, _further(option or [], runtime), registry)
     used = plan.backend_options.precision
     with _open_reference(reference, plan, registry) as other, plan.open_backend() as tested:
         where, details = str(tested.device), dict(tested.details)
@@ -62,6 +73,7 @@ def command(
         "details": details,
         "precision": used,
         "backbone": backbone or plan.job.backbone.name,
+        "backbone_options": plan.job.backbone.options,
         "reference": "torch in float64" if reference == "torch" else reference,
     }
     if as_json:

@@ -11,10 +11,14 @@ import numpy as np
 from .backward import BackwardGraph, Rule
 from .forward import Node
 
+#: Channels that ONNX Runtime's convolutions for the CPU compute together, at most.
+_BLOCK = 16
+
 
 def _conv(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     """With stride one, a convolution with the kernel flipped in space and its channel axes
-    swapped; else the transposed convolution."""
+    swapped; else the transposed convolution, and for the few channels of an image: ONNX Runtime's
+    convolutions for the CPU would compute them in blocks of 16."""
     if node.active != {0}:
         raise node.refuse("its kernel depends on the image")
     weight = graph.forward.constant(node.inputs[1], node)
@@ -26,7 +30,8 @@ def _conv(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     pads = explicit_pads(node, len(kernel))
     reach = [(size - 1) * dilation for size, dilation in zip(kernel, dilations, strict=True)]
     turned = [far - pad for far, pad in zip(reach * 2, pads, strict=True)]
-    if strides == ones and min(turned) >= 0:
+    few = graph.on_cpu and group == 1 and weight.shape[1] < _BLOCK
+    if strides == ones and min(turned) >= 0 and not few:
         flipped = graph.constant(flipped_kernel(weight, group))
         convolved = graph.emit(
             "Conv",

@@ -1,4 +1,4 @@
-"""Rules for matrix products, sums and means."""
+"""Rules for matrix products, sums and means, and for what is divided by them."""
 
 from __future__ import annotations
 
@@ -90,10 +90,34 @@ def _spread(graph: BackwardGraph, node: Node, gradient: str) -> str:
     return graph.emit("Expand", gradient, graph.shape(node.inputs[0]))
 
 
+def _layer_normalization(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """y = w z + b with z = (x - E x) / s over the last axes, s^2 = E (x - E x)^2 + epsilon:
+    dx = (g - E g - z E (g z)) / s with g = w dy."""
+    if node.active != {0}:
+        raise node.refuse("its scale depends on the image")
+    rank = len(graph.forward.dimensions(node.inputs[0]))
+    axes = graph.integers(*range(node.attributes.get("axis", -1) % rank, rank))
+
+    def mean(value: str) -> str:
+        return graph.emit("ReduceMean", value, axes, keepdims=1)
+
+    value = graph.saved(node.inputs[0])
+    centred = graph.emit("Sub", value, mean(value))
+    variance = mean(graph.emit("Mul", centred, centred))
+    epsilon = graph.scalar(node.attributes.get("epsilon", 1e-5), like=value)
+    spread = graph.emit("Sqrt", graph.emit("Add", variance, epsilon))
+    z = graph.emit("Div", centred, spread)
+    g = graph.emit("Mul", gradient, graph.saved(node.inputs[1]))
+    along = graph.emit("Mul", z, mean(graph.emit("Mul", g, z)))
+    across = graph.emit("Sub", graph.emit("Sub", g, mean(g)), along)
+    return {0: graph.emit("Div", across, spread)}
+
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Gemm": _gemm,
         "GlobalAveragePool": _reduce_mean,
+        "LayerNormalization": _layer_normalization,
         "MatMul": _matmul,
         "ReduceMean": _reduce_mean,
         "ReduceSum": _reduce_sum,

@@ -59,6 +59,22 @@ def _slice(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]
     return {0: gradient}
 
 
+def _gather(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """One position of an axis, which has gone: zeros at the others."""
+    if node.active != {0}:
+        raise node.refuse("its indices depend on the image")
+    index = graph.forward.constant(node.inputs[1], node)
+    if index.ndim != 0:
+        raise node.refuse("it takes more than one position")
+    axis = node.attributes.get("axis", 0) % len(graph.forward.dimensions(node.inputs[0]))
+    size = graph.emit("Gather", graph.shape(node.inputs[0]), graph.integers(axis))
+    taken = graph.integers(int(index))
+    if index < 0:
+        taken = graph.emit("Add", size, taken)
+    kept = graph.emit("Unsqueeze", gradient, graph.integers(axis))
+    return {0: _embedded(graph, kept, taken, size, axis)}
+
+
 def _sliced_axes(graph: BackwardGraph, node: Node) -> list[int]:
     if node.input(3):
         return [int(axis) for axis in graph.forward.constant(node.inputs[3], node)]
@@ -99,6 +115,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Concat": _concat,
         "Flatten": _reshape,
+        "Gather": _gather,
         "Reshape": _reshape,
         "Slice": _slice,
         "Squeeze": _reshape,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import torch
 from safetensors.torch import load
 from torch import Tensor
 
@@ -69,13 +71,18 @@ def _embedded() -> Weights:
     return Weights(
         tuple(
             (
-                tensors[f"{name}.codebook"][tensors[f"{name}.codes"].int()],
+                _decoded(tensors[f"{name}.codebook"], tensors[f"{name}.codes"]),
                 tensors[f"{name}.bias"],
             )
             for name in names
         ),
         "caffe",
     )
+
+
+def _decoded(codebook: Tensor, codes: Tensor) -> Tensor:
+    """By NumPy, which takes a twentieth of the time of torch's indexing."""
+    return torch.from_numpy(np.take(codebook.numpy(), codes.numpy()))
 
 
 def _downloaded() -> Path:

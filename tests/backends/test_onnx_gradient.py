@@ -447,6 +447,25 @@ def test_batch_normalization() -> None:
     check(model, expected, 2, 4, 5, 7)
 
 
+@pytest.mark.parametrize("axis", [-1, -2, 1])
+def test_layer_normalization(axis: int) -> None:
+    shape = (4, 5, 7)[axis if axis < 0 else axis - 1 :]
+    scale, shift = values(*shape, seed=1), values(*shape, seed=2)
+    tested = node("LayerNormalization", "scale", "shift", axis=axis, epsilon=1e-3)
+    model = build([tested], {"scale": scale, "shift": shift})
+
+    def expected(x: Tensor) -> Tensor:
+        return functional.layer_norm(x, shape, double(scale), double(shift), eps=1e-3)
+
+    check(model, expected, 2, 4, 5, 7)
+
+
+@pytest.mark.parametrize(("axis", "index"), [(1, 0), (1, 2), (-1, -2), (2, 4)])
+def test_one_position_of_an_axis(axis: int, index: int) -> None:
+    model = build([node("Gather", "index", axis=axis)], {"index": np.array(index)}, output_rank=3)
+    check(model, lambda x: x.select(axis, index), 2, 4, 5, 7)
+
+
 @pytest.mark.parametrize("axis", [1, -1, 2])
 def test_concat(axis: int) -> None:
     nodes = [
@@ -684,6 +703,7 @@ REFUSED: list[tuple[list[onnx.NodeProto], str]] = [
     ([node("Conv", "weight", auto_pad="SAME_UPPER")], "auto_pad is SAME_UPPER"),
     ([node("Conv", "image")], "its kernel depends on the image"),
     ([node("Pad", "pads", mode="wrap")], "its mode is wrap"),
+    ([node("Gather", "pads")], "it takes more than one position"),
 ]  # fmt: skip
 
 

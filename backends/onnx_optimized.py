@@ -1,0 +1,45 @@
+"""Models as ONNX Runtime has optimised them for a provider; kept on disk, to start sooner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+from .kept_files import kept_folder, key_of
+from .onnx_session import Provider, load, session_options
+from .onnx_tensorrt import NAME as TENSORRT
+
+_MODEL = "model.onnx"
+
+
+@contextmanager
+def optimized(model: Path, key: str, providers: Sequence[Provider], folder: Path) -> Iterator[Path]:
+    """The model, with its operators fused and laid out for this processor and the first of the
+    providers; the file is there inside the `with`.
+
+    `key` tells the model from all others; what was made of it earlier is kept in `folder`.
+    TensorRT has nothing that could be saved here: it keeps engines of its own. Raises
+    BackendError for a model that ONNX Runtime cannot load.
+    """
+    if providers[0][0] == TENSORRT:
+        yield model
+        return
+
+    def make(made: Path) -> None:
+        options = session_options()
+        options.optimized_model_filepath = str(made / _MODEL)
+        load(model, options, providers)
+
+    every = key_of(
+        key,
+        model.name,
+        onnxruntime.__version__,
+        providers,
+        torch.backends.cpu.get_cpu_capability(),  # layouts are made for the width of its vectors
+    )
+    with kept_folder(folder, every, make) as kept:
+        yield kept / _MODEL
