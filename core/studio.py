@@ -43,7 +43,7 @@ class _Kept:
 class Studio:
     """An open backend, and the bound losses that a later picture needs again.
 
-    What comes later is told by `expect`; without it nothing outlives the scale that it is for.
+    What comes later is told by `prepare`; without it nothing outlives the scale that it is for.
     Everything is dropped when a picture needs another backend, and on `close`.
     """
 
@@ -53,11 +53,16 @@ class Studio:
         self._kept: dict[str, _Kept] = {}
         self._later: tuple[frozenset[str], ...] = ()
 
-    def expect(self, pictures: Iterable[Iterable[str]]) -> None:
-        """What will be painted after the next picture: the SHA-256 of the images of each. Losses
+    def prepare(self, picture: Iterable[str], later: Iterable[Iterable[str]]) -> None:
+        """What is painted next, and what after it: the SHA-256 of each picture's images. Losses
         that none of them needs are dropped."""
-        self._later = tuple(dict.fromkeys(frozenset(images) for images in pictures))
-        self._kept = {key: each for key, each in self._kept.items() if self._recurs(each.images)}
+        images = frozenset(picture)
+        self._later = tuple(dict.fromkeys(map(frozenset, later)))
+        self._kept = {
+            key: each
+            for key, each in self._kept.items()
+            if each.images <= images or self._recurs(each.images)
+        }
 
     def backend(self, plan: Plan) -> FeatureBackend:
         """The plan's backend, which stays open. Raises as `Plan.open_backend`."""

@@ -75,7 +75,7 @@ def check_paths(tasks: Sequence[Task]) -> None:
 def png_path(label: str, name: object) -> Path:
     """Raises UsageError for an output that is no PNG: only a PNG says whether it is finished."""
     if not isinstance(name, str | Path) or Path(name).suffix.lower() != ".png":
-        raise UsageError(f"{label}: name its output, a PNG (*.png)")
+        raise UsageError(f"{label}: its output is {name}; name a PNG, *.png")
     return Path(name)
 
 
@@ -130,17 +130,18 @@ class _Work:
     def _paint(self, tasks: Sequence[Task]) -> None:
         elsewhere: list[Task] = []
         for index, task in enumerate(tasks):
-            self._expect([*tasks[index + 1 :], *elsewhere])
+            self._prepare(task, [*tasks[index + 1 :], *elsewhere])
             if not self._done_with(task, wait=False):
                 elsewhere.append(task)
         if elsewhere:
             self._listener(Notice(f"waiting for {len(elsewhere)} that another process is painting"))
         for index, task in enumerate(elsewhere):
-            self._expect(elsewhere[index + 1 :])
+            self._prepare(task, elsewhere[index + 1 :])
             self._done_with(task, wait=True)
 
-    def _expect(self, tasks: Iterable[Task]) -> None:
-        self._studio.expect(self._images(task).values() for task in tasks)
+    def _prepare(self, task: Task, later: Iterable[Task]) -> None:
+        images = (self._images(each).values() for each in later)
+        self._studio.prepare(self._images(task).values(), images)
 
     def _done_with(self, task: Task, wait: bool) -> bool:
         """Paint the task unless it is finished by now. False if another process has it; with
