@@ -45,7 +45,7 @@ def state_of(path: Path, job: Job, inputs: Mapping[str, str]) -> State:
     )
     try:
         carried = [_absolute(record["job"], folder), _at(record["inputs"], folder)]
-    except (KeyError, TypeError, AttributeError, ValueError):  # written by somebody else
+    except (KeyError, TypeError, AttributeError, ValueError, OSError):  # somebody else's
         return "other"
     if carried != wanted:
         return "other"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -142,19 +142,22 @@ def _picture(file: Path, width: int, height: int) -> Image.Image:
 
 
 def _wrapped(label: str, font: _Font, width: int) -> str:
-    """Broken where there is a space, a comma, a plus or a colon, so that a line fits `width`; a
-    part that is too long in itself is broken anywhere."""
+    """Broken where there is a space, a comma, a plus, a colon or a slash, so that a line fits
+    `width`; what is too long in itself is broken at an underscore, or else anywhere."""
     lines = []
     for line in label.split("\n"):
         lines.append("")
-        for part in re.findall(r"[^ ,+:_]*[ ,+:_]?", line):
+        for part in _parts(line, font, width):
             if lines[-1] and font.getlength((lines[-1] + part).rstrip()) > width:
                 lines.append("")
-            for letter in part:
-                if lines[-1] and font.getlength(lines[-1] + letter.rstrip()) > width:
-                    lines.append("")
-                lines[-1] += letter
+            lines[-1] += part
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _parts(line: str, font: _Font, width: int) -> Iterator[str]:
+    for part in re.findall(r"[^ ,+:/]*[ ,+:/]?", line):
+        for piece in re.findall(r"[^_]*_?", part) if font.getlength(part) > width else [part]:
+            yield from piece if font.getlength(piece) > width else [piece]
 
 
 def _text_size(label: str, font: _Font) -> tuple[int, int]:

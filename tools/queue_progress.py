@@ -108,7 +108,7 @@ class QueueProgress:
 
     def _finish(self, report: Report) -> None:
         if report.failed:
-            self._say(f"{len(report.failed)} {self._word}s failed:")
+            self._say(f"failed {self._word}s:")
             for path, reason in report.failed.items():
                 self._say(f"  {path}: {reason}")
         counts = {

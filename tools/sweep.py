@@ -45,8 +45,6 @@ def command(
 
     The cells are kept beside the sheet: after Ctrl-C the same command paints only what is missing.
     """
-    if photo and not paintings:
-        raise UsageError("a photo needs at least one painting: stylectl sweep PHOTO PAINTING")
     from ..core.jobfile import read_job_file
     from ..plugins.manager import load_plugins
     from .many import paint_sheet
@@ -54,9 +52,14 @@ def command(
     from .settings import read_settings
 
     axes = read_settings(settings or [])
+    keys = {each.key for each in axes}
+    if photo and not paintings and "styles" not in keys:
+        raise UsageError(
+            "a photo needs a painting: stylectl sweep PHOTO PAINTING, or --set styles=A,B"
+        )
     images = {"content": photo, "styles": paintings or None}
     options = {name: value for name, value in images.items() if value}
-    if twice := sorted(options.keys() & {each.key for each in axes}):
+    if twice := sorted(options.keys() & keys):
         raise UsageError(f"--set {twice[0]} has no effect: the images are given as arguments")
     file = read_job_file(job) if job else None
     plugins = load_plugins(no_plugin or [])

@@ -123,7 +123,7 @@ def test_terms_that_read_both_images_are_bound_for_each_pair(counting: Any, imag
 
 
 def test_a_picture_is_the_one_that_a_run_of_its_own_gives(counting: Any, images: Path) -> None:
-    more = {"term": ["strotss", "mrf"], "init": "style", "tv_weight": 0.5}
+    more: dict[str, Any] = {"term": ["strotss", "mrf"], "init": "style", "tv_weight": 0.5}
     stylectl.batch(ALL, **SMALL, **more)
     for each in ALL:
         made = each["output"]

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import stylectl
 from PIL import Image
+from stylectl.core.jobfile import read_png_record
+from stylectl.tools.cli import main
 from stylectl.tools.contact_sheet import draw_sheet
 
 #: 24 px and a few steps: what is tested here is around the runs.
@@ -48,7 +50,7 @@ def names(folder: Path | str) -> list[str]:
 
 
 def test_a_sheet_has_every_combination_and_is_made_again_without_painting() -> None:
-    axes = {"style_weight": [1, 100], "preset": ["draft", "paper"], "seed": [1]}
+    axes: dict[str, Any] = {"style_weight": [1, 100], "preset": ["draft", "paper"], "seed": [1]}
     report = stylectl.sweep("sheet.png", axes, **SMALL)
     assert report.exit_code == 0
     assert names("sheet-cells") == [
@@ -81,7 +83,11 @@ def test_a_sheet_has_every_combination_and_is_made_again_without_painting() -> N
 
 
 def test_the_rows_are_the_combinations_of_the_other_settings() -> None:
-    axes = {"tv_weight": [0, 1], "style_weight": [1, 2], "init": ["content", "style"]}
+    axes: dict[str, Any] = {
+        "tv_weight": [0, 1],
+        "style_weight": [1, 2],
+        "init": ["content", "style"],
+    }
     report = stylectl.sweep("sheet.png", axes, **{**SMALL, "iterations": 1})
     assert len(report.painted) == 8
     height, width = pixels("sheet.png").shape[:2]
@@ -166,6 +172,51 @@ def test_ctrl_c_keeps_the_finished_cells(environment: dict[str, str], folder: Pa
     assert second["painted"] == first["open"]
     assert second["sheet"] == "sheet.png"
     assert pixels("sheet.png").ndim == 3
+
+
+def command(*arguments: str) -> int:
+    """The command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["stylectl", "sweep", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+QUICK = ["--set", "size=24", "--set", "iterations=1", "--set", "device=cpu", "-o", "sheet.png"]
+
+
+def test_the_paintings_may_be_an_axis(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("photo.png", "--set", "styles=painting.png,painting.png+photo.png", *QUICK) == 0
+    assert capsys.readouterr().out == "wrote sheet.png\n"
+    assert len(names("sheet-cells")) == 2
+
+
+def test_a_job_file_holds_for_all_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("job.toml").write_text('content = "photo.png"\nstyles = ["painting.png"]\nscales = 1\n')
+    assert command("--job", "job.toml", "--set", "seed=1,2", "--json", *QUICK) == 0
+    report = json.loads(capsys.readouterr().out)
+    for path in report["painted"]:
+        assert read_png_record(Path(path))["job"]["scales"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["photo.png", "--set", "seed=1,2"], ["needs a painting", "styles"]),
+        (["photo.png", "painting.png", "--set", "content=a,b"], ["content", "no effect"]),
+        (["photo.png", "painting.png", "--set", "sede=1,2"], ["sede", "did you mean seed?"]),
+        (["--job", "none.toml", "--set", "seed=1,2"], ["none.toml", "no such job file"]),
+    ],
+)
+def test_mistakes_on_the_command_line(
+    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*arguments, *QUICK) == 2
+    said = capsys.readouterr().err
+    for word in words:
+        assert word in said
 
 
 # The drawing
