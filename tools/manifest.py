@@ -53,11 +53,11 @@ def manifest_tasks(
     if manifest.suffix.lower() not in kinds:
         raise UsageError(f"{manifest}: a manifest is a .csv or a .toml file")
     rows, entry = kinds[manifest.suffix.lower()]
+    builder = _Builder(manifest.parent, folder, options, file or {}, registry)
     tasks, problems = [], []
     for where, row in rows(_text(manifest), str(manifest)):
         try:
-            found = _Builder(manifest.parent, folder, options, file or {}, registry)
-            tasks.append(found.task(where, entry(row)))
+            tasks.append(builder.task(where, entry(row)))
         except StylectlError as error:
             problems.append(f"{where}: {error}")
     if problems:
