@@ -36,6 +36,16 @@ if TYPE_CHECKING:
     from .core.terms import IMAGE_LAYER, Loss, LossTerm, References, Style, Sums, SumTerm
     from .plugins.hookspecs import hookimpl
     from .tools.api import run
+    from .tools.many import batch, sweep
+    from .tools.queue_events import (
+        QueueFinished,
+        QueueStarted,
+        Report,
+        Task,
+        TaskDone,
+        TaskFailed,
+        TaskStarted,
+    )
 
 _HOMES = {
     ".core.backbone": ("Backbone", "LayerInfo", "Trunk"),
@@ -64,6 +74,16 @@ _HOMES = {
     ".core.terms": ("IMAGE_LAYER", "Loss", "LossTerm", "References", "Style", "SumTerm", "Sums"),
     ".plugins.hookspecs": ("hookimpl",),
     ".tools.api": ("run",),
+    ".tools.many": ("batch", "sweep"),
+    ".tools.queue_events": (
+        "QueueFinished",
+        "QueueStarted",
+        "Report",
+        "Task",
+        "TaskDone",
+        "TaskFailed",
+        "TaskStarted",
+    ),
 }
 
 __all__ = [
@@ -87,7 +107,10 @@ __all__ = [
     "OutputError",
     "PluginError",
     "Pullback",
+    "QueueFinished",
+    "QueueStarted",
     "References",
+    "Report",
     "Result",
     "RunFinished",
     "RunStarted",
@@ -99,16 +122,22 @@ __all__ = [
     "StylectlError",
     "SumTerm",
     "Sums",
+    "Task",
+    "TaskDone",
+    "TaskFailed",
+    "TaskStarted",
     "Trunk",
     "UsageError",
     "WeightsError",
     "Writer",
     "WriterSpec",
+    "batch",
     "check_image",
     "check_layers",
     "checked_pullback",
     "hookimpl",
     "run",
+    "sweep",
 ]
 
 

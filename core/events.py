@@ -69,5 +69,5 @@ Event = RunStarted | ScaleStarted | StepDone | Notice | RunFinished
 Listener = Callable[[Event], None]
 
 
-def ignore(_event: Event) -> None:
+def ignore(_event: object) -> None:
     """The listener that does nothing."""

@@ -100,6 +100,12 @@ def read_picture(path: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     return Picture(path, hashlib.sha256(data).hexdigest(), rgb, alpha)
 
 
+def file_sha256(path: str) -> str:
+    """SHA-256 of an image file, as its `Picture` would have it. Raises as `read_picture` does for a
+    file that is missing or cannot be read."""
+    return hashlib.sha256(_file_bytes(path)).hexdigest()
+
+
 def _file_bytes(path: str) -> bytes:
     file = SAMPLES.get(path, Path(path))
     status = status_of(file)

@@ -88,11 +88,15 @@ def at_scale(plan: Plan, inputs: Inputs, scale: Scale, device: torch.device) -> 
 def bind_objective(plan: Plan, backend: FeatureBackend, sight: Sight) -> Objective:
     """The plan's terms with their targets, as the function to minimise at one scale."""
     return Objective(
-        backend, [_bound(plan, planned, backend, sight) for planned in plan.terms], plan.network
+        backend, [bind_term(plan, planned, backend, sight) for planned in plan.terms], plan.network
     )
 
 
-def _bound(plan: Plan, planned: PlannedTerm, backend: FeatureBackend, sight: Sight) -> WeightedLoss:
+def bind_term(
+    plan: Plan, planned: PlannedTerm, backend: FeatureBackend, sight: Sight
+) -> WeightedLoss:
+    """One of the plan's terms with its targets. Raises PluginError for a term that breaks its
+    contract."""
     with blaming(plan.network):
         references = _references(planned.term, backend, sight, plan.job.seed)
     with blaming(planned.label):

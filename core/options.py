@@ -63,8 +63,7 @@ def build_job(
     """
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
-        if name not in OPTIONS:
-            raise UsageError(f"unknown option {name!r}; {did_you_mean(name, OPTIONS)}")
+        check_option(name)
     table = _regular(file or {})
     named = table.pop("preset", None)
     if preset and named:
@@ -78,6 +77,22 @@ def build_job(
         return Job.model_validate(table)
     except ValidationError as error:
         raise UsageError(_in_the_users_words(error, table, given)) from None
+
+
+def check_option(name: str) -> None:
+    """Raises UsageError for a name that no option has. ``optimizer.history`` is the key `history`
+    of the job's `optimizer`, ``strotss.weight`` that of the loss term; what is behind the dot is
+    validated with the rest of the job."""
+    table, dot, key = name.partition(".")
+    if dot and table and key and "." not in key:
+        return
+    if name not in OPTIONS:
+        raise UsageError(f"unknown option {name!r}; {did_you_mean(name, OPTIONS)}")
+
+
+def laid_over(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a job file over that of another, as a job file lies over its preset."""
+    return _merged(_regular(base), _regular(table))
 
 
 def _preset(name: object) -> dict[str, Any]:
@@ -143,13 +158,24 @@ def _apply(table: dict[str, Any], given: Mapping[str, Any]) -> None:
             table[place[0]] = given[option]
         else:
             key, inner = place
-            base = table[key] if key in table else {"name": Job.model_fields[key].default.name}
-            table[key] = _merged_choice(base, {inner: given[option]})
+            _set_inner(table, key, inner, given[option])
     for option, (term, key) in _TERM_PLACES.items():
         if option in given:
             _set_term(table["terms"], option, term, key, given[option])
     for added in given.get("term", ()):
         _add_term(table["terms"], added)
+    for option, value in given.items():
+        name, dot, key = option.partition(".")
+        if dot and name in _CHOICES:
+            _set_inner(table, name, key, value)
+        elif dot:
+            _add_term(table["terms"], {"name": name, key: value})
+
+
+def _set_inner(table: dict[str, Any], key: str, inner: str, value: Any) -> None:
+    """Set one option of a choice, such as the backend's device."""
+    base = table[key] if key in table else {"name": Job.model_fields[key].default.name}
+    table[key] = _merged_choice(base, {inner: value})
 
 
 def _init(value: str) -> dict[str, str]:

@@ -17,7 +17,8 @@ from .errors import OutputError, PluginError, StylectlError, UsageError
 from .events import Listener, Notice, ignore
 from .files import whole_file
 from .images import SAMPLES
-from .job import Job, map_paths, moved
+from .job import Job
+from .record import record_for
 from .registry import Registry
 from .result import Result, Snapshot
 from .specs import Writer, WriterSpec
@@ -140,13 +141,7 @@ def _rescued(
 
 
 def _write(result: Result, output: Output, snapshots: Iterable[Snapshot]) -> None:
-    folder = output.path.parent
-
-    def from_folder(path: str) -> str:
-        return path if path in SAMPLES else moved(path, Path.cwd(), folder.resolve())
-
-    record = {"job": map_paths(result.job.as_table(), from_folder), **result.summary()}
-    record["inputs"] = {from_folder(path): sha256 for path, sha256 in result.inputs.items()}
+    record = record_for(result, output.path.parent)
     with whole_file(output.path) as whole:
         output.writer.write(result, snapshots, whole, record)
         if not whole.is_file():

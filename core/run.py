@@ -5,24 +5,27 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from .backend import FeatureBackend
 from .events import Listener, Notice, RunFinished, RunStarted, ScaleStarted, StepDone, ignore
 from .guard import steps_with_recovery
 from .initial import StartingPoint
-from .inputs import Inputs, Sight, at_scale, bind_objective, scales_for
+from .inputs import Inputs, Sight, at_scale, scales_for
 from .memory import check_memory, explaining_out_of_memory
 from .plan import Plan
 from .result import Result, StepRecord
 from .schedule import Scale
+from .studio import Studio
 
 
-def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
-    """Paint the picture.
+def run_plan(
+    plan: Plan, inputs: Inputs, listener: Listener = ignore, studio: Studio | None = None
+) -> Result:
+    """Paint the picture, in a `studio` that others were painted in, or in one of its own.
 
     Ctrl-C, or an error half-way, ends the run early: the result then has the last good picture, at
     the scale that it had come to, and `stopped_by` says why. Before the first step they go on:
@@ -34,10 +37,11 @@ def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
         listener(
             Notice(f"{plan.job.content} has {long_side} px, so the picture has (see --upscale)")
         )
-    with plan.open_backend() as backend:
+    with nullcontext(studio) if studio else Studio() as place:
+        backend = place.backend(plan)
         check_memory(plan.backbone, plan.layers, final.size, backend.device)
         listener(RunStarted(plan.job, tuple(scales), str(backend.device), backend.details))
-        painter = _Painter(plan, inputs, scales, backend, listener)
+        painter = _Painter(plan, inputs, scales, place, listener)
         try:
             for index, scale in enumerate(scales):
                 with explaining_out_of_memory(
@@ -62,10 +66,11 @@ class _Painter:
         plan: Plan,
         inputs: Inputs,
         scales: Sequence[Scale],
-        backend: FeatureBackend,
+        studio: Studio,
         listener: Listener,
     ) -> None:
-        self._plan, self._inputs, self._backend, self._listener = plan, inputs, backend, listener
+        self._plan, self._inputs, self._studio, self._listener = plan, inputs, studio, listener
+        self._backend = studio.backend(plan)
         self._scales = tuple(scales)
         self._started = time.perf_counter()
         self._records: list[StepRecord] = []
@@ -79,7 +84,7 @@ class _Painter:
             start = self._first_image(sight)
         else:
             start = self._carried_over(self.image, sight.content)
-        objective = bind_objective(self._plan, self._backend, sight)
+        objective = self._studio.objective(self._plan, self._inputs, sight)
         iterates = steps_with_recovery(
             self._plan.optimizer,
             start,

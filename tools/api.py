@@ -16,6 +16,7 @@ from ..core.plan import make_plan
 from ..core.result import Result
 from ..core.run import run_plan
 from ..core.snapshots import Recorder
+from ..core.studio import Studio
 from ..plugins.listening import PluginListeners
 from ..plugins.manager import Plugins, load_plugins
 
@@ -58,10 +59,22 @@ def run_job(
     plugins: Plugins,
     on_event: Listener,
 ) -> Result:
-    """Plan, read the images, check the outputs, paint, write; then raise what went wrong on the
-    way, if anything did."""
+    """Tell what is wrong with the plugins, then `paint_job`."""
     for problem in plugins.problems:
         on_event(Notice(problem))
+    return paint_job(job, outputs, writers, plugins, on_event)
+
+
+def paint_job(
+    job: Job,
+    outputs: Sequence[Path],
+    writers: Mapping[str, Mapping[str, Any]],
+    plugins: Plugins,
+    on_event: Listener,
+    studio: Studio | None = None,
+) -> Result:
+    """Plan, read the images, check the outputs, paint, write; then raise what went wrong on the
+    way, if anything did."""
     plan = make_plan(job, plugins.registry)
     inputs = read_inputs(plan)
     size = scales_for(plan, inputs)[-1].size
@@ -75,7 +88,7 @@ def run_job(
             listening.hear(event)
             recorder.listen(event)
 
-        result = run_plan(plan, inputs, listener)
+        result = run_plan(plan, inputs, listener, studio)
         write_outputs(result, planned, recorder.snapshots, on_event)
     if isinstance(result.stopped_by, Exception):
         raise result.stopped_by

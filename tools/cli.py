@@ -13,7 +13,7 @@ from importlib.metadata import version
 import typer
 
 from ..core.errors import StylectlError
-from . import bench, cache, export, listing, parity, plugins, run, show
+from . import batch, bench, cache, export, listing, parity, plugins, run, show, sweep
 from .allocator import keep_freed_memory
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.command)
+app.command("sweep")(sweep.command)
+app.command("batch")(batch.command)
 app.command("show")(show.command)
 app.command("list")(listing.command)
 app.command("bench")(bench.command)

@@ -16,7 +16,7 @@ def loss_term(text: str) -> dict[str, Any]:
     if weighted:
         table["weight"] = number(flag, weight)
     for key, value in _settings(flag, settings).items():
-        table[key] = layers(flag, value) if key == "layers" else _value(value)
+        table[key] = layers(flag, value) if key == "layers" else plain_value(value)
     return table
 
 
@@ -28,13 +28,13 @@ def writers(texts: list[str]) -> dict[str, dict[str, Any]]:
         if name in found:
             raise UsageError(f"--writer {name}: named twice")
         pairs = _settings(f"--writer {name}", settings)
-        found[name] = {key: _value(value) for key, value in pairs.items()}
+        found[name] = {key: plain_value(value) for key, value in pairs.items()}
     return found
 
 
 def options(flag: str, texts: list[str]) -> dict[str, Any]:
     """``key=value`` of each; the model of what they belong to validates the values."""
-    return {key: _value(value) for key, value in _settings(flag, texts).items()}
+    return {key: plain_value(value) for key, value in _settings(flag, texts).items()}
 
 
 def _settings(flag: str, texts: list[str]) -> dict[str, str]:
@@ -47,10 +47,10 @@ def _settings(flag: str, texts: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _value(text: str) -> Any:
+def plain_value(text: str) -> Any:
     """A number or a word; several with commas between them."""
     if "," in text:
-        return [_value(part) for part in text.split(",")]
+        return [plain_value(part) for part in text.split(",")]
     for kind in (int, float):
         try:
             return kind(text)

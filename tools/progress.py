@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from ..core.events import Event, Notice, RunFinished, RunStarted, StepDone
 from ..core.images import SAMPLES
@@ -20,7 +27,13 @@ _SECONDS_BETWEEN_LINES = 5.0
 def progress() -> Iterator[RunProgress]:
     """A listener that shows a run's events while the context is open."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    bar = Progress(
+    with bar_on(console) as bar:
+        yield RunProgress(console, bar)
+
+
+def bar_on(console: Console) -> Progress:
+    """Room for bars, whose tasks have the field `figures`; empty unless in a terminal."""
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
@@ -32,8 +45,6 @@ def progress() -> Iterator[RunProgress]:
         # The last minute's speed: a step's price in work units changes little from scale to scale.
         speed_estimate_period=60,
     )
-    with bar:
-        yield RunProgress(console, bar)
 
 
 class RunProgress:
@@ -45,6 +56,9 @@ class RunProgress:
         self._scales: tuple[Scale, ...] = ()
         self._last_step = (0, 0, 0.0)
         self._last_line = time.monotonic()
+        self._task: TaskID | None = None
+        #: How much of the work is done, in [0, 1].
+        self.fraction = 0.0
 
     def say(self, message: str) -> None:
         """One line, above the bar if there is one."""
@@ -63,6 +77,12 @@ class RunProgress:
                 height, width = event.result.image.shape[:2]
                 self.say(f"stopped: the picture so far, {width}x{height} px, is kept")
 
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+
     def _start(self, event: RunStarted) -> None:
         if all(path in SAMPLES for path in event.job.input_paths):
             self.say("no images given: painting the sample pair that ships with stylectl")
@@ -74,7 +94,7 @@ class RunProgress:
             f"({sizes}), {event.job.backend.name} on {event.device}{_in_words(event.details)}"
         )
         work = sum(scale.pixels * scale.steps for scale in event.scales)
-        self._bar.add_task("painting", total=work, figures="")
+        self._task = self._bar.add_task("painting", total=work, figures="")
 
     def _step(self, event: StepDone) -> None:
         scale = self._scales[event.scale]
@@ -85,18 +105,20 @@ class RunProgress:
         self._last_step = (event.scale, event.step, event.seconds)
         finished = sum(each.pixels * each.steps for each in self._scales[: event.scale])
         done = finished + scale.pixels * event.step
-        for task in self._bar.task_ids:
-            self._bar.update(task, completed=done, figures=figures)
-        self._line(event, done, figures)
+        self.fraction = done / sum(each.pixels * each.steps for each in self._scales)
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, figures=figures)
+        self._line(event, figures)
 
-    def _line(self, event: StepDone, done: int, figures: str) -> None:
+    def _line(self, event: StepDone, figures: str) -> None:
         now = time.monotonic()
-        if self._console.is_terminal or now - self._last_line < _SECONDS_BETWEEN_LINES or not done:
+        if self._console.is_terminal or now - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        if not self.fraction:
             return
         self._last_line = now
-        total = sum(scale.pixels * scale.steps for scale in self._scales)
-        remaining = event.seconds * (total - done) / done
-        self.say(f"{done / total:4.0%}  {figures}  ETA {remaining:.0f} s")
+        remaining = event.seconds * (1 - self.fraction) / self.fraction
+        self.say(f"{self.fraction:4.0%}  {figures}  ETA {remaining:.0f} s")
 
 
 def _in_words(details: Mapping[str, str]) -> str:

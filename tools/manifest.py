@@ -1,0 +1,216 @@
+"""Manifests: the pictures of a batch, one by one, in a CSV or TOML file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ..core.errors import StylectlError, UsageError
+from ..core.files import status_of
+from ..core.images import SAMPLES
+from ..core.initial import INITIALIZERS
+from ..core.job import choice_table, map_paths, moved
+from ..core.options import laid_over
+from ..core.registry import Registry
+from .queue_events import Task
+from .settings import option_named, read_value
+from .tasks import make_task
+
+_MOST_BYTES = 10_000_000
+#: Wrong entries that are told; the others are only counted.
+_MOST_TOLD = 20
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A picture as the manifest has it: options, called like the flags, keys of a job, and the file
+    name that it asks for."""
+
+    options: Mapping[str, Any]
+    table: Mapping[str, Any]
+    output: str | None
+
+
+def manifest_tasks(
+    manifest: Path,
+    folder: Path,
+    options: Mapping[str, Any],
+    file: Mapping[str, Any] | None,
+    registry: Registry,
+) -> list[Task]:
+    """The manifest's pictures, in its order; its paths are relative to its own folder, the outputs'
+    to `folder`. Each entry lies over the job file's content, and `options` over all of them.
+
+    Raises UsageError that tells everything that is wrong, entry by entry.
+    """
+    kinds = {".csv": (_csv_rows, _csv_entry), ".toml": (_toml_rows, _toml_entry)}
+    if manifest.suffix.lower() not in kinds:
+        raise UsageError(f"{manifest}: a manifest is a .csv or a .toml file")
+    rows, entry = kinds[manifest.suffix.lower()]
+    builder = _Builder(manifest.parent, folder, options, file or {}, registry)
+    tasks, problems = [], []
+    for where, row in rows(_text(manifest), str(manifest)):
+        try:
+            tasks.append(builder.task(where, entry(row)))
+        except StylectlError as error:
+            problems.append(f"{where}: {error}")
+    if problems:
+        more = len(problems) - _MOST_TOLD
+        raise UsageError("; ".join(problems[:_MOST_TOLD] + [f"and {more} more"] * (more > 0)))
+    if not tasks:
+        raise UsageError(f"{manifest}: names no pictures")
+    return tasks
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """What all entries have in common; `base` is the manifest's folder."""
+
+    base: Path
+    folder: Path
+    options: Mapping[str, Any]
+    file: Mapping[str, Any]
+    registry: Registry
+
+    def task(self, where: str, entry: _Entry) -> Task:
+        """Raises UsageError, also for an image file that is missing."""
+        table = map_paths(dict(entry.table), self._from_here)
+        if isinstance(weights := entry.options.get("weights"), str):
+            found = map_paths({"backbone": {"name": "", "weights": weights}}, self._from_here)
+            entry = _Entry(
+                {**entry.options, "weights": found["backbone"]["weights"]}, {}, entry.output
+            )
+        table = laid_over(self.file, table)
+        options = {**entry.options, **self.options}
+        for key in ("content", "styles"):
+            if key not in table and key not in options:
+                raise UsageError(f"names no {key}")
+        task = make_task(where, self.folder / "none", options, table, self.registry)
+        job = task.job
+        missing = [
+            path
+            for path in job.input_paths
+            if path not in SAMPLES and status_of(Path(path)) is None
+        ]
+        if missing:
+            raise UsageError(", ".join(f"{path}: no such file" for path in missing))
+        stems = [
+            Path(path).stem.removeprefix("sample:") for path in (job.content, job.styles[0].image)
+        ]
+        name = entry.output or f"{stems[0]}_{stems[1]}.png"
+        return Task(f"{name} ({where})", self.folder / _checked(name), job)
+
+    def _from_here(self, path: str) -> str:
+        return moved(path, self.base.resolve(), Path.cwd())
+
+
+def _checked(name: str) -> str:
+    """A plain file name. Raises UsageError for another."""
+    if not name.lower().endswith(".png"):
+        raise UsageError(f"output {name!r}: the pictures of a batch are PNGs; name it *.png")
+    if name != PurePosixPath(name).name or name != PureWindowsPath(name).name:
+        raise UsageError(f"output {name!r}: a name without folders, please")
+    return name
+
+
+def _text(manifest: Path) -> str:
+    if status_of(manifest) is None:
+        raise UsageError(f"{manifest}: no such manifest")
+    try:
+        with manifest.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UsageError(f"{manifest}: too large for a manifest")
+        return data.decode("utf-8-sig")
+    except ValueError as error:
+        raise UsageError(f"{manifest}: not a text in UTF-8 ({error})") from None
+    except OSError as error:
+        raise UsageError(f"{manifest}: cannot be read ({error.strerror})") from None
+
+
+def _csv_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line as a table by its header, which is checked here."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    try:
+        header = [name.strip() for name in reader.fieldnames or ()]
+        columns = [_column(f"{manifest} line 1", name) for name in header]
+        if "content" not in columns or "style" not in columns:
+            raise UsageError(f"{manifest} line 1: a header is needed: content,style[,output][,...]")
+        if len(set(columns)) < len(columns):
+            raise UsageError(f"{manifest} line 1: a column is named twice")
+        reader.fieldnames = columns
+        for row in reader:
+            yield f"{manifest} line {reader.line_num}", row
+    except csv.Error as error:
+        raise UsageError(f"{manifest} line {reader.line_num}: not valid CSV ({error})") from None
+
+
+def _column(where: str, name: str) -> str:
+    if name in ("content", "style", "output"):
+        return name
+    try:
+        option = option_named(name)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+    if option == "styles":
+        raise UsageError(
+            f"{where}: the column is `style`; for several styles, write a TOML manifest"
+        )
+    return option
+
+
+def _csv_entry(row: Mapping[Any, Any]) -> _Entry:
+    if None in row or None in row.values():
+        raise UsageError("has more or fewer values than the header has names")
+    given = {name: text.strip() for name, text in row.items() if text.strip()}
+    for name in ("content", "style"):
+        if name not in given:
+            raise UsageError(f"names no {name}")
+    table: dict[str, Any] = {"content": given.pop("content"), "styles": [given.pop("style")]}
+    output = given.pop("output", None)
+    # These two may be files, whose paths are relative to the manifest.
+    if "backbone" in given:
+        table["backbone"] = choice_table(given.pop("backbone"))
+    if "init" in given and (given["init"] == "file" or given["init"] not in INITIALIZERS):
+        table["init"] = {"name": "file", "path": given.pop("init")}
+    options = {name: read_value(name, name, text) for name, text in given.items()}
+    return _Entry(options, table, output)
+
+
+def _toml_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each of the tables [[pictures]]."""
+    try:
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{manifest}: not a valid TOML file ({error})") from None
+    pictures = content.pop("pictures", [])
+    if content:
+        raise UsageError(
+            f"{manifest}: {next(iter(content))}: a manifest has [[pictures]] alone; what holds for "
+            "all of them goes into --job or --set"
+        )
+    if not isinstance(pictures, list) or not all(isinstance(each, dict) for each in pictures):
+        raise UsageError(f"{manifest}: pictures should be tables, [[pictures]]")
+    lines = [
+        number
+        for number, line in enumerate(text.splitlines(), start=1)
+        if re.match(r"\s*\[\[\s*pictures\s*\]\]", line)
+    ]
+    for index, picture in enumerate(pictures):
+        # Tables that are written in another way have no line of their own.
+        place = f"line {lines[index]}" if len(lines) == len(pictures) else f"picture {index + 1}"
+        yield f"{manifest} {place}", picture
+
+
+def _toml_entry(row: Mapping[str, Any]) -> _Entry:
+    table = dict(row)
+    output = table.pop("output", None)
+    if output is not None and not isinstance(output, str):
+        raise UsageError(f"output should be a file name, got {output!r}")
+    return _Entry({}, table, output)
