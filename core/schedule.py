@@ -19,6 +19,9 @@ from .images import fit
 #: Ratio of neighbouring scales' long sides: half the pixels each time.
 _RATIO = 2**0.5
 
+#: Of all steps, what the finest scales get at least: fewer do not bring the brush to new detail.
+_LEAST_SHARE = 1 / 15
+
 #: Long side in pixels of the first scale, where the number of scales is left to the schedule.
 FIRST_LONG_SIDE = 128
 
@@ -47,10 +50,11 @@ def plan_scales(
 ) -> list[Scale]:
     """From coarse to fine, ending at `size` (height, width).
 
-    Each scale has half the pixels of the next; with "auto", about half, so that the first one's long
+    Each scale has half the pixels of the next; with "auto" about half, so that the first one's long
     side is `FIRST_LONG_SIDE`. Gives fewer than `scales` when the coarsest would have a side under
-    `smallest_side` pixels or when there are fewer steps than scales. Steps are shared in inverse proportion to the long side, so that each scale has its part
-    of the work, and add up to `steps`.
+    `smallest_side` pixels or when there are fewer steps than scales. Steps are shared in inverse
+    proportion to the long side, so that each scale has its part of the work, but none gets less
+    than a fixed share, and add up to `steps`.
     """
     count, ratio = _automatic(max(size)) if scales == "auto" else (scales, _RATIO)
     sizes = [size]
@@ -59,7 +63,8 @@ def plan_scales(
         if min(smaller) < smallest_side or smaller == sizes[0]:
             break
         sizes.insert(0, smaller)
-    shares = _shares(steps, [1 / max(each) for each in sizes])
+    inverse = [1 / max(each) for each in sizes]
+    shares = _shares(steps, [max(each, _LEAST_SHARE * sum(inverse)) for each in inverse])
     return [Scale(*each, share) for each, share in zip(sizes, shares, strict=True)]
 
 
