@@ -7,11 +7,10 @@ first is what it will look like: a preview stops there.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal
 
 from .errors import UsageError
 from .job import Job
-from .schedule import Scale, plan_scales
+from .schedule import plan_scales
 
 #: Long side of a preview in pixels.
 LONG_SIDE = 256
@@ -21,7 +20,7 @@ MOST_WORK = 2_500_000
 
 
 def previewed(job: Job, growing: Collection[str]) -> Job:
-    """The same job, small and quick: its scales up to `LONG_SIDE`, with their steps, or as many of
+    """The same job, small and quick: its scales up to `LONG_SIDE`, with its steps, or as many of
     them as `MOST_WORK` allows.
 
     `growing` are the names of the terms whose losses grow with the picture; their weights make up
@@ -32,28 +31,17 @@ def previewed(job: Job, growing: Collection[str]) -> Job:
             f"preview has no effect: a preview has {LONG_SIDE} px, and the job's size is "
             f"{job.size}; for a quicker picture take fewer iterations"
         )
-    kept = [
-        scale
-        for scale in plan_scales((job.size, job.size), job.scales, job.iterations, 1)
-        if scale.width <= LONG_SIDE
-    ]
-    scales: int | Literal["auto"] = "auto" if job.scales == "auto" else max(len(kept), 1)
-    steps = sum(scale.steps for scale in kept) or job.iterations
-    work = _work(plan_scales((LONG_SIDE, LONG_SIDE), scales, steps, 1))
-    changes = {
-        "preview": False,
-        "size": LONG_SIDE,
-        "scales": scales,
-        "iterations": max(round(steps * min(MOST_WORK / work, 1)), 1),
-        "terms": tuple(
-            term.model_copy(update={"weight": term.weight * (job.size / LONG_SIDE) ** 2})
-            if term.name in growing
-            else term
-            for term in job.terms
-        ),
-    }
-    return job.model_copy(update=changes)
-
-
-def _work(scales: Collection[Scale]) -> int:
-    return sum(scale.pixels * scale.steps for scale in scales)
+    scales = job.scales
+    if scales != "auto":
+        whole = plan_scales((job.size, job.size), scales, job.iterations, 1)
+        scales = max(sum(scale.width <= LONG_SIDE for scale in whole), 1)
+    planned = plan_scales((LONG_SIDE, LONG_SIDE), scales, job.iterations, 1)
+    work = sum(scale.pixels * scale.steps for scale in planned)
+    steps = max(round(job.iterations * min(MOST_WORK / work, 1)), 1)
+    larger = (job.size / LONG_SIDE) ** 2
+    terms = tuple(
+        term.model_copy(update={"weight": term.weight * larger}) if term.name in growing else term
+        for term in job.terms
+    )
+    changes = {"size": LONG_SIDE, "scales": scales, "iterations": steps, "terms": terms}
+    return job.model_copy(update={**changes, "preview": False})
