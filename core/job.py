@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .images import DEFAULT_MAX_PIXELS, SAMPLES
+from .strength import NEUTRAL
 
 #: A weight: zero or more, and finite.
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+_MOST_SCALES = 20
 
 _NETWORK_FILES = (".safetensors", ".pth", ".pt", ".onnx")
 
@@ -80,8 +83,11 @@ class Job(BaseModel):
         default=(StyleImage(image="sample:painting"),), min_length=1
     )
     size: int = Field(default=512, ge=1, le=65536, description="long side of the result, in pixels")
+    preview: bool = Field(default=False, description="paint the job small and quickly")
     upscale: bool = Field(default=False, description="allow a result larger than the content image")
-    scales: int = Field(ge=1, le=20, description="sizes of the coarse-to-fine schedule, at most")
+    scales: int | Literal["auto"] = Field(
+        description="sizes of the coarse-to-fine schedule, at most; auto: as many as the size needs"
+    )
     iterations: int = Field(ge=1, description="optimizer steps, over all scales together")
     seed: int = Field(default=0, ge=0, lt=2**63)
     max_pixels: int = Field(
@@ -91,7 +97,21 @@ class Job(BaseModel):
     backbone: Choice = Choice(name="vgg19")
     init: Choice
     optimizer: Choice
+    strength: float = Field(
+        default=NEUTRAL,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="0 is nearly the photograph, 1 all painting; 0.5 takes the weights as they are",
+    )
     terms: tuple[TermChoice, ...] = Field(min_length=1)
+
+    @field_validator("scales", mode="before")
+    @classmethod
+    def _count_or_auto(cls, value: object) -> object:
+        if value == "auto" or (str(value).isdecimal() and 1 <= int(str(value)) <= _MOST_SCALES):
+            return value
+        raise ValueError(f"should be auto, or a whole number from 1 to {_MOST_SCALES}")
 
     @field_validator("styles")
     @classmethod

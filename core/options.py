@@ -27,6 +27,8 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "upscale": ("upscale",),
     "scales": ("scales",),
     "iterations": ("iterations",),
+    "strength": ("strength",),
+    "preview": ("preview",),
     "seed": ("seed",),
     "max_pixels": ("max_pixels",),
     "backend": ("backend", "name"),

@@ -14,15 +14,18 @@ from .errors import PluginError, UsageError, did_you_mean
 from .initial import INITIALIZERS, Initializer
 from .job import Choice, Job, TermChoice
 from .optimizers import OPTIMIZERS, Optimizer
+from .preview import previewed
 from .registry import Registry
 from .specs import BackboneSpec, BackendSpec, LossTermSpec
+from .strength import balances, factor
 from .terms import IMAGE_LAYER, LossTerm
 from .validation import M, validated
 
 
 @dataclass(frozen=True)
 class PlannedTerm:
-    """A term of the objective, created but not yet bound; `label` is what messages call it."""
+    """A term of the objective, created but not yet bound; `weight` has the job's strength in it,
+    `label` is what messages call it."""
 
     name: str
     weight: float
@@ -65,19 +68,18 @@ def make_plan(job: Job, registry: Registry) -> Plan:
     backbone, backbone_options = make_backbone(job.backbone, registry)
     initializer = _chosen(job.init, INITIALIZERS, "init")
     optimizer = _chosen(job.optimizer, OPTIMIZERS, "optimizer")
-    planned = [_planned(choice, registry, backbone) for choice in job.terms]
+    planned = [_planned(choice, registry, backbone, job.strength) for choice in job.terms]
+    if job.preview:
+        growing = {choice.name for choice, each in planned if each.term.grows}
+        return make_plan(previewed(job, growing), registry)
     chosen = [choice for choice, _ in planned if choice.weight > 0]
     terms = tuple(term for _, term in planned if term.weight > 0)
     if not any(layer != IMAGE_LAYER for each in terms for layer in each.term.layers):
         raise UsageError("nothing to paint by: no loss term with a weight reads the network")
     random = initializer.random or any(registry.terms.get(choice.name).random for choice in chosen)
-    if "seed" in job.model_fields_set and not random:
-        raise UsageError(
-            f"seed has no effect: nothing is random when init is {job.init.name!r}; "
-            "leave it out, or start from content+noise"
-        )
-    # Every default is set by name, so that it is printed; the seed only where it counts.
-    settings = {name: getattr(job, name) for name in Job.model_fields if name != "seed" or random}
+    unused = _without_effect(job, random, balances(each.term for each in terms))
+    # Every default is set by name, so that it is printed, unless it is without effect.
+    settings = {name: getattr(job, name) for name in Job.model_fields if name not in unused}
     complete = Job(
         **{
             **settings,
@@ -99,6 +101,25 @@ def make_plan(job: Job, registry: Registry) -> Plan:
         initializer=initializer,
         optimizer=optimizer,
     )
+
+
+def _without_effect(job: Job, random: bool, balanced: bool) -> set[str]:
+    """The job's keys that would change nothing. Raises UsageError if one of them was set."""
+    reasons = {}
+    if not random:
+        reasons["seed"] = (
+            f"nothing is random when init is {job.init.name!r}; "
+            "leave it out, or start from content+noise"
+        )
+    if not balanced:
+        reasons["strength"] = (
+            "it weighs terms that bring the style against terms that keep the content, and the job "
+            "has only one kind; change a term's own weight"
+        )
+    for key, reason in reasons.items():
+        if key in job.model_fields_set:
+            raise UsageError(f"{key} has no effect: {reason}")
+    return set(reasons)
 
 
 def make_backbone(choice: Choice, registry: Registry) -> tuple[Backbone, BaseModel]:
@@ -143,7 +164,7 @@ def _chosen(choice: Choice, table: Mapping[str, type[M]], kind: str) -> M:
 
 
 def _planned(
-    choice: TermChoice, registry: Registry, backbone: Backbone
+    choice: TermChoice, registry: Registry, backbone: Backbone, strength: float
 ) -> tuple[TermChoice, PlannedTerm]:
     """The term, and the choice with its layers under their own names and all options' values."""
     spec = registry.terms.get(choice.name)
@@ -159,7 +180,7 @@ def _planned(
     check_term(term, backbone, label)
     return (
         TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
-        PlannedTerm(choice.name, choice.weight, term, label),
+        PlannedTerm(choice.name, choice.weight * factor(term, strength), term, label),
     )
 
 

@@ -29,7 +29,7 @@ PAPER: dict[str, Any] = {
 
 #: The best-looking picture for the time.
 BALANCED: dict[str, Any] = {
-    "scales": 5,
+    "scales": "auto",
     "iterations": 300,
     "backbone": {"name": "vgg19", "pooling": "max"},
     "init": "content+noise",
@@ -42,7 +42,7 @@ BALANCED: dict[str, Any] = {
 }
 
 #: Seconds to a first impression.
-DRAFT: dict[str, Any] = BALANCED | {"size": 256, "scales": 3, "iterations": 70}
+DRAFT: dict[str, Any] = BALANCED | {"size": 256, "iterations": 70}
 
 PRESETS: dict[str, dict[str, Any]] = {"balanced": BALANCED, "draft": DRAFT, "paper": PAPER}
 DEFAULT_PRESET = "balanced"

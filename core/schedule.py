@@ -1,7 +1,9 @@
 """The coarse-to-fine schedule: which sizes, and how many steps at each.
 
 Large structures form where the network's receptive field spans them, at small sizes, and cheaply;
-the later scales only refine (Gatys et al. 2017, "Controlling Perceptual Factors", section 6).
+the later scales only refine (Gatys et al. 2017, "Controlling Perceptual Factors", section 6). A
+receptive field has so many pixels, whatever the picture's size. So pictures of all sizes look alike
+when their first scales have the same size, and larger ones go on for longer.
 """
 
 from __future__ import annotations
@@ -9,11 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import log
+from typing import Literal
 
 from .images import fit
 
 #: Ratio of neighbouring scales' long sides: half the pixels each time.
 _RATIO = 2**0.5
+
+#: Of all steps, what the finest scales get at least: fewer do not bring the brush to new detail.
+_LEAST_SHARE = 1 / 15
+
+#: Long side in pixels of the first scale, where the number of scales is left to the schedule.
+FIRST_LONG_SIDE = 128
 
 
 @dataclass(frozen=True)
@@ -35,22 +45,34 @@ class Scale:
         return self.height * self.width
 
 
-def plan_scales(size: tuple[int, int], scales: int, steps: int, smallest_side: int) -> list[Scale]:
+def plan_scales(
+    size: tuple[int, int], scales: int | Literal["auto"], steps: int, smallest_side: int
+) -> list[Scale]:
     """From coarse to fine, ending at `size` (height, width).
 
-    Gives fewer than `scales` when the coarsest would have a side under `smallest_side` pixels or
-    when there are fewer steps than scales. Steps are shared in inverse proportion to the long side,
-    so that each scale has its part of the work, and add up to `steps`.
+    Each scale has half the pixels of the next; with "auto" about half, so that the first one's long
+    side is `FIRST_LONG_SIDE`. Gives fewer than `scales` when the coarsest would have a side under
+    `smallest_side` pixels or when there are fewer steps than scales. Steps are shared in inverse
+    proportion to the long side, so that each scale has its part of the work, but none gets less
+    than a fixed share, and add up to `steps`.
     """
-    long_side = max(size)
+    count, ratio = _automatic(max(size)) if scales == "auto" else (scales, _RATIO)
     sizes = [size]
-    while len(sizes) < min(scales, max(steps, 1)):
-        smaller = fit(size, round(long_side / _RATIO ** len(sizes)))
+    while len(sizes) < min(count, max(steps, 1)):
+        smaller = fit(size, round(max(size) / ratio ** len(sizes)))
         if min(smaller) < smallest_side or smaller == sizes[0]:
             break
         sizes.insert(0, smaller)
-    shares = _shares(steps, [1 / max(each) for each in sizes])
+    inverse = [1 / max(each) for each in sizes]
+    shares = _shares(steps, [max(each, _LEAST_SHARE * sum(inverse)) for each in inverse])
     return [Scale(*each, share) for each, share in zip(sizes, shares, strict=True)]
+
+
+def _automatic(long_side: int) -> tuple[int, float]:
+    """How many scales from `FIRST_LONG_SIDE` to `long_side`, and the ratio of their long sides."""
+    times = long_side / FIRST_LONG_SIDE
+    gaps = round(log(times, _RATIO))
+    return (gaps + 1, times ** (1 / gaps)) if gaps > 0 else (1, _RATIO)
 
 
 def _shares(total: int, weights: Sequence[float]) -> list[int]:

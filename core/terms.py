@@ -47,14 +47,16 @@ class References:
 class LossTerm(ABC):
     """A term of the objective.
 
-    Both attributes are set by the subclass:
+    The attributes are set by the subclass:
 
     - `layers`: the layers it reads of the result (and of its references); may hold `IMAGE_LAYER`.
     - `reads`: which references `bind` needs; the features of the others are not computed.
+    - `grows`: whether the loss is a plain sum over positions, so that it grows with the picture.
     """
 
     layers: tuple[str, ...]
     reads: frozenset[Literal["content", "styles"]]
+    grows: bool = False
 
     @abstractmethod
     def bind(self, references: References) -> Loss:

@@ -65,6 +65,20 @@ def command(
         int | None,
         typer.Option(help="Largest input image that is decoded.", rich_help_panel=_JOB),
     ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            help="From 0, nearly the photograph, to 1, all painting (0.5).", rich_help_panel=_JOB
+        ),
+    ] = None,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            help="A small, quick picture that predicts the job's.",
+            rich_help_panel=_JOB,
+        ),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option(help="Seed of everything random.", rich_help_panel=_JOB)
     ] = None,
@@ -104,8 +118,12 @@ def command(
         typer.Option(help="Optimizer steps, over all scales together.", rich_help_panel=_WORK),
     ] = None,
     scales: Annotated[
-        int | None,
-        typer.Option(help="Sizes of the coarse-to-fine schedule, at most.", rich_help_panel=_WORK),
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Sizes of the coarse-to-fine schedule, at most; auto: as many as the size needs.",
+            rich_help_panel=_WORK,
+        ),
     ] = None,
     optimizer: Annotated[
         str | None, typer.Option(help="lbfgs or adam.", rich_help_panel=_WORK)
@@ -192,6 +210,8 @@ def command(
         "size": size,
         "upscale": upscale or None,
         "max_pixels": max_pixels,
+        "strength": strength,
+        "preview": preview or None,
         "seed": seed,
         "content_weight": content_weight,
         "style_weight": style_weight,

@@ -42,6 +42,7 @@ class ContentLoss(SumTerm):
         self.layers = tuple(layers)
         self._weights = dict(layers)
         self._normalization = options.normalization
+        self.grows = options.normalization == "paper"
 
     def sums(self, features: Features, content: Features) -> Sums:
         """Per layer: the sum of the squared differences, and what it is divided by."""

@@ -43,6 +43,7 @@ class TotalVariationLoss(LossTerm):
 
     def __init__(self, layers: Mapping[str, float], options: TotalVariationOptions) -> None:
         self._options = options
+        self.grows = options.reduction == "sum"
 
     def bind(self, references: References) -> Loss:
         """Has no targets."""

@@ -105,6 +105,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("upscale", True, ("upscale",), True),
     ("scales", 2, ("scales",), 2),
     ("iterations", 7, ("iterations",), 7),
+    ("strength", 0.25, ("strength",), 0.25),
     ("seed", 42, ("seed",), 42),
     ("max_pixels", 5000, ("max_pixels",), 5000),
     ("backend", "torch", ("backend", "name"), "torch"),
@@ -138,8 +139,8 @@ NEEDS: dict[str, dict[str, Any]] = {
 
 
 def test_the_table_of_options_is_complete() -> None:
-    # `term` goes to a term of any name: it has tests of its own below.
-    assert {name for name, *_ in EVERY_OPTION} | {"term"} == set(OPTIONS)
+    # `term` goes to a term of any name, and a preview is another job: they have their own tests.
+    assert {name for name, *_ in EVERY_OPTION} | {"term", "preview"} == set(OPTIONS)
 
 
 @pytest.mark.parametrize(

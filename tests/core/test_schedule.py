@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from stylectl.core.images import fit
-from stylectl.core.schedule import Scale, plan_scales
+from stylectl.core.schedule import FIRST_LONG_SIDE, Scale, plan_scales
+
+Auto = Literal["auto"]
 
 sides = st.integers(1, 5000)
 sizes = st.tuples(sides, sides)
-counts = st.integers(1, 10)
+counts = st.one_of(st.integers(1, 10), st.just("auto"))
 steps_made = st.integers(0, 2000)
 smallest = st.integers(1, 64)
 
 
 @given(sizes, counts, steps_made, smallest)
-def test_steps_add_up(size: tuple[int, int], scales: int, steps: int, side: int) -> None:
+def test_steps_add_up(size: tuple[int, int], scales: int | Auto, steps: int, side: int) -> None:
     planned = plan_scales(size, scales, steps, side)
     assert sum(scale.steps for scale in planned) == steps
     assert all(scale.steps >= 0 for scale in planned)
@@ -24,13 +27,13 @@ def test_steps_add_up(size: tuple[int, int], scales: int, steps: int, side: int)
 
 @given(sizes, counts, steps_made, smallest)
 def test_the_last_scale_has_the_size_that_was_asked_for(
-    size: tuple[int, int], scales: int, steps: int, side: int
+    size: tuple[int, int], scales: int | Auto, steps: int, side: int
 ) -> None:
     last = plan_scales(size, scales, steps, side)[-1]
     assert (last.height, last.width) == size
 
 
-@given(sizes, counts, steps_made, smallest)
+@given(sizes, st.integers(1, 10), steps_made, smallest)
 def test_never_more_scales_than_asked_for(
     size: tuple[int, int], scales: int, steps: int, side: int
 ) -> None:
@@ -39,7 +42,7 @@ def test_never_more_scales_than_asked_for(
 
 @given(sizes, counts, st.integers(1, 2000), smallest)
 def test_every_scale_makes_steps_when_there_are_enough(
-    size: tuple[int, int], scales: int, steps: int, side: int
+    size: tuple[int, int], scales: int | Auto, steps: int, side: int
 ) -> None:
     planned = plan_scales(size, scales, steps, side)
     if steps >= 10 * len(planned):
@@ -48,7 +51,7 @@ def test_every_scale_makes_steps_when_there_are_enough(
 
 @given(sizes, counts, steps_made, smallest)
 @example((3, 3), 5, 100, 1)  # 3, 2, and then 1 again and again
-def test_sizes_increase(size: tuple[int, int], scales: int, steps: int, side: int) -> None:
+def test_sizes_increase(size: tuple[int, int], scales: int | Auto, steps: int, side: int) -> None:
     for coarse, fine in pairwise(plan_scales(size, scales, steps, side)):
         assert max(coarse.height, coarse.width) < max(fine.height, fine.width)
         assert coarse.height <= fine.height
@@ -57,7 +60,7 @@ def test_sizes_increase(size: tuple[int, int], scales: int, steps: int, side: in
 
 @given(sizes, counts, steps_made, smallest)
 def test_no_side_of_a_coarser_scale_is_under_the_smallest(
-    size: tuple[int, int], scales: int, steps: int, side: int
+    size: tuple[int, int], scales: int | Auto, steps: int, side: int
 ) -> None:
     for scale in plan_scales(size, scales, steps, side)[:-1]:
         assert min(scale.height, scale.width) >= side
@@ -65,7 +68,7 @@ def test_no_side_of_a_coarser_scale_is_under_the_smallest(
 
 @given(sizes, counts, steps_made, smallest)
 def test_the_aspect_is_kept_to_rounding(
-    size: tuple[int, int], scales: int, steps: int, side: int
+    size: tuple[int, int], scales: int | Auto, steps: int, side: int
 ) -> None:
     for scale in plan_scales(size, scales, steps, side):
         long, short = max(scale.height, scale.width), min(scale.height, scale.width)
@@ -74,7 +77,7 @@ def test_the_aspect_is_kept_to_rounding(
         assert abs(short - exact) <= 0.5 + 1e-9 or short == 1
 
 
-@given(st.integers(100, 5000), counts)
+@given(st.integers(100, 5000), st.integers(1, 10))
 def test_neighbouring_scales_have_half_the_pixels(side: int, scales: int) -> None:
     for coarse, fine in pairwise(plan_scales((side, side), scales, 100, 32)):
         # Each side is rounded by half a pixel, of 32 at least.
@@ -87,6 +90,45 @@ def test_steps_are_shared_in_inverse_proportion_to_the_long_side() -> None:
         Scale(362, 362, 22),
         Scale(512, 512, 16),
     ]
+
+
+# As many as the size needs
+
+
+@given(st.integers(1, 20_000))
+def test_pictures_of_all_sizes_begin_with_the_same_scale(side: int) -> None:
+    first = plan_scales((side, side), "auto", 1000, 16)[0]
+    # Half-way to the next scale's size, a quarter of the pixels more, there is not a second one.
+    expected = min(side, FIRST_LONG_SIDE) if side >= 1.19 * FIRST_LONG_SIDE else side
+    assert first.width == expected
+
+
+@given(st.integers(128, 20_000))
+def test_the_schedules_neighbours_have_about_half_the_pixels(side: int) -> None:
+    for coarse, fine in pairwise(plan_scales((side, side), "auto", 1000, 16)):
+        # A single gap may be up to half a gap off, and each side is rounded.
+        assert 2**0.5 * 0.95 <= fine.pixels / coarse.pixels <= 2**1.5 * 1.05
+
+
+@given(st.integers(0, 4), st.integers(300, 1000))
+def test_a_size_twice_as_large_goes_on_where_the_smaller_one_ends(gaps: int, steps: int) -> None:
+    side = round(FIRST_LONG_SIDE * 2 ** (gaps / 2))
+    small = [scale.size for scale in plan_scales((side, side), "auto", steps, 16)]
+    large = [scale.size for scale in plan_scales((2 * side, 2 * side), "auto", steps, 16)]
+    for mine, other in zip(small, large, strict=False):
+        assert mine[0] == pytest.approx(other[0], abs=1)
+    assert len(large) == len(small) + 2
+
+
+@given(st.integers(128, 20_000), st.integers(100, 1000))
+def test_no_scale_gets_less_than_a_share_of_the_steps(side: int, steps: int) -> None:
+    planned = plan_scales((side, side), "auto", steps, 16)
+    # The shares are of a sum that the least share has made larger: by a half at 16 scales.
+    assert all(scale.steps >= steps / 15 / 2 - 1 for scale in planned)
+
+
+def test_the_default_size_has_five_scales() -> None:
+    assert plan_scales((384, 512), "auto", 300, 16) == plan_scales((384, 512), 5, 300, 16)
 
 
 def test_a_picture_under_the_smallest_side_has_one_scale() -> None:
