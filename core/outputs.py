@@ -79,10 +79,11 @@ def _output(path: Path, registry: Registry, options: Mapping[str, Mapping[str, A
     return Output(path, spec, writer, label)
 
 
-def free_name(content: str, style: str) -> Path:
-    """A name in the current folder, made from both images' names, that no file has."""
-    stems = [Path(name).stem.removeprefix("sample:")[:60] for name in (content, style)]
-    stem = "_".join(stems)
+def free_name(content: str | None, style: str) -> Path:
+    """A name in the current folder, made from both images' names, or from a texture's one, that no
+    file has."""
+    names = (style, "texture") if content is None else (content, style)
+    stem = "_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names)
     path, number = Path(f"{stem}.png"), 2
     while path.exists():
         path, number = Path(f"{stem}-{number}.png"), number + 1

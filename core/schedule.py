@@ -35,8 +35,10 @@ class Scale:
         return self.height * self.width
 
 
-def plan_scales(size: tuple[int, int], scales: int, steps: int, smallest_side: int) -> list[Scale]:
-    """From coarse to fine, ending at `size` (height, width).
+def plan_scales(
+    size: tuple[int, int], scales: int, steps: int, smallest_side: int, stride: int = 1
+) -> list[Scale]:
+    """From coarse to fine, ending at `size` (height, width); sides are multiples of `stride`.
 
     Gives fewer than `scales` when the coarsest would have a side under `smallest_side` pixels or
     when there are fewer steps than scales. Steps are shared in inverse proportion to the long side,
@@ -45,12 +47,18 @@ def plan_scales(size: tuple[int, int], scales: int, steps: int, smallest_side: i
     long_side = max(size)
     sizes = [size]
     while len(sizes) < min(scales, max(steps, 1)):
-        smaller = fit(size, round(long_side / _RATIO ** len(sizes)))
+        smaller = whole_strides(fit(size, round(long_side / _RATIO ** len(sizes))), stride)
         if min(smaller) < smallest_side or smaller == sizes[0]:
             break
         sizes.insert(0, smaller)
     shares = _shares(steps, [1 / max(each) for each in sizes])
     return [Scale(*each, share) for each, share in zip(sizes, shares, strict=True)]
+
+
+def whole_strides(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(height, width), each rounded to a multiple of `stride`, and not to nothing."""
+    height, width = (max(1, round(side / stride)) * stride for side in size)
+    return height, width
 
 
 def _shares(total: int, weights: Sequence[float]) -> list[int]:
