@@ -34,14 +34,12 @@ def run_plan(plan: Plan, inputs: Inputs, listener: Listener = ignore) -> Result:
     for message in size_notices(plan.job, inputs.content, final.size):
         listener(Notice(message))
     with plan.open_backend() as backend:
-        check_memory(plan.backbone, plan.layers, final.size, backend.device)
+        check_memory(plan, final.size, backend.device)
         listener(RunStarted(plan.job, tuple(scales), str(backend.device), backend.details))
         painter = _Painter(plan, inputs, scales, backend, listener)
         try:
             for index, scale in enumerate(scales):
-                with explaining_out_of_memory(
-                    plan.backbone, plan.layers, scale.size, backend.device
-                ):
+                with explaining_out_of_memory(plan, scale.size, backend.device):
                     painter.paint(index, scale)
         except (KeyboardInterrupt, Exception) as error:
             if not painter.has_painted:
