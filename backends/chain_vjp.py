@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ..core.backend import Features, Pullback
 from ..core.chain import ChainTrunk
+from .padding_vjp import unpadded
 
 #: From the gradient at a step's output, which it may overwrite, to the one at its input.
 _Backward = Callable[[Tensor], Tensor]
@@ -63,6 +64,8 @@ def _forward(step: nn.Module, x: Tensor, owned: bool) -> tuple[Tensor, _Backward
             return y, partial(_rectifier, y)
         case nn.Conv2d(padding_mode="zeros", padding=tuple(padding)):
             return step(x), partial(_transposed, step, padding, x.shape[2:])
+        case nn.Conv2d(padding=tuple(padding)):
+            return step(x), partial(_transposed_and_unpadded, step, padding, x.shape[2:])
     return step(x), partial(_recomputed, step, x)
 
 
@@ -98,6 +101,15 @@ def _transposed(
         convolution.groups,
         convolution.dilation,
     )
+
+
+def _transposed_and_unpadded(
+    convolution: nn.Conv2d, padding: tuple[int, ...], size: torch.Size, gradient: Tensor
+) -> Tensor:
+    """Of a convolution that pads with what is there."""
+    framed = torch.Size(side + 2 * pad for side, pad in zip(size, padding, strict=True))
+    through = _transposed(convolution, (0, 0), framed, gradient)
+    return unpadded(through, padding, convolution.padding_mode)
 
 
 def _recomputed(step: Callable[[Tensor], Tensor], x: Tensor, gradient: Tensor) -> Tensor:

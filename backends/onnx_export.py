@@ -23,6 +23,8 @@ from ..core.files import whole_file
 IMAGE = "image"
 #: The least opset with everything that the gradient's models use; known to TensorRT 10.
 _OPSET = 18
+#: The least opset whose padding can wrap around.
+_WRAPPING_OPSET = 19
 
 
 def export_trunk(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> onnx.ModelProto:
@@ -94,7 +96,7 @@ def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.M
                 input_names=[IMAGE],
                 output_names=list(layers),
                 dynamic_shapes=({0: any_size, 2: any_size, 3: any_size},),
-                opset_version=_OPSET,
+                opset_version=_opset(trunk),
                 verbose=False,
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
@@ -109,6 +111,11 @@ def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.M
         del each.metadata_props[:]  # names of files and stack traces of this machine
     _name_sizes(model.graph, backbone)
     return model
+
+
+def _opset(trunk: Trunk) -> int:
+    wraps = any(getattr(each, "padding_mode", "") == "circular" for each in trunk.modules())
+    return _WRAPPING_OPSET if wraps else _OPSET
 
 
 def _name_sizes(graph: onnx.GraphProto, backbone: Backbone) -> None:

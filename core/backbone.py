@@ -57,6 +57,9 @@ class Backbone(ABC):
     #: Layer -> its share, for the terms that name none.
     default_content_layers: Mapping[str, float]
     default_style_layers: Mapping[str, float]
+    #: Whether it sees an image, whose sides are multiples of every layer's stride, as if it went on
+    #: at the opposite edges: rolled around by such multiples, the image gives rolled features.
+    wraps: bool = False
 
     @abstractmethod
     def trunk(self, layers: Collection[str]) -> Trunk:

@@ -11,36 +11,37 @@ from torch import Tensor
 from .backbone import LayerInfo
 from .backend import FeatureBackend, Features
 from .blame import blaming
+from .canvas import canvas, canvas_size, check_texture_size
 from .errors import ImageError, PluginError
 from .images import Picture, fit, read_picture
+from .job import Job
 from .objective import Objective, WeightedLoss
 from .plan import Plan, PlannedTerm
-from .schedule import Scale, plan_scales
+from .schedule import Scale, plan_scales, whole_strides
 from .terms import IMAGE_LAYER, LossTerm, References, Style
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The content image, the style images with their shares, which add up to 1, and the image to
-    start from, if the job names one."""
+    """The content image (a texture has none), the style images with their shares, which add up to
+    1, and the image to start from, if the job names one."""
 
-    content: Picture
+    content: Picture | None
     styles: tuple[tuple[Picture, float], ...]
     start: Picture | None
 
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each file, by its path in the job."""
-        pictures = [self.content, *(style for style, _ in self.styles)]
-        if self.start is not None:
-            pictures.append(self.start)
-        return {picture.path: picture.sha256 for picture in pictures}
+        pictures = [self.content, *(style for style, _ in self.styles), self.start]
+        return {picture.path: picture.sha256 for picture in pictures if picture is not None}
 
 
 @dataclass(frozen=True)
 class Sight:
     """The images as they are at one scale, (1, 3, H, W) on the backend's device: the content at the
-    scale's size, each style at its own, with its share."""
+    scale's size, each style at its own, with its share. A texture's content is a blank canvas, of
+    which nothing is read but the size."""
 
     content: Tensor
     styles: tuple[tuple[Tensor, float], ...]
@@ -52,7 +53,7 @@ def read_inputs(plan: Plan) -> Inputs:
     largest = max(style.weight for style in job.styles)
     relative = [style.weight / largest for style in job.styles]  # their sum is finite
     return Inputs(
-        read_picture(job.content, job.max_pixels),
+        read_picture(job.content, job.max_pixels) if job.content is not None else None,
         tuple(
             (read_picture(style.image, job.max_pixels), weight / sum(relative))
             for style, weight in zip(job.styles, relative, strict=True)
@@ -63,15 +64,21 @@ def read_inputs(plan: Plan) -> Inputs:
 
 
 def scales_for(plan: Plan, inputs: Inputs) -> list[Scale]:
-    """The schedule. Raises ImageError when an image is too small for a layer at the job's size."""
+    """The schedule. Raises ImageError when an image is too small for a layer at the job's size, and
+    UsageError for a texture that is to be so."""
     job = plan.job
     deepest = plan.backbone.deepest(plan.layers)
-    size = fit(inputs.content.size, job.size, job.upscale)
-    _check_side(deepest, inputs.content, size, job.size)
+    stride = plan.stride if job.seamless else 1
+    size = whole_strides(canvas_size(job, inputs.content), stride)
+    asked = job.size if isinstance(job.size, int) else max(job.size)
+    if inputs.content is None:
+        check_texture_size(size, deepest)
+    else:
+        _check_side(deepest, inputs.content, size, asked)
     for picture, _ in inputs.styles:
         # The finest scale says how small a style may be; at coarser ones it keeps what is needed.
-        _check_side(deepest, picture, fit(picture.size, max(size)), job.size)
-    return plan_scales(size, job.scales, job.iterations, deepest.smallest_side)
+        _check_side(deepest, picture, fit(picture.size, max(size)), asked)
+    return plan_scales(size, job.scales, job.iterations, deepest.smallest_side, stride)
 
 
 def at_scale(plan: Plan, inputs: Inputs, scale: Scale, device: torch.device) -> Sight:
@@ -82,14 +89,14 @@ def at_scale(plan: Plan, inputs: Inputs, scale: Scale, device: torch.device) -> 
         height, width = fit(picture.size, max(scale.size))
         tensor = picture.tensor(max(height, smallest), max(width, smallest)).to(device)
         styles.append((tensor, share))
-    return Sight(inputs.content.tensor(scale.height, scale.width).to(device), tuple(styles))
+    content = canvas(inputs.content, scale.height, scale.width)
+    return Sight(content.to(device), tuple(styles))
 
 
 def bind_objective(plan: Plan, backend: FeatureBackend, sight: Sight) -> Objective:
     """The plan's terms with their targets, as the function to minimise at one scale."""
-    return Objective(
-        backend, [bind_term(plan, planned, backend, sight) for planned in plan.terms], plan.network
-    )
+    losses = [bind_term(plan, planned, backend, sight) for planned in plan.terms]
+    return Objective(backend, losses, plan.network, plan.cotangents)
 
 
 def bind_term(
@@ -98,15 +105,15 @@ def bind_term(
     """One of the plan's terms with its targets. Raises PluginError for a term that breaks its
     contract."""
     with blaming(plan.network):
-        references = _references(planned.term, backend, sight, plan.job.seed)
+        references = _references(planned.term, backend, sight, plan.job)
     with blaming(planned.label):
         loss = planned.term.bind(references)
     if not callable(loss):
         raise PluginError(f"{planned.label} must be bound to a function, not {loss!r}")
-    return WeightedLoss(planned.name, planned.weight, loss, planned.label)
+    return WeightedLoss(planned.name, planned.weight, loss, planned.label, planned.shares)
 
 
-def _references(term: LossTerm, backend: FeatureBackend, sight: Sight, seed: int) -> References:
+def _references(term: LossTerm, backend: FeatureBackend, sight: Sight, job: Job) -> References:
     reads_content, reads_styles = "content" in term.reads, "styles" in term.reads
     return References(
         content=_features(backend, sight.content, term.layers) if reads_content else {},
@@ -114,7 +121,8 @@ def _references(term: LossTerm, backend: FeatureBackend, sight: Sight, seed: int
             Style(_features(backend, style, term.layers), share)
             for style, share in (sight.styles if reads_styles else ())
         ),
-        seed=seed,
+        seed=job.seed,
+        wraps=job.seamless,
     )
 
 

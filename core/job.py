@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +16,8 @@ from .strength import NEUTRAL
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _MOST_SCALES = 20
+#: Of a picture, in pixels.
+LONGEST_SIDE = 65536
 
 _NETWORK_FILES = (".safetensors", ".pth", ".pt", ".onnx")
 
@@ -74,16 +76,21 @@ class Job(BaseModel):
     """Everything that determines a picture.
 
     Paths are relative to the folder that the program runs in; in a file, to the file's own folder.
+    A texture is a picture without a content image: `content` is None, `size` is [width, height]. A
+    size of two numbers says it where `content` is left out, and one number is then a square's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    content: str = "sample:photo"
+    content: str | None = "sample:photo"
     styles: tuple[StyleImage, ...] = Field(
         default=(StyleImage(image="sample:painting"),), min_length=1
     )
-    size: int = Field(default=512, ge=1, le=65536, description="long side of the result, in pixels")
+    size: int | tuple[int, int] = Field(
+        default=512, description="long side of the result, in pixels; of a texture, both sides"
+    )
     preview: bool = Field(default=False, description="paint the job small and quickly")
+    seamless: bool = Field(default=False, description="let it go on at the opposite edges")
     upscale: bool = Field(default=False, description="allow a result larger than the content image")
     scales: int | Literal["auto"] = Field(
         description="sizes of the coarse-to-fine schedule, at most; auto: as many as the size needs"
@@ -104,6 +111,9 @@ class Job(BaseModel):
         allow_inf_nan=False,
         description="0 is nearly the photograph, 1 all painting; 0.5 takes the weights as they are",
     )
+    normalize_gradients: bool = Field(
+        default=False, description="give each term's gradient at each layer an L1 norm of 1"
+    )
     terms: tuple[TermChoice, ...] = Field(min_length=1)
 
     @field_validator("scales", mode="before")
@@ -112,6 +122,42 @@ class Job(BaseModel):
         if value == "auto" or (str(value).isdecimal() and 1 <= int(str(value)) <= _MOST_SCALES):
             return value
         raise ValueError(f"should be auto, or a whole number from 1 to {_MOST_SCALES}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _square_or_texture(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        size = value.get("size", cls.model_fields["size"].default)
+        if "content" not in value and is_pair(size):
+            return {**value, "content": None}
+        if value.get("content", "") is None and not is_pair(size):
+            return {**value, "size": (size, size)}
+        return value
+
+    @model_validator(mode="after")
+    def _texture_or_not(self) -> Self:
+        if self.content is not None and is_pair(self.size):
+            raise ValueError(
+                "size should be one number, the long side, since the content image gives the "
+                "shape; two are for a texture, which has none"
+            )
+        if self.content is None and self.upscale:
+            raise ValueError("upscale has no effect: a texture has no content image")
+        return self
+
+    @field_validator("size", mode="plain")
+    @classmethod
+    def _sides(cls, size: object) -> int | tuple[int, int]:
+        sides = tuple(size) if isinstance(size, list | tuple) else (size,)
+        if not all(type(side) is int and 1 <= side <= LONGEST_SIDE for side in sides):
+            raise ValueError(f"should be a whole number of pixels from 1 to {LONGEST_SIDE}")
+        match sides:
+            case (int(side),):
+                return side
+            case (int(width), int(height)):
+                return width, height
+        raise ValueError("should be a long side, or a texture's width and height")
 
     @field_validator("styles")
     @classmethod
@@ -136,12 +182,17 @@ class Job(BaseModel):
     @property
     def input_paths(self) -> list[str]:
         """Every image file that the job reads, as it names them."""
-        paths = [self.content, *(style.image for style in self.styles)]
-        return [*paths, self.start_path] if self.start_path else paths
+        paths = [self.content, *(style.image for style in self.styles), self.start_path]
+        return [path for path in paths if path is not None]
 
     def as_table(self) -> dict[str, Any]:
         """Plain values, for TOML and JSON: only what was set, in the order of the fields."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+def is_pair(size: object) -> bool:
+    """Whether a job's size is that of a texture."""
+    return isinstance(size, list | tuple)
 
 
 def choice_table(text: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import torch
 from .backbone import Backbone
 from .blame import is_out_of_memory
 from .errors import MemoryLimitError
+from .plan import Plan
 
 #: Memory at the peak, in units of the activations that the layers hold: what the forward pass
 #: keeps, gradients, temporary copies, and what lies unused between them. Measured on whole runs of
@@ -28,21 +29,19 @@ def estimated_bytes(backbone: Backbone, layers: Collection[str], pixels: int) ->
     return round(4 * pixels * (_OVERHEAD * floats + _OPTIMIZER_FLOATS))
 
 
-def check_memory(
-    backbone: Backbone, layers: Collection[str], size: tuple[int, int], device: torch.device
-) -> None:
+def check_memory(plan: Plan, size: tuple[int, int], device: torch.device) -> None:
     """Raises MemoryLimitError when a picture (height, width) cannot fit the device's free memory.
 
     Linux promises more memory than there is, and kills a process that takes it at its word.
     """
     available = _free_memory(device)
-    if estimated_bytes(backbone, layers, size[0] * size[1]) > available:
-        raise _too_large(backbone, layers, size, available)
+    if estimated_bytes(plan.backbone, plan.layers, size[0] * size[1]) > available:
+        raise _too_large(plan, size, available)
 
 
 @contextmanager
 def explaining_out_of_memory(
-    backbone: Backbone, layers: Collection[str], size: tuple[int, int], device: torch.device
+    plan: Plan, size: tuple[int, int], device: torch.device
 ) -> Iterator[None]:
     """Turns torch's own out-of-memory errors into MemoryLimitError."""
     try:
@@ -50,7 +49,7 @@ def explaining_out_of_memory(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise _too_large(backbone, layers, size, _free_memory(device)) from None
+        raise _too_large(plan, size, _free_memory(device)) from None
 
 
 def _free_memory(device: torch.device) -> int:
@@ -59,15 +58,15 @@ def _free_memory(device: torch.device) -> int:
     return psutil.virtual_memory().available
 
 
-def _too_large(
-    backbone: Backbone, layers: Collection[str], size: tuple[int, int], available: int
-) -> MemoryLimitError:
+def _too_large(plan: Plan, size: tuple[int, int], available: int) -> MemoryLimitError:
     """`available` is what may be used for the picture. An allocation may fail although more seems
     to be free (a limit, fragments): then half the size is the advice."""
-    needed = estimated_bytes(backbone, layers, size[0] * size[1])
+    needed = estimated_bytes(plan.backbone, plan.layers, size[0] * size[1])
     share = available / needed if needed > available else 0.25
-    side = max(16, int(max(size) * share**0.5 * 0.95) // 16 * 16)
+    height, width = (max(16, int(side * share**0.5 * 0.95) // 16 * 16) for side in size)
+    texture = plan.job.content is None
+    advice = f"--size {width}x{height}" if texture else f"--size {max(height, width)}"
     return MemoryLimitError(
         f"out of memory: {size[1]}x{size[0]} px take about {needed / 1e9:.1f} GB and "
-        f"{available / 1e9:.1f} GB are free; --size {side} would fit"
+        f"{available / 1e9:.1f} GB are free; {advice} would fit"
     )

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from .backend import FeatureBackend, Features
 from .blame import blaming, is_out_of_memory
+from .cotangents import Cotangents, gradients, plain_cotangents
 from .errors import PluginError
 from .terms import IMAGE_LAYER, Loss
 
 
 @dataclass(frozen=True)
 class WeightedLoss:
-    """A bound term in the objective; `label` is what messages call it."""
+    """A bound term in the objective; `label` is what messages call it, `shares` are its layers'
+    weights within it."""
 
     name: str
     weight: float
     loss: Loss
     label: str
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The objective at one image: its value, the terms' weighted shares of it (they add up to the
-    value), and its gradient (N, 3, H, W) with respect to the image. `culprit` says what gave
-    numbers that are not finite, if there are any."""
+    value), and its gradient (N, 3, H, W) with respect to the image, or what is put in its place
+    (`normalized_cotangents`). `culprit` says what gave numbers that are not finite, if there are
+    any."""
 
     value: float
     losses: dict[str, float]
@@ -50,12 +54,18 @@ class Objective:
     """
 
     def __init__(
-        self, backend: FeatureBackend, losses: Sequence[WeightedLoss], network: str = "the backend"
+        self,
+        backend: FeatureBackend,
+        losses: Sequence[WeightedLoss],
+        network: str = "the backend",
+        cotangents: Cotangents = plain_cotangents,
     ) -> None:
-        """`network` is what messages call the backend and its backbone."""
+        """`network` is what messages call the backend and its backbone; `cotangents` makes one
+        gradient for each layer out of the losses."""
         self._backend = backend
         self._losses = tuple(losses)
         self._network = network
+        self._cotangents = cotangents
 
     def evaluate(self, image: Tensor) -> Evaluation:
         """Value, shares and gradient at `image` (N, 3, H, W); the image is not modified.
@@ -65,20 +75,20 @@ class Objective:
         with blaming(self._network):
             features, pullback = self._backend.vjp(image)
         leaves = _leaves(features, image)
-        shares = {term.name: term.weight * _scalar(term, leaves) for term in self._losses}
-        total = torch.stack(list(shares.values())).sum()
+        shares = [(term, term.weight * _scalar(term, leaves)) for term in self._losses]
+        value = torch.stack([share for _, share in shares]).sum().item()
+        losses = {term.name: share.item() for term, share in shares}
         try:
-            gradients = _gradients(total, leaves)
+            cotangents = self._cotangents(shares, leaves)
         except Exception as error:
             if not is_out_of_memory(error):
                 self._gradients_apart(features, image)  # raises, with the name of whose it is
             raise
         # The losses' graph holds large intermediates that the pullback has no use for.
-        value, losses = total.item(), {name: share.item() for name, share in shares.items()}
-        del total, shares, leaves
-        direct = gradients.pop(IMAGE_LAYER, None)
+        del shares, leaves
+        direct = cotangents.pop(IMAGE_LAYER, None)
         with blaming(self._network):
-            gradient = pullback(gradients)
+            gradient = pullback(cotangents)
         if direct is not None:
             gradient = gradient + direct
         evaluation = Evaluation(value, losses, gradient)
@@ -92,8 +102,8 @@ class Objective:
         values = [f"{term.label} = {loss}" for term, loss, _ in apart if not math.isfinite(loss)]
         slopes = [
             f"the gradient of {term.label}"
-            for term, _, gradients in apart
-            if not all(each.isfinite().all() for each in gradients)
+            for term, _, slopes_of in apart
+            if not all(each.isfinite().all() for each in slopes_of)
         ]
         return ", ".join(values or slopes) or f"what {self._network} gives"
 
@@ -106,7 +116,7 @@ class Objective:
             leaves = _leaves(features, image)
             loss = term.weight * _scalar(term, leaves)
             with blaming(f"the gradient of {term.label}"):
-                found.append((term, loss.item(), list(_gradients(loss, leaves).values())))
+                found.append((term, loss.item(), list(gradients(loss, leaves).values())))
         return found
 
 
@@ -124,13 +134,6 @@ def _scalar(term: WeightedLoss, leaves: Features) -> Tensor:
             f"{term.label} must return a scalar tensor with a gradient, got {_described(loss)}"
         )
     return loss
-
-
-def _gradients(loss: Tensor, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
-    """By layer, of those that the loss depends on."""
-    gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    pairs = zip(leaves, gradients, strict=True)
-    return {name: gradient for name, gradient in pairs if gradient is not None}
 
 
 def _described(loss: object) -> str:

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from .errors import UsageError, did_you_mean
 from .files import status_of
 from .initial import INITIALIZERS
-from .job import Job, choice_table
-from .presets import DEFAULT_PRESET, PRESETS
+from .job import Job, choice_table, is_pair
+from .presets import DEFAULT_PRESET, PRESETS, for_texture
 from .validation import complaint, described
 
 #: Option -> its place in the job: a key, or a table and a key in it.
@@ -30,6 +30,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "strength": ("strength",),
     "preview": ("preview",),
     "seed": ("seed",),
+    "seamless": ("seamless",),
     "max_pixels": ("max_pixels",),
     "backend": ("backend", "name"),
     "device": ("backend", "device"),
@@ -38,7 +39,9 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "weights": ("backbone", "weights"),
     "preprocessing": ("backbone", "preprocessing"),
     "pooling": ("backbone", "pooling"),
+    "padding": ("backbone", "padding"),
     "optimizer": ("optimizer", "name"),
+    "normalize_gradients": ("normalize_gradients",),
 }
 
 #: Option -> the loss term and the key in it.
@@ -50,7 +53,16 @@ _TERM_PLACES: dict[str, tuple[str, str]] = {
     "tv_weight": ("tv", "weight"),
 }
 
-OPTIONS = (*_PLACES, *_TERM_PLACES, "styles", "style_weights", "backbone", "init", "term")
+OPTIONS = (
+    *_PLACES,
+    *_TERM_PLACES,
+    "styles",
+    "texture",
+    "style_weights",
+    "backbone",
+    "init",
+    "term",
+)
 
 _CHOICES = ("backend", "backbone", "init", "optimizer")
 
@@ -70,7 +82,7 @@ def build_job(
     named = table.pop("preset", None)
     if preset and named:
         raise UsageError(f"--preset has no effect: the job file names its own preset, {named!r}")
-    base = _preset(preset or named or DEFAULT_PRESET)
+    base = _preset(preset or named or DEFAULT_PRESET, _is_texture(table, given))
     if preset and table.keys() >= base.keys():
         raise UsageError("--preset has no effect: the job file sets everything that a preset would")
     table = _merged(base, table)
@@ -97,10 +109,26 @@ def laid_over(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, An
     return _merged(_regular(base), _regular(table))
 
 
-def _preset(name: object) -> dict[str, Any]:
+def _is_texture(file: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether the picture has no content image: `--texture` says so, and so does a size of two
+    numbers where there is none."""
+    if "texture" in given:
+        for option in ("content", "styles"):
+            if option in given:
+                raise UsageError(
+                    "--texture names the paintings: leave out the content image and the paintings "
+                    "beside it"
+                )
+        return True
+    no_content = "content" not in given and file.get("content") is None
+    return no_content and is_pair(given.get("size", file.get("size")))
+
+
+def _preset(name: object, texture: bool) -> dict[str, Any]:
     if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"unknown preset {name!r}; {did_you_mean(str(name), PRESETS)}")
-    return _regular(copy.deepcopy(PRESETS[name]))
+    preset = copy.deepcopy(PRESETS[name])
+    return _regular(for_texture(preset) if texture else preset)
 
 
 def _regular(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,6 +172,10 @@ def _merged_choice(base: dict[str, Any], choice: dict[str, Any]) -> dict[str, An
 
 
 def _apply(table: dict[str, Any], given: Mapping[str, Any]) -> None:
+    if "texture" in given:
+        texture = given["texture"]
+        paintings = [texture] if isinstance(texture, str | Path) else list(texture)
+        table |= _regular({"styles": [str(each) for each in paintings]}) | {"content": None}
     if "styles" in given:
         table |= _regular({"styles": given["styles"]})
     if "style_weights" in given:

@@ -80,10 +80,15 @@ def _output(path: Path, registry: Registry, options: Mapping[str, Mapping[str, A
     return Output(path, spec, writer, label)
 
 
-def free_name(content: str, style: str) -> Path:
-    """A name in the current folder, made from both images' names, that no file has."""
-    stems = [Path(name).stem.removeprefix("sample:")[:60] for name in (content, style)]
-    stem = "_".join(stems)
+def picture_stem(content: str | None, style: str) -> str:
+    """What a picture is called without its suffix: after both images, or after a texture's one."""
+    names = (style, "texture") if content is None else (content, style)
+    return "_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names)
+
+
+def free_name(content: str | None, style: str) -> Path:
+    """A name in the current folder that no file has."""
+    stem = picture_stem(content, style)
     path, number = Path(f"{stem}.png"), 2
     while path.exists():
         path, number = Path(f"{stem}-{number}.png"), number + 1

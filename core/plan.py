@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -10,12 +10,14 @@ from pydantic import BaseModel
 from .backbone import Backbone
 from .backend import BackendOptions, FeatureBackend
 from .blame import blaming
+from .cotangents import Cotangents, normalized_cotangents, plain_cotangents
 from .errors import PluginError, UsageError, did_you_mean
 from .initial import INITIALIZERS, Initializer
 from .job import Choice, Job, TermChoice
 from .optimizers import OPTIMIZERS, Optimizer
 from .preview import previewed
 from .registry import Registry
+from .seamless import check_wraps, wrapping_choice
 from .specs import BackboneSpec, BackendSpec, LossTermSpec
 from .strength import balances, factor
 from .terms import IMAGE_LAYER, LossTerm
@@ -25,18 +27,19 @@ from .validation import M, validated
 @dataclass(frozen=True)
 class PlannedTerm:
     """A term of the objective, created but not yet bound; `weight` has the job's strength in it,
-    `label` is what messages call it."""
+    `label` is what messages call it, `shares` are its layers' weights within it."""
 
     name: str
     weight: float
     term: LossTerm
     label: str
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a run needs. `job` has every option of every choice spelled out; `network` is what
-    messages call the backend and its backbone."""
+    messages call the backend and its backbone; `cotangents` joins the terms' gradients."""
 
     job: Job
     backbone: Backbone
@@ -46,12 +49,18 @@ class Plan:
     terms: tuple[PlannedTerm, ...]
     initializer: Initializer
     optimizer: Optimizer
+    cotangents: Cotangents
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The network's layers that the terms read, in order of depth."""
         wanted = {layer for planned in self.terms for layer in planned.term.layers}
         return tuple(info.name for info in self.backbone.layers if info.name in wanted)
+
+    @property
+    def stride(self) -> int:
+        """The largest of those layers', in image pixels."""
+        return max(info.stride for info in self.backbone.layers if info.name in self.layers)
 
     def open_backend(self) -> FeatureBackend:
         """The backend, ready to run the plan's layers. Raises what `BackendSpec.create` may raise,
@@ -65,13 +74,22 @@ def make_plan(job: Job, registry: Registry) -> Plan:
     PluginError for a plugin that breaks its contract."""
     backend = registry.backends.get(job.backend.name)
     backend_options = validated(backend.options, job.backend.options, f"backend {backend.name}")
-    backbone, backbone_options = make_backbone(job.backbone, registry)
+    choice = job.backbone
+    if job.seamless:
+        choice = wrapping_choice(choice, _backbone_spec(choice.name, registry))
+    backbone, backbone_options = make_backbone(choice, registry)
+    if job.seamless:
+        check_wraps(backbone)
     initializer = _chosen(job.init, INITIALIZERS, "init")
     optimizer = _chosen(job.optimizer, OPTIMIZERS, "optimizer")
+    if job.normalize_gradients:
+        optimizer = optimizer.without_values()
     planned = [_planned(choice, registry, backbone, job.strength) for choice in job.terms]
     if job.preview:
         growing = {choice.name for choice, each in planned if each.term.grows}
         return make_plan(previewed(job, growing), registry)
+    if job.content is None:
+        _check_texture(planned, job.init.name, initializer)
     chosen = [choice for choice, _ in planned if choice.weight > 0]
     terms = tuple(term for _, term in planned if term.weight > 0)
     if not any(layer != IMAGE_LAYER for each in terms for layer in each.term.layers):
@@ -100,6 +118,7 @@ def make_plan(job: Job, registry: Registry) -> Plan:
         terms=terms,
         initializer=initializer,
         optimizer=optimizer,
+        cotangents=normalized_cotangents if job.normalize_gradients else plain_cotangents,
     )
 
 
@@ -120,6 +139,22 @@ def _without_effect(job: Job, random: bool, balanced: bool) -> set[str]:
         if key in job.model_fields_set:
             raise UsageError(f"{key} has no effect: {reason}")
     return set(reasons)
+
+
+def _check_texture(
+    planned: Sequence[tuple[TermChoice, PlannedTerm]], init: str, initializer: Initializer
+) -> None:
+    """Raises UsageError for what needs a content image."""
+    for _, each in planned:
+        if "content" in each.term.reads:
+            raise UsageError(
+                f"{each.label} compares with a content image, and a texture has none: leave it out"
+            )
+    if initializer.shows_content:
+        raise UsageError(
+            f"init: a texture has no content image, so that it cannot start from {init}; start "
+            "from noise, style, or an image file"
+        )
 
 
 def make_backbone(choice: Choice, registry: Registry) -> tuple[Backbone, BaseModel]:
@@ -180,7 +215,7 @@ def _planned(
     check_term(term, backbone, label)
     return (
         TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
-        PlannedTerm(choice.name, choice.weight * factor(term, strength), term, label),
+        PlannedTerm(choice.name, choice.weight * factor(term, strength), term, label, used),
     )
 
 

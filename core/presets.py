@@ -46,3 +46,12 @@ DRAFT: dict[str, Any] = BALANCED | {"size": 256, "iterations": 70}
 
 PRESETS: dict[str, dict[str, Any]] = {"balanced": BALANCED, "draft": DRAFT, "paper": PAPER}
 DEFAULT_PRESET = "balanced"
+
+#: The presets' terms that compare with the content image.
+_READ_CONTENT = frozenset({"content"})
+
+
+def for_texture(preset: dict[str, Any]) -> dict[str, Any]:
+    """A preset for a picture that has no content image."""
+    terms = [term for term in preset["terms"] if term["name"] not in _READ_CONTENT]
+    return {**preset, "init": "style", "terms": terms}

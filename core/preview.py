@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from .errors import UsageError
+from .images import fit
 from .job import Job
 from .schedule import plan_scales
 
@@ -26,22 +27,25 @@ def previewed(job: Job, growing: Collection[str]) -> Job:
     `growing` are the names of the terms whose losses grow with the picture; their weights make up
     for the pixels that are missing. Raises UsageError when the job is no larger than a preview.
     """
-    if job.size <= LONG_SIDE:
+    sides = job.size if isinstance(job.size, tuple) else (job.size, job.size)
+    if max(sides) <= LONG_SIDE:
         raise UsageError(
             f"preview has no effect: a preview has {LONG_SIDE} px, and the job's size is "
-            f"{job.size}; for a quicker picture take fewer iterations"
+            f"{max(sides)}; for a quicker picture take fewer iterations"
         )
+    small = fit(sides, LONG_SIDE)
     scales = job.scales
     if scales != "auto":
-        whole = plan_scales((job.size, job.size), scales, job.iterations, 1)
-        scales = max(sum(scale.width <= LONG_SIDE for scale in whole), 1)
-    planned = plan_scales((LONG_SIDE, LONG_SIDE), scales, job.iterations, 1)
+        whole = plan_scales(sides, scales, job.iterations, 1)
+        scales = max(sum(max(scale.size) <= LONG_SIDE for scale in whole), 1)
+    planned = plan_scales(small, scales, job.iterations, 1)
     work = sum(scale.pixels * scale.steps for scale in planned)
     steps = max(round(job.iterations * min(MOST_WORK / work, 1)), 1)
-    larger = (job.size / LONG_SIDE) ** 2
+    larger = (max(sides) / LONG_SIDE) ** 2
     terms = tuple(
         term.model_copy(update={"weight": term.weight * larger}) if term.name in growing else term
         for term in job.terms
     )
-    changes = {"size": LONG_SIDE, "scales": scales, "iterations": steps, "terms": terms}
+    size = small if isinstance(job.size, tuple) else LONG_SIDE
+    changes = {"size": size, "scales": scales, "iterations": steps, "terms": terms}
     return job.model_copy(update={**changes, "preview": False})

@@ -44,7 +44,8 @@ class Result:
 
     - `image`: (H, W, 3), float32, RGB, sRGB-encoded in [0, 1].
     - `alpha`: (H, W), float32 in [0, 1], kept from the content image, or None.
-    - `content`, `styles`: the images that it was made from, each style with its share.
+    - `content`, `styles`: the images that it was made from, each style with its share; a texture
+      has no content.
     - `steps`: one record for each evaluated picture, each scale's starting point included. Losses
       of different scales cannot be compared.
     - `seconds`: from the start of the run to the finished picture; `step_seconds` is the median
@@ -58,7 +59,7 @@ class Result:
 
     image: np.ndarray
     alpha: np.ndarray | None
-    content: Picture
+    content: Picture | None
     styles: tuple[tuple[Picture, float], ...]
     job: Job
     scales: tuple[Scale, ...]

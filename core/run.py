@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from importlib.metadata import version
 
 from torch import Generator, Tensor
-from torch.nn import functional
 
+from .canvas import size_notices
 from .events import Listener, Notice, RunFinished, RunStarted, ScaleStarted, StepDone, ignore
 from .guard import steps_with_recovery
 from .initial import StartingPoint
@@ -19,6 +19,7 @@ from .memory import check_memory, explaining_out_of_memory
 from .plan import Plan
 from .result import Result, StepRecord
 from .schedule import Scale
+from .seamless import resized
 from .studio import Studio
 
 
@@ -33,20 +34,16 @@ def run_plan(
     """
     scales = scales_for(plan, inputs)
     final = scales[-1]
-    if (long_side := max(final.size)) < plan.job.size:
-        listener(
-            Notice(f"{plan.job.content} has {long_side} px, so the picture has (see --upscale)")
-        )
+    for message in size_notices(plan.job, inputs.content, final.size):
+        listener(Notice(message))
     with nullcontext(studio) if studio else Studio() as place:
         backend = place.backend(plan)
-        check_memory(plan.backbone, plan.layers, final.size, backend.device)
+        check_memory(plan, final.size, backend.device)
         listener(RunStarted(plan.job, tuple(scales), str(backend.device), backend.details))
         painter = _Painter(plan, inputs, scales, place, listener)
         try:
             for index, scale in enumerate(scales):
-                with explaining_out_of_memory(
-                    plan.backbone, plan.layers, scale.size, backend.device
-                ):
+                with explaining_out_of_memory(plan, scale.size, backend.device):
                     painter.paint(index, scale)
         except (KeyboardInterrupt, Exception) as error:
             if not painter.has_painted:
@@ -107,11 +104,12 @@ class _Painter:
     def result(self, stopped_by: BaseException | None = None) -> Result:
         """The picture so far, clipped, with its record."""
         assert self.image is not None
+        content = self._inputs.content
         pixels = self.image[0].clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
         return Result(
             image=pixels,
-            alpha=self._inputs.content.alpha_array(*pixels.shape[:2]),
-            content=self._inputs.content,
+            alpha=content.alpha_array(*pixels.shape[:2]) if content is not None else None,
+            content=content,
             styles=self._inputs.styles,
             job=self._plan.job,
             steps=tuple(self._records),
@@ -134,16 +132,12 @@ class _Painter:
     def _carried_over(self, image: Tensor, content: Tensor) -> Tensor:
         """The picture at the size of `content`. If it began as the content, it gets the detail of
         the content that its own scale could not hold: fine structures would not come back else."""
-        carried = _resized(image, content)
+        wraps, size = self._plan.job.seamless, content.shape[2:]
+        carried = resized(image, size, wraps)
         if self._plan.initializer.shows_content:
-            carried += content - _resized(_resized(content, image), content)
+            coarse = resized(content, image.shape[2:], wraps)
+            carried += content - resized(coarse, size, wraps)
         return carried
-
-
-def _resized(image: Tensor, like: Tensor) -> Tensor:
-    """On the CPU: not every device has this filter, and it is done once a scale."""
-    resized = functional.interpolate(image.cpu(), like.shape[2:], mode="bicubic", antialias=True)
-    return resized.to(image.device)
 
 
 def _versions() -> dict[str, str]:

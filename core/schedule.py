@@ -46,9 +46,13 @@ class Scale:
 
 
 def plan_scales(
-    size: tuple[int, int], scales: int | Literal["auto"], steps: int, smallest_side: int
+    size: tuple[int, int],
+    scales: int | Literal["auto"],
+    steps: int,
+    smallest_side: int,
+    stride: int = 1,
 ) -> list[Scale]:
-    """From coarse to fine, ending at `size` (height, width).
+    """From coarse to fine, ending at `size` (height, width); sides are multiples of `stride`.
 
     Each scale has half the pixels of the next; with "auto" about half, so that the first one's long
     side is `FIRST_LONG_SIDE`. Gives fewer than `scales` when the coarsest would have a side under
@@ -59,7 +63,7 @@ def plan_scales(
     count, ratio = _automatic(max(size)) if scales == "auto" else (scales, _RATIO)
     sizes = [size]
     while len(sizes) < min(count, max(steps, 1)):
-        smaller = fit(size, round(max(size) / ratio ** len(sizes)))
+        smaller = whole_strides(fit(size, round(max(size) / ratio ** len(sizes))), stride)
         if min(smaller) < smallest_side or smaller == sizes[0]:
             break
         sizes.insert(0, smaller)
@@ -73,6 +77,12 @@ def _automatic(long_side: int) -> tuple[int, float]:
     times = long_side / FIRST_LONG_SIDE
     gaps = round(log(times, _RATIO))
     return (gaps + 1, times ** (1 / gaps)) if gaps > 0 else (1, _RATIO)
+
+
+def whole_strides(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(height, width), each rounded to a multiple of `stride`, and not to nothing."""
+    height, width = (max(1, round(side / stride)) * stride for side in size)
+    return height, width
 
 
 def _shares(total: int, weights: Sequence[float]) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Self
 from .backend import FeatureBackend
 from .fingerprint import fingerprint
 from .inputs import Inputs, Sight, bind_term
-from .job import Choice, TermChoice
+from .job import Choice, Job, TermChoice
 from .objective import Objective, WeightedLoss
 from .plan import Plan, PlannedTerm
 
@@ -80,7 +80,7 @@ class Studio:
             self._loss(plan, planned, choice, inputs, sight)
             for planned, choice in zip(plan.terms, choices, strict=True)
         ]
-        return Objective(self.backend(plan), losses, plan.network)
+        return Objective(self.backend(plan), losses, plan.network, plan.cotangents)
 
     def close(self) -> None:
         """Close the backend and drop the losses. A later picture opens it again."""
@@ -107,7 +107,7 @@ class Studio:
         images = _images(planned, inputs)
         if not self._recurs(images) and not self._kept:
             return bind_term(plan, planned, backend, sight)
-        key = _key(planned, choice, plan.job.seed, sight)
+        key = _key(planned, choice, plan.job, sight)
         if key in self._kept:
             return replace(self._kept[key].loss, weight=planned.weight, label=planned.label)
         loss = bind_term(plan, planned, backend, sight)
@@ -123,15 +123,16 @@ class Studio:
 def _images(planned: PlannedTerm, inputs: Inputs) -> frozenset[str]:
     """The SHA-256 of the images that the term reads."""
     reads = planned.term.reads
-    content = [inputs.content.sha256] if "content" in reads else []
+    content = [inputs.content.sha256] if inputs.content and "content" in reads else []
     styles = [style.sha256 for style, _ in inputs.styles] if "styles" in reads else []
     return frozenset([*content, *styles])
 
 
-def _key(planned: PlannedTerm, choice: TermChoice, seed: int, sight: Sight) -> str:
+def _key(planned: PlannedTerm, choice: TermChoice, job: Job, sight: Sight) -> str:
     """What the term's loss depends on: its settings, and all that is seen at this scale but for the
     references that it does not read."""
     unread = {"content", "styles"} - planned.term.reads
     seen = {each.name: getattr(sight, each.name) for each in fields(sight)}
     settings = choice.model_dump(exclude={"weight"})
-    return fingerprint((settings, seed, {k: v for k, v in seen.items() if k not in unread}))
+    read = {name: value for name, value in seen.items() if name not in unread}
+    return fingerprint((settings, job.seed, job.seamless, read))

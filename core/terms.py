@@ -37,11 +37,13 @@ class Style:
 class References:
     """What a term may compare with. `content` has the features of the content image at the size of
     the result; a style image has its own size. Only what the term `reads` is there. `seed` is the
-    job's, for terms that draw random numbers."""
+    job's, for terms that draw random numbers. The result `wraps` if it is to go on at its opposite
+    edges, so that its first and last rows and columns are neighbors."""
 
     content: Features
     styles: tuple[Style, ...]
     seed: int = 0
+    wraps: bool = False
 
 
 class LossTerm(ABC):

@@ -28,6 +28,9 @@ def command(
         str | None, typer.Option(help="caffe or torchvision: what an unknown file expects.")
     ] = None,
     pooling: Annotated[str | None, typer.Option(help="max or average.")] = None,
+    padding: Annotated[
+        str | None, typer.Option(help="zeros, replicate-first, replicate, reflect or circular.")
+    ] = None,
     fp16: Annotated[
         bool, typer.Option("--fp16", help="Weights and activations in half precision.")
     ] = False,
@@ -43,7 +46,12 @@ def command(
     from ..core.plan import make_backbone
     from ..plugins.manager import load_plugins
 
-    given = {"weights": weights, "preprocessing": preprocessing, "pooling": pooling}
+    given = {
+        "weights": weights,
+        "preprocessing": preprocessing,
+        "pooling": pooling,
+        "padding": padding,
+    }
     options = {key: value for key, value in given.items() if value is not None}
     choice = Choice.model_validate({**choice_table(backbone), **options})
     network, _ = make_backbone(choice, load_plugins(no_plugin or []).registry)

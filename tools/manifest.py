@@ -15,8 +15,9 @@ from ..core.errors import StylectlError, UsageError
 from ..core.files import status_of
 from ..core.images import SAMPLES
 from ..core.initial import INITIALIZERS
-from ..core.job import choice_table, map_paths, moved
+from ..core.job import choice_table, is_pair, map_paths, moved
 from ..core.options import laid_over
+from ..core.outputs import picture_stem
 from ..core.registry import Registry
 from .queue_events import Task
 from .settings import option_named, read_value
@@ -88,7 +89,8 @@ class _Builder:
             )
         table = laid_over(self.file, table)
         options = {**entry.options, **self.options}
-        for key in ("content", "styles"):
+        texture = "texture" in options or is_pair(options.get("size", table.get("size")))
+        for key in () if texture else ("content", "styles"):
             if key not in table and key not in options:
                 raise UsageError(f"names no {key}")
         task = make_task(where, self.folder / "none", options, table, self.registry)
@@ -100,10 +102,7 @@ class _Builder:
         ]
         if missing:
             raise UsageError(", ".join(f"{path}: no such file" for path in missing))
-        stems = [
-            Path(path).stem.removeprefix("sample:") for path in (job.content, job.styles[0].image)
-        ]
-        name = entry.output or f"{stems[0]}_{stems[1]}.png"
+        name = entry.output or f"{picture_stem(job.content, job.styles[0].image)}.png"
         return Task(f"{name} ({where})", self.folder / _checked(name), job)
 
     def _from_here(self, path: str) -> str:

@@ -79,6 +79,22 @@ def layers(flag: str, text: str | None) -> list[str] | dict[str, float] | None:
     return {name: number(flag, weight) for name, _, weight in pairs}
 
 
+def size(flag: str, text: str | None) -> int | tuple[int, int] | None:
+    """``512``, or ``640x480``: a width and a height."""
+    if text is None:
+        return None
+    try:
+        sides = [int(side) for side in text.split("x")]
+    except ValueError:
+        sides = []
+    match sides:
+        case [side]:
+            return side
+        case [width, height]:
+            return width, height
+    raise UsageError(f"{flag}: {text!r} is neither an integer nor WIDTHxHEIGHT")
+
+
 def number(flag: str, text: str) -> float:
     """Raises UsageError that names the flag."""
     try:

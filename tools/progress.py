@@ -84,7 +84,7 @@ class RunProgress:
             self._task = None
 
     def _start(self, event: RunStarted) -> None:
-        if all(path in SAMPLES for path in event.job.input_paths):
+        if event.job.content is not None and all(path in SAMPLES for path in event.job.input_paths):
             self.say("no images given: painting the sample pair that ships with stylectl")
         self._scales = event.scales
         last = event.scales[-1]

@@ -124,4 +124,5 @@ class QueueProgress:
 
 
 def _work(job: Job) -> float:
-    return float(job.size) ** 2 * job.iterations
+    width, height = job.size if isinstance(job.size, tuple) else (job.size, job.size)
+    return float(width * height * job.iterations)

@@ -10,6 +10,7 @@ import typer
 
 from ..core.errors import UsageError
 from .parsing import layers, loss_term, numbers, writers
+from .parsing import size as image_size
 
 _JOB, _LOSS, _WORK, _OUT = "The job", "The losses", "The optimization", "Output"
 
@@ -52,8 +53,30 @@ def command(
             rich_help_panel=_JOB,
         ),
     ] = None,
+    texture: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PAINTING",
+            help="Paint a texture of this painting, without a content image; may be given several "
+            "times.",
+            rich_help_panel=_JOB,
+        ),
+    ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Long side of the result in pixels.", rich_help_panel=_JOB)
+        str | None,
+        typer.Option(
+            metavar="N|WxH",
+            help="Long side of the result in pixels; a texture's width and height, as 640x480.",
+            rich_help_panel=_JOB,
+        ),
+    ] = None,
+    seamless: Annotated[
+        bool | None,
+        typer.Option(
+            "--seamless",
+            help="Let the picture go on at its opposite edges, so that copies tile.",
+            rich_help_panel=_JOB,
+        ),
     ] = None,
     upscale: Annotated[
         bool | None,
@@ -128,6 +151,14 @@ def command(
     optimizer: Annotated[
         str | None, typer.Option(help="lbfgs or adam.", rich_help_panel=_WORK)
     ] = None,
+    normalize_gradients: Annotated[
+        bool | None,
+        typer.Option(
+            "--normalize-gradients",
+            help="Give each loss the same pull at each of its layers, times its weight.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
     init: Annotated[
         str | None,
         typer.Option(
@@ -168,6 +199,14 @@ def command(
     pooling: Annotated[
         str | None, typer.Option(help="max or average.", rich_help_panel=_WORK)
     ] = None,
+    padding: Annotated[
+        str | None,
+        typer.Option(
+            help="Beyond the edges, the network sees: zeros, replicate-first, replicate, reflect "
+            "or circular.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -207,7 +246,9 @@ def command(
     options = {
         "content": photo,
         "styles": paintings or None,
-        "size": size,
+        "texture": texture or None,
+        "size": image_size("--size", size),
+        "seamless": seamless or None,
         "upscale": upscale or None,
         "max_pixels": max_pixels,
         "strength": strength,
@@ -223,6 +264,7 @@ def command(
         "iterations": iterations,
         "scales": scales,
         "optimizer": optimizer,
+        "normalize_gradients": normalize_gradients or None,
         "init": init,
         "backend": backend,
         "backbone": backbone,
@@ -230,6 +272,7 @@ def command(
         "gradient": gradient,
         "precision": precision,
         "pooling": pooling,
+        "padding": padding,
         "weights": weights,
         "preprocessing": preprocessing,
     }

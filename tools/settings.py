@@ -10,6 +10,7 @@ from typing import Any
 from ..core.errors import UsageError, did_you_mean
 from ..core.options import OPTIONS, check_option
 from .parsing import layers, loss_term, numbers, plain_value
+from .parsing import size as picture_size
 
 #: A plus between the parts of one value; 1e+3 is a number.
 _PLUS = re.compile(r"(?<![\d.][eE])\+")
@@ -43,12 +44,15 @@ def _terms(_flag: str, text: str) -> list[dict[str, Any]]:
 READERS: dict[str, Callable[[str, str], Any]] = {
     **dict.fromkeys(["preset", "content", "init", "backend", "backbone", "device"], _word),
     **dict.fromkeys(["precision", "gradient", "weights", "preprocessing"], _word),
-    **dict.fromkeys(["pooling", "optimizer"], _word),
-    **dict.fromkeys(["size", "upscale", "scales", "iterations", "seed", "max_pixels"], _plain),
+    **dict.fromkeys(["pooling", "padding", "optimizer"], _word),
+    **dict.fromkeys(["strength", "preview", "seamless", "normalize_gradients"], _plain),
+    **dict.fromkeys(["upscale", "scales", "iterations", "seed", "max_pixels"], _plain),
+    "size": picture_size,
     **dict.fromkeys(["content_weight", "style_weight", "tv_weight"], _plain),
     **dict.fromkeys(["content_layers", "style_layers"], layers),
     "style_weights": numbers,
     "styles": _words,
+    "texture": _words,
     "term": _terms,
 }
 
@@ -59,7 +63,7 @@ _INNER_READERS: dict[str, Callable[[str, str], Any]] = {
 }
 
 #: Those whose one value may have several parts.
-_OF_PARTS = {"content_layers", "style_layers", "style_weights", "styles", "term"}
+_OF_PARTS = {"content_layers", "style_layers", "style_weights", "styles", "texture", "term"}
 
 
 def option_named(key: str) -> str:

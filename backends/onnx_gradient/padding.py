@@ -17,8 +17,6 @@ _END = 2**31 - 1
 def _pad(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     """What was padded is cut off; what it repeated gets its share back."""
     mode = node.attributes.get("mode", b"constant").decode()
-    if mode not in ("constant", "reflect", "edge"):
-        raise node.refuse(f"its mode is {mode}")
     if node.active != {0}:
         raise node.refuse("what it pads with depends on the image")
     sizes = graph.shape(node.inputs[0])
@@ -29,8 +27,7 @@ def _pad(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
         if min(begin, end) < 0:
             raise node.refuse(f"it pads by a negative number, in the mode {mode}")
         size = graph.emit("Gather", sizes, graph.integers(axis))
-        given_back = _reflected if mode == "reflect" else _edges
-        gradient = given_back(graph, gradient, begin, end, size, axis)
+        gradient = _GIVEN_BACK[mode](graph, gradient, begin, end, size, axis)
     return {0: gradient}
 
 
@@ -90,6 +87,29 @@ def _edges(graph: BackwardGraph, gradient: str, begin: int, end: int, size: str,
             pads = graph.emit("Concat", *around, axis=0)
             whole = graph.emit("Add", whole, _placed(graph, total, pads, axis))
     return whole
+
+
+def _wrapped(
+    graph: BackwardGraph, gradient: str, begin: int, end: int, size: str, axis: int
+) -> str:
+    """The padding belongs to the rows at the opposite end."""
+    whole = _inside(graph, gradient, begin, end, axis)
+    none = graph.integers(0)
+    if begin:
+        head = _sliced(graph, gradient, 0, begin, axis)
+        before = graph.emit("Sub", size, graph.integers(begin))
+        pads = graph.emit("Concat", before, none, axis=0)
+        whole = graph.emit("Add", whole, _placed(graph, head, pads, axis))
+    if end:
+        tail = _sliced(graph, gradient, -end, _END, axis)
+        after = graph.emit("Sub", size, graph.integers(end))
+        pads = graph.emit("Concat", none, after, axis=0)
+        whole = graph.emit("Add", whole, _placed(graph, tail, pads, axis))
+    return whole
+
+
+#: By mode, of those that repeat what is there.
+_GIVEN_BACK = {"edge": _edges, "reflect": _reflected, "wrap": _wrapped}
 
 
 def _sliced(

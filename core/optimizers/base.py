@@ -40,3 +40,8 @@ class Optimizer(BaseModel, ABC):
         `step_scale` in (0, 1] shortens every step; it is below 1 after the loss was not finite.
         The iterator does not test for that: it yields such an evaluation as it is.
         """
+
+    def without_values(self) -> Optimizer:
+        """The same for gradients that are not the slope of the value (`normalized_cotangents`), so
+        that values must not be compared. Raises UsageError when that was asked for."""
+        return self

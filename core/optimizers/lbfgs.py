@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ..errors import UsageError
 from ..objective import Evaluation
 from .base import Evaluate, Iterate, Optimizer
 from .line_search import armijo, strong_wolfe
@@ -45,6 +46,16 @@ class LBFGS(Optimizer):
             if curvature > 1e-10 * _dot(change, change) ** 0.5 * _dot(moved, moved) ** 0.5:
                 pairs.append((moved, change, 1 / curvature))
             image, evaluation = image + moved, new
+
+    def without_values(self) -> LBFGS:
+        """See Optimizer."""
+        if "line_search" in self.model_fields_set and self.line_search != "none":
+            raise UsageError(
+                f"optimizer lbfgs: the line search {self.line_search} compares values of the loss, "
+                "of which normalized gradients are not the slope; set the optimizer's line_search "
+                'to "none" in the job, or use --optimizer adam'
+            )
+        return self.model_copy(update={"line_search": "none"})
 
     def _search(
         self, image: Tensor, start: Evaluation, direction: Tensor, length: float, evaluate: Evaluate

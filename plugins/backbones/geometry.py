@@ -23,7 +23,7 @@ class Window:
 
     `before` and `after` are the padding at either end. With `ceil`, a last window that is not
     full counts if it begins inside the input, as in torch. `least` is the shortest input that the
-    operation takes.
+    operation takes. `around` says that the padding is what lies at the opposite end.
     """
 
     kernel: int = 1
@@ -33,6 +33,14 @@ class Window:
     dilation: int = 1
     ceil: bool = False
     least: int = 1
+    around: bool = False
+
+    @property
+    def wraps(self) -> bool:
+        """Whether it takes an input of so many strides, and no rest, as a ring: one position for
+        each stride, and nothing seen beyond the ends but what lies at the opposite ones."""
+        rest = self.before + self.after - self.dilation * (self.kernel - 1)
+        return -self.stride < rest <= 0 and (self.around or self.before == self.after == 0)
 
     def outputs(self, side: int) -> int:
         """The number of positions of an input of so many; 0 where there is none."""
@@ -58,6 +66,13 @@ class Node:
     inputs: tuple[str, ...]
     windows: tuple[Window, Window] | None = (Window(), Window())
     whole: bool = False
+
+    @property
+    def wraps(self) -> bool:
+        """Whether what it gives is rolled around as its inputs are, or stays the same."""
+        if self.windows is None:
+            return True
+        return not self.whole and all(window.wraps for window in self.windows)
 
 
 @dataclass(frozen=True)

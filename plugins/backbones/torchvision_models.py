@@ -20,6 +20,7 @@ from ...core.specs import BackboneSpec
 from ..hookspecs import hookimpl
 from .default_layers import default_layers
 from .graph_trunk import extract, make_trunk
+from .padding import DESCRIPTION, Padding, set_padding
 from .pooling import average_pooling
 from .torchvision_names import own_defaults, own_names
 from .torchvision_weights import assign, check_weights, read_weights
@@ -52,6 +53,7 @@ class TorchvisionOptions(BaseModel):
     pooling: Literal["max", "average"] = Field(
         default="max", description="average replaces max pooling, where the model has any"
     )
+    padding: Padding = Field(default="zeros", description=DESCRIPTION)
 
 
 class AnyModelOptions(TorchvisionOptions):
@@ -75,7 +77,8 @@ class TorchvisionBackbone(Backbone):
         self._members: type[Enum] = models.get_model_weights(model)
         self._word = options.weights
         check_weights(self._members, self._word, model)
-        self._traced = _traced(models, model, options.pooling, label)
+        self._traced = _traced(models, model, options, label)
+        self.wraps = self._traced.wraps
         self._paths = own_names(model, self._traced)
         self._describe(model)
 
@@ -133,13 +136,15 @@ class _NothingDrawn(TorchFunctionMode):
         return func(*args, **(kwargs | {"device": "meta"} if func is torch.empty else kwargs))
 
 
-def _traced(models: Any, model: str, pooling: str, label: str) -> TracedModel:
+def _traced(models: Any, model: str, options: TorchvisionOptions, label: str) -> TracedModel:
     with _NothingDrawn():
         network: nn.Module = models.get_model(model, weights=None, **_ARGUMENTS.get(model, {}))
+    if not set_padding(network, options.padding) and options.padding != "zeros":
+        raise UsageError(f"backbone {label}: padding has no effect, none of its convolutions pads")
     found = traced(network.to("meta"), label)
     if not found.maps:
         raise UsageError(f"{label} cannot be a backbone: it has no feature maps")
-    if pooling == "average" and not average_pooling(found.root, found.graph):
+    if options.pooling == "average" and not average_pooling(found.root, found.graph):
         raise UsageError(f"backbone {label}: pooling has no effect, it has no max pooling")
     return found
 

@@ -50,13 +50,14 @@ class TracedModel:
     """A model's graph, without in-place operations, with its feature maps in order of depth.
 
     `maps` are the activations, and the last nodes of modules that have parts; `ends` says which
-    map is the last of such a module, by the module's path.
+    map is the last of such a module, by the module's path. `wraps` is `Backbone.wraps`.
     """
 
     root: nn.Module
     graph: fx.Graph
     maps: dict[str, FeatureMap]
     ends: dict[str, str]
+    wraps: bool
 
 
 def traced(model: nn.Module, name: str) -> TracedModel:
@@ -95,7 +96,7 @@ def traced(model: nn.Module, name: str) -> TracedModel:
             stage = _stage(model, path)
             maps[path] = FeatureMap(path, every[each], channels, last_axis, geometry, stage)
     ends = {prefix: path for prefix, path in last.items() if path in maps and prefix not in maps}
-    return TracedModel(model, graph, maps, ends)
+    return TracedModel(model, graph, maps, ends, all(node.wraps for node in nodes.values()))
 
 
 def is_activation(node: fx.Node, model: nn.Module) -> bool:

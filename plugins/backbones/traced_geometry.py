@@ -88,8 +88,15 @@ def _pair_of_windows(settings: Mapping[str, Any]) -> tuple[Window, Window]:
     padding = _pair(settings.get("padding", 0))
     dilation = _pair(settings.get("dilation", 1))
     ceil = bool(settings.get("ceil_mode", False))
+    mode = settings.get("padding_mode")
+    # An edge alone has nothing to mirror, and a ring goes around once.
+    more = {"reflect": 1, "circular": 0}.get(str(mode))
+    least = [1 if more is None else max(1, pad + more) for pad in padding]
+    around = mode == "circular"
     vertical, horizontal = (
-        Window(kernel[at], stride[at], padding[at], padding[at], dilation[at], ceil)
+        Window(
+            kernel[at], stride[at], padding[at], padding[at], dilation[at], ceil, least[at], around
+        )
         for at in (0, 1)
     )
     return vertical, horizontal

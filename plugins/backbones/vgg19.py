@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,7 @@ from ...core.backbone import Backbone, LayerInfo, Trunk
 from ...core.chain import ChainTrunk
 from ...core.specs import BackboneSpec
 from ..hookspecs import hookimpl
+from .padding import DESCRIPTION, Padding, set_padding
 from .preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
 from .weights import BLOCKS, PreprocessingName, Weights, check_preprocessing, load_weights
 
@@ -38,6 +40,7 @@ class VGG19Options(BaseModel):
         default=None, description="of a weights file that stylectl does not know"
     )
     pooling: Literal["max", "average"] = "max"
+    padding: Padding = Field(default="zeros", description=DESCRIPTION)
 
 
 def _layers() -> Iterable[LayerInfo]:
@@ -70,12 +73,20 @@ class VGG19(Backbone):
     def __init__(self, options: VGG19Options) -> None:
         check_preprocessing(options.weights, options.preprocessing)
         self._options = options
+        self.wraps = options.padding == "circular"
+        if options.padding == "reflect":  # an edge alone has nothing to mirror
+            self.layers = tuple(
+                replace(info, smallest_side=2 * info.stride) for info in VGG19.layers
+            )
 
     def trunk(self, layers: Collection[str]) -> Trunk:
         """See Backbone."""
         weights = load_weights(self._options.weights, self._options.preprocessing)
         pooling = nn.MaxPool2d(2) if self._options.pooling == "max" else nn.AvgPool2d(2)
-        return ChainTrunk(_steps(weights, pooling, layers), *_PREPROCESSING[weights.preprocessing])
+        steps = _steps(weights, pooling, layers)
+        trunk = ChainTrunk(steps, *_PREPROCESSING[weights.preprocessing])
+        set_padding(trunk, self._options.padding)
+        return trunk
 
 
 def _steps(

@@ -41,7 +41,8 @@ class LaplacianLoss(LossTerm):
     On pixels (N, 3, H, W) in [0, 1]; summed over the batch. The authors' code has a weight for each
     size, and 4 alone by default; here 16 is added, with the same weight, for the large shapes.
     Their code leaves out the border; here it is repeated, and squares that are cut by it are
-    averaged over what they have, so that small images do as well. It reads the whole image at once,
+    averaged over what they have, so that small images do as well; where the picture wraps, what
+    lies beyond the border is the opposite edge. It reads the whole image at once,
     which needs no network and little memory.
     """
 
@@ -53,13 +54,15 @@ class LaplacianLoss(LossTerm):
 
     def bind(self, references: References) -> Loss:
         """The targets are the content's Laplacians."""
-        targets = [pooled_laplacian(references.content[IMAGE_LAYER], pool) for pool in self._pools]
+        content, border = references.content, "circular" if references.wraps else "replicate"
+        targets = [pooled_laplacian(content[IMAGE_LAYER], pool, border) for pool in self._pools]
 
         def loss(features: Features) -> Tensor:
             image = features[IMAGE_LAYER]
             return torch.stack(
                 [
-                    (pooled_laplacian(image, pool) - target).square().sum() / target[0].numel()
+                    (pooled_laplacian(image, pool, border) - target).square().sum()
+                    / target[0].numel()
                     for pool, target in zip(self._pools, targets, strict=True)
                 ]
             ).sum()
@@ -67,11 +70,11 @@ class LaplacianLoss(LossTerm):
         return loss
 
 
-def pooled_laplacian(image: Tensor, pool: int) -> Tensor:
-    """(N, 3, H, W) -> (N, 1, ceil(H / pool), ceil(W / pool))."""
+def pooled_laplacian(image: Tensor, pool: int, border: str = "replicate") -> Tensor:
+    """(N, 3, H, W) -> (N, 1, ceil(H / pool), ceil(W / pool)); `border` is a mode of padding."""
     # Everything here is linear: adding the colors up first is the same and cheaper.
     pooled = functional.avg_pool2d(image.sum(1, keepdim=True), pool, ceil_mode=True)
-    framed = functional.pad(pooled, (1, 1, 1, 1), mode="replicate")
+    framed = functional.pad(pooled, (1, 1, 1, 1), mode=border)
     vertical = framed[:, :, :-2, 1:-1] + framed[:, :, 2:, 1:-1]
     horizontal = framed[:, :, 1:-1, :-2] + framed[:, :, 1:-1, 2:]
     return 4 * pooled - vertical - horizontal

@@ -13,6 +13,7 @@ from itertools import product
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
+from torch.nn import functional
 
 from ...core.backend import Features
 from ...core.specs import LossTermSpec
@@ -56,7 +57,8 @@ class MrfLoss(LossTerm):
     Every patch is compared with every other: an evaluation takes time with the square of the number
     of positions, so that the first layers of a network (which the paper does not use) are slow. The
     strides of 2 are those of the authors' code. Memory is bounded: the comparison holds `chunk`
-    patches of each image, and the rest grows with the features. Any real activations; summed over
+    patches of each image, and the rest grows with the features. Where the picture wraps, patches go
+    on at the opposite edges. Any real activations; summed over
     the batch.
     """
 
@@ -69,14 +71,16 @@ class MrfLoss(LossTerm):
 
     def bind(self, references: References) -> Loss:
         """Keeps the styles' features: their patches would take nine times the memory."""
-        styles = references.styles
+        styles, wraps = references.styles, references.wraps
 
         def loss(features: Features) -> Tensor:
             shares = []
             for layer, weight in self._weights.items():
                 for style in styles:
                     for image in features[layer]:
-                        distance = self._distance(image, style.features[layer][0])
+                        target = style.features[layer][0]
+                        own = _ring(image, target) if wraps else image
+                        distance = self._distance(own, target)
                         shares.append(style.weight * weight * distance)
             return torch.stack(shares).sum()
 
@@ -106,6 +110,15 @@ class MrfLoss(LossTerm):
             squares += patches[..., y, x].square().sum().item()
         divisor = squares / patches[0, :, :, 0, 0].numel() * nearest.numel()
         return ((count * (own - mean).square()).sum() + spread) / max(divisor, TINY)
+
+
+def _ring(own: Tensor, style: Tensor) -> Tensor:
+    """The features with as much of the opposite edge after each end as a patch reaches over it."""
+    rows, columns = (
+        min(PATCH - 1, of_own, of_style - 1)
+        for of_own, of_style in zip(own.shape[1:], style.shape[1:], strict=True)
+    )
+    return functional.pad(own[None], (0, columns, 0, rows), mode="circular")[0]
 
 
 def patch_size(own: Tensor, style: Tensor) -> tuple[int, int]:

@@ -7,6 +7,7 @@ takes the power of each gradient's length; here it is that of each difference.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,7 +35,8 @@ class TotalVariationOptions(BaseModel):
 class TotalVariationLoss(LossTerm):
     """sum over channels and positions of |x right - x|^power + |x below - x|^power.
 
-    On pixels in [0, 1]; summed over the batch. It reads the whole image at once, which needs no
+    Where the picture wraps, the last column's neighbor is the first, and so with the rows. On
+    pixels in [0, 1]; summed over the batch. It reads the whole image at once, which needs no
     network and little memory, so that it has no use for tiles.
     """
 
@@ -47,11 +49,14 @@ class TotalVariationLoss(LossTerm):
 
     def bind(self, references: References) -> Loss:
         """Has no targets."""
-        return self._loss
+        return partial(self._loss, references.wraps)
 
-    def _loss(self, features: Features) -> Tensor:
+    def _loss(self, wraps: bool, features: Features) -> Tensor:
         image = features[IMAGE_LAYER]
-        loss = self._total(image.diff(dim=3)) + self._total(image.diff(dim=2))
+        across, down = (
+            image.diff(dim=dim, append=image.narrow(dim, 0, 1) if wraps else None) for dim in (3, 2)
+        )
+        loss = self._total(across) + self._total(down)
         return loss / image[0].numel() if self._options.reduction == "mean" else loss
 
     def _total(self, difference: Tensor) -> Tensor:

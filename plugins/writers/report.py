@@ -63,7 +63,7 @@ class ReportWriter(Writer):
             result=result,
             size=(width, height),
             image=self._uri(eight_bits(result, alpha=True), shown),
-            before=self._uri(_whole(result.content), shown),
+            before=self._uri(_whole(result.content), shown) if result.content else None,
             styles=[
                 (
                     _name(style),
@@ -107,11 +107,10 @@ def _name(picture: Picture) -> str:
 
 
 def _title(result: Result) -> str:
-    content, *styles = (
-        Path(_name(picture)).stem
-        for picture in (result.content, *(style for style, _ in result.styles))
-    )
-    return f"{content} in the style of {' and '.join(styles)}"
+    styles = " and ".join(Path(_name(style)).stem for style, _ in result.styles)
+    if result.content is None:
+        return f"a texture of {styles}"
+    return f"{Path(_name(result.content)).stem} in the style of {styles}"
 
 
 def _scale_rows(result: Result, labels: dict[int, str]) -> list[dict[str, Any]]:

@@ -68,7 +68,19 @@ def chains() -> Iterable[tuple[str, list[tuple[str, nn.Module]]]]:
     yield "dilated", [("a", convolution(3, 4, kernel_size=3, dilation=2, padding=1))]
     yield "grouped", [("a", convolution(3, 6, kernel_size=5, groups=3, stride=3, padding=2))]
     yield "by word", [("a", convolution(3, 4, kernel_size=3, padding="same"))]
-    yield "reflecting", [("a", convolution(3, 4, kernel_size=3, padding=1, padding_mode="reflect"))]
+    for mode in ("replicate", "reflect", "circular"):
+        around = {"padding_mode": mode, "padding": (3, 2)}
+        yield f"{mode}, wide", [("a", convolution(3, 4, kernel_size=5, **around))]
+        yield (
+            f"{mode}, strided, within a chain",
+            [
+                ("", convolution(3, 4, kernel_size=3, padding=1, padding_mode=mode)),
+                ("a", nn.ReLU()),
+                ("b", convolution(4, 4, kernel_size=(3, 5), stride=2, groups=2, **around)),
+                ("", nn.ReLU()),
+                ("c", convolution(4, 2, kernel_size=1, padding_mode=mode)),
+            ],
+        )
     yield (
         "a rectifier of a layer",
         [

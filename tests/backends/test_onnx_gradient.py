@@ -526,16 +526,16 @@ def test_a_slice_backwards() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    mode=st.sampled_from(["constant", "reflect", "edge"]),
+    mode=st.sampled_from(["constant", "reflect", "edge", "wrap"]),
     pads=st.tuples(*[st.integers(0, 3)] * 4),
     size=st.tuples(st.integers(4, 8), st.integers(4, 8)),
 )
 def test_padding(mode: str, pads: tuple[int, int, int, int], size: tuple[int, int]) -> None:
     top, left, bottom, right = pads
     constants = {"pads": integers(0, 0, top, left, 0, 0, bottom, right)}
-    torch_mode = {"edge": "replicate"}.get(mode, mode)
+    torch_mode = {"edge": "replicate", "wrap": "circular"}.get(mode, mode)
     check(
-        build([node("Pad", "pads", mode=mode)], constants),
+        build([node("Pad", "pads", mode=mode)], constants, opset=19),
         lambda x: functional.pad(x, (left, right, top, bottom), torch_mode),
         1,
         4,
@@ -702,7 +702,7 @@ REFUSED: list[tuple[list[onnx.NodeProto], str]] = [
      r"com.example::Thing \(node 'mine'\)"),
     ([node("Conv", "weight", auto_pad="SAME_UPPER")], "auto_pad is SAME_UPPER"),
     ([node("Conv", "image")], "its kernel depends on the image"),
-    ([node("Pad", "pads", mode="wrap")], "its mode is wrap"),
+    ([node("Pad", "pads", mode="wrap")], "it pads by a negative number, in the mode wrap"),
     ([node("Gather", "pads")], "it takes more than one position"),
 ]  # fmt: skip
 
@@ -716,7 +716,7 @@ def test_what_no_rule_covers_is_named(nodes: list[onnx.NodeProto], reason: str) 
         [helper.make_tensor_value_info("out", 1, (None,) * 4)],
         [
             numpy_helper.from_array(values(4, 4, 3, 3), "weight"),
-            numpy_helper.from_array(integers(0, 0, 1, 1, 0, 0, 1, 1), "pads"),
+            numpy_helper.from_array(integers(0, 0, -1, 1, 0, 0, 1, 1), "pads"),
         ],
     )
     imports = [helper.make_opsetid("", 19), helper.make_opsetid("com.example", 1)]

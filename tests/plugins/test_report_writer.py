@@ -158,8 +158,8 @@ def test_a_run_that_ended_early_says_so(
 def test_names_are_words_and_no_markup(result: Result, write: Write) -> None:
     hostile = replace(
         result,
-        content=replace(result.content, path=HOSTILE),
-        styles=((replace(result.content, path=HOSTILE), 1.0),),
+        content=replace(result.styles[0][0], path=HOSTILE),
+        styles=((replace(result.styles[0][0], path=HOSTILE), 1.0),),
         steps=(StepRecord(0, 0, {HOSTILE: 2.0}, 0.0), StepRecord(0, 1, {HOSTILE: 1.0}, 1.0)),
         inputs={HOSTILE: HOSTILE},
         versions={"stylectl": HOSTILE, HOSTILE: HOSTILE},
@@ -182,7 +182,7 @@ def test_names_are_words_and_no_markup(result: Result, write: Write) -> None:
 
 
 def test_a_name_that_is_no_text_is_shown_as_well_as_can_be(result: Result, write: Write) -> None:
-    odd = replace(result, content=replace(result.content, path="caf\udce9.jpg"))
+    odd = replace(result, content=replace(result.styles[0][0], path="caf\udce9.jpg"))
     assert "caf?" in page(write(odd, "out.html")).text
 
 

@@ -1,0 +1,177 @@
+"""Normalized gradients: each term's pull at each of its layers has a length that is its weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import stylectl
+import torch
+from stylectl.core.backend import FeatureBackend, Features
+from stylectl.core.cotangents import normalized_cotangents, plain_cotangents
+from stylectl.core.errors import UsageError
+from stylectl.core.objective import Objective, WeightedLoss
+from stylectl.core.options import build_job
+from stylectl.core.presets import PRESETS
+from stylectl.core.terms import IMAGE_LAYER, Loss
+from torch import Tensor
+
+LAYERS = ("smooth1_1", "smooth2_1")
+
+
+def term(
+    name: str, weight: float, loss: Loss, shares: Mapping[str, float] | None = None
+) -> WeightedLoss:
+    return WeightedLoss(name, weight, loss, f"the loss term {name!r}", shares or {})
+
+
+def squares(features: Features) -> Tensor:
+    return sum((features[layer].square().sum() for layer in LAYERS), torch.tensor(0.0))
+
+
+def cubes(features: Features) -> Tensor:
+    return features["smooth2_1"].pow(3).sum()
+
+
+def brightness(features: Features) -> Tensor:
+    return features[IMAGE_LAYER].square().sum()
+
+
+def picture(seed: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, 3, 6, 7, generator=generator, dtype=torch.float64)
+
+
+def unit(gradient: Tensor) -> Tensor:
+    return gradient / gradient.abs().sum()
+
+
+def test_each_terms_pull_at_a_layer_is_its_weight_times_the_layers_share(
+    smooth_backend: FeatureBackend,
+) -> None:
+    image, shares = picture(), {"smooth1_1": 0.25, "smooth2_1": 0.75}
+    terms = [term("squares", 6.0, squares, shares), term("cubes", 2.0, cubes, {"smooth2_1": 1.0})]
+    features, pullback = smooth_backend.vjp(image)
+    expected = pullback(
+        {
+            "smooth1_1": 6.0 * 0.25 * unit(2 * features["smooth1_1"]),
+            "smooth2_1": 6.0 * 0.75 * unit(2 * features["smooth2_1"])
+            + 2.0 * unit(3 * features["smooth2_1"].square()),
+        }
+    )
+    goal = Objective(smooth_backend, terms, cotangents=normalized_cotangents)
+    # What is added to a length is 1e-8, and the shortest is 0.1.
+    torch.testing.assert_close(goal.evaluate(image).gradient, expected, rtol=1e-6, atol=0)
+
+
+def test_the_pixels_are_a_layer_like_any_other(smooth_backend: FeatureBackend) -> None:
+    image = picture()
+    goal = Objective(
+        smooth_backend, [term("brightness", 3.0, brightness)], cotangents=normalized_cotangents
+    )
+    torch.testing.assert_close(goal.evaluate(image).gradient, 3.0 * unit(image), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e4])
+def test_the_units_of_a_loss_do_not_matter(smooth_backend: FeatureBackend, factor: float) -> None:
+    def in_other_units(features: Features) -> Tensor:
+        return factor * cubes(features)
+
+    gradients = [
+        Objective(
+            smooth_backend,
+            [term("squares", 1.0, squares), term("cubes", 1.0, loss)],
+            cotangents=normalized_cotangents,
+        )
+        .evaluate(picture())
+        .gradient
+        for loss in (cubes, in_other_units)
+    ]
+    # The shortest gradient times the least factor is 1e-4, beside which 1e-8 is added.
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=0)
+
+
+def test_values_and_shares_stay_those_of_the_losses(smooth_backend: FeatureBackend) -> None:
+    terms = [term("squares", 6.0, squares), term("cubes", 2.0, cubes)]
+    plain, normalized = (
+        Objective(smooth_backend, terms, cotangents=each).evaluate(picture())
+        for each in (plain_cotangents, normalized_cotangents)
+    )
+    assert plain.value == normalized.value
+    assert plain.losses == normalized.losses
+    assert not torch.equal(plain.gradient, normalized.gradient)
+
+
+def test_a_term_that_is_content_asks_for_nothing(smooth_backend: FeatureBackend) -> None:
+    def content(features: Features) -> Tensor:
+        return (features["smooth2_1"] - features["smooth2_1"].detach()).square().sum()
+
+    goal = Objective(
+        smooth_backend, [term("content", 1.0, content)], cotangents=normalized_cotangents
+    )
+    evaluation = goal.evaluate(picture())
+    assert evaluation.finite
+    assert not evaluation.gradient.any()
+
+
+def test_one_that_is_not_finite_is_named(smooth_backend: FeatureBackend) -> None:
+    def steep(features: Features) -> Tensor:
+        return (features["smooth1_1"] - features["smooth1_1"].detach()).abs().sqrt().sum()
+
+    goal = Objective(smooth_backend, [term("steep", 1.0, steep)], cotangents=normalized_cotangents)
+    evaluation = goal.evaluate(picture())
+    assert not evaluation.finite
+    assert "steep" in evaluation.culprit
+
+
+# In a run
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_run_changes_by_it_and_moves_by_gradients_alone(preset: str) -> None:
+    small: dict[str, Any] = {
+        "preset": preset,
+        "size": 48,
+        "iterations": 4,
+        "scales": 1,
+        "device": "cpu",
+    }
+    plain, normalized = (stylectl.run(**small, normalize_gradients=on) for on in (None, True))
+    assert (plain.image != normalized.image).any()
+    assert normalized.job.normalize_gradients
+    assert normalized.job.optimizer.options["line_search"] == "none"
+    again = stylectl.run(normalized.job)
+    assert (again.image == normalized.image).all()
+
+
+def test_the_weight_of_a_loss_is_its_pull_whatever_its_normalization() -> None:
+    def painted(normalization: str) -> stylectl.Result:
+        return stylectl.run(
+            size=48,
+            iterations=4,
+            scales=1,
+            device="cpu",
+            normalize_gradients=True,
+            term=[{"name": "content", "weight": 1.0, "normalization": normalization}],
+        )
+
+    # The paper's sum is 1e9 times the relative loss: rounding is all that differs.
+    difference = abs(painted("relative").image - painted("mean").image).max()
+    assert difference < 1e-3
+
+
+@pytest.mark.parametrize("search", ["armijo", "strong-wolfe"])
+def test_a_line_search_that_compares_values_is_an_error(search: str) -> None:
+    job = build_job(
+        {"normalize_gradients": True}, {"optimizer": {"name": "lbfgs", "line_search": search}}
+    )
+    with pytest.raises(UsageError, match=f'{search} compares values .* "none" .* --optimizer adam'):
+        stylectl.run(job)
+
+
+def test_adam_compares_no_values() -> None:
+    result = stylectl.run(
+        size=48, iterations=3, scales=1, device="cpu", normalize_gradients=True, optimizer="adam"
+    )
+    assert result.iterations == 3
