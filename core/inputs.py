@@ -1,135 +1,163 @@
-"""A job's images: read, checked against the network, and seen at a scale."""
+"""A job's images: read, with their masks and shares."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from .backbone import LayerInfo
-from .backend import FeatureBackend, Features
-from .blame import blaming
-from .errors import ImageError, PluginError
-from .images import Picture, fit, read_picture
-from .objective import Objective, WeightedLoss
-from .plan import Plan, PlannedTerm
-from .schedule import Scale, plan_scales
-from .terms import IMAGE_LAYER, LossTerm, References, Style
+from .colormap import paired_regions
+from .errors import UsageError
+from .images import SUFFIXES, Picture, read_picture
+from .job import Job
+from .masks import mask_of
+from .plan import Plan
+from .shares import shares_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """A region that takes a style, and where in the style image its statistics are found: masks
+    (see core/masks.py), None for the whole. The shares of all places add up to the part of the
+    picture that has a style."""
+
+    region: Tensor | None
+    own_region: Tensor | None
+    share: float
+
+
+@dataclass(frozen=True)
+class StyleInput:
+    """A style image. `source` is the index of the job's style that it belongs to, `scale` that
+    style's; `share` is its part of the mixture of all, and adds up to 1."""
+
+    picture: Picture
+    source: int
+    scale: float
+    share: float
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The content image, the style images with their shares, which add up to 1, and the image to
-    start from, if the job names one."""
+    """The content image, the style images, the image to start from, if the job names one, and the
+    content's mask. `hashes` has the SHA-256 of each file, by its path in the job; `notices` is what
+    the user should know."""
 
     content: Picture
-    styles: tuple[tuple[Picture, float], ...]
+    styles: tuple[StyleInput, ...]
     start: Picture | None
-
-    @property
-    def hashes(self) -> dict[str, str]:
-        """SHA-256 of each file, by its path in the job."""
-        pictures = [self.content, *(style for style, _ in self.styles)]
-        if self.start is not None:
-            pictures.append(self.start)
-        return {picture.path: picture.sha256 for picture in pictures}
-
-
-@dataclass(frozen=True)
-class Sight:
-    """The images as they are at one scale, (1, 3, H, W) on the backend's device: the content at the
-    scale's size, each style at its own, with its share."""
-
-    content: Tensor
-    styles: tuple[tuple[Tensor, float], ...]
+    content_mask: Tensor | None
+    hashes: Mapping[str, str]
+    notices: tuple[str, ...]
 
 
 def read_inputs(plan: Plan) -> Inputs:
     """Raises UsageError or ImageError for a file that cannot be used."""
-    job = plan.job
-    largest = max(style.weight for style in job.styles)
-    relative = [style.weight / largest for style in job.styles]  # their sum is finite
-    return Inputs(
-        read_picture(job.content, job.max_pixels),
-        tuple(
-            (read_picture(style.image, job.max_pixels), weight / sum(relative))
-            for style, weight in zip(job.styles, relative, strict=True)
-            if weight > 0
-        ),
-        read_picture(job.start_path, job.max_pixels) if job.start_path else None,
+    return _Reader(plan.job).inputs()
+
+
+class _Reader:
+    """Reads a job's files, and keeps their hashes and what is to be said of them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._hashes: dict[str, str] = {}
+        self._notices: list[str] = []
+
+    def inputs(self) -> Inputs:
+        content = self._picture(self._job.content)
+        styles = self._styles(content)
+        start = self._picture(self._job.start_path) if self._job.start_path else None
+        mask = self._mask(self._job.content_mask, content)
+        return Inputs(content, styles, start, mask, self._hashes, tuple(self._notices))
+
+    def _picture(self, path: str) -> Picture:
+        picture = read_picture(path, self._job.max_pixels)
+        self._hashes[path] = picture.sha256
+        return picture
+
+    def _mask(self, path: str | None, image: Picture) -> Tensor | None:
+        return None if path is None else mask_of(self._over(path, image))
+
+    def _over(self, path: str, image: Picture) -> Picture:
+        """A mask or map for an image; another size is said."""
+        picture = self._picture(path)
+        (height, width), (rows, columns) = picture.size, image.size
+        if picture.size != image.size:
+            # The nearest whole height of the image's aspect: what scaling an image gives.
+            stretched = abs(height - width * rows / columns) > 1
+            how = "stretched" if stretched else "scaled"
+            self._notices.append(
+                f"{path} has {width}x{height} px and is {how} to {image.path}, "
+                f"which has {columns}x{rows} px"
+            )
+        return picture
+
+    def _styles(self, content: Picture) -> tuple[StyleInput, ...]:
+        used = [(number, style) for number, style in enumerate(self._job.styles) if style.weight]
+        pictures = [[self._picture(path) for path in style_files(s.image)] for _, s in used]
+        if self._job.regions:
+            regions = self._paired([number for number, _ in used], content, pictures)
+        else:
+            regions = [[(self._mask(style.mask, content), None)] for _, style in used]
+        claims = [
+            (style.weight, region)
+            for (_, style), its_regions in zip(used, regions, strict=True)
+            for region, _ in its_regions
+        ]
+        shares, covered = shares_of(claims)
+        remaining = iter(shares)
+        inputs = []
+        for (number, style), images, its_regions in zip(used, pictures, regions, strict=True):
+            each = [next(remaining) / len(images) for _ in its_regions]
+            places = tuple(
+                Place(region, own, share * covered)
+                for (region, own), share in zip(its_regions, each, strict=True)
+            )
+            if places:
+                inputs += [
+                    StyleInput(image, number, style.scale, sum(each), places) for image in images
+                ]
+        return tuple(inputs)
+
+    def _paired(
+        self, numbers: Sequence[int], content: Picture, pictures: Sequence[Sequence[Picture]]
+    ) -> list[list[tuple[Tensor | None, Tensor | None]]]:
+        """By style, the regions of its map that the content's map has as well."""
+        regions = self._job.regions
+        assert regions is not None
+        for number, images in zip(numbers, pictures, strict=True):
+            if Path(self._job.styles[number].image).is_dir():
+                raise UsageError(
+                    f"regions: {regions.styles[number]} cannot be the map of a folder "
+                    f"({len(images)} images); name one image of it"
+                )
+        content_map = self._over(regions.content, content)
+        maps = [
+            self._over(regions.styles[number], images[0])
+            for number, images in zip(numbers, pictures, strict=True)
+        ]
+        pairs, notices = paired_regions(content_map, maps)
+        self._notices += notices
+        return [[(region, own) for region, own in each] for each in pairs]
+
+
+def style_files(path: str) -> list[str]:
+    """The image itself, or those that lie in a folder, by name; hidden files are left out.
+
+    Raises UsageError for a folder without images.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return [path]
+    files = sorted(
+        file.as_posix()
+        for file in folder.iterdir()
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
     )
-
-
-def scales_for(plan: Plan, inputs: Inputs) -> list[Scale]:
-    """The schedule. Raises ImageError when an image is too small for a layer at the job's size."""
-    job = plan.job
-    deepest = plan.backbone.deepest(plan.layers)
-    size = fit(inputs.content.size, job.size, job.upscale)
-    _check_side(deepest, inputs.content, size, job.size)
-    for picture, _ in inputs.styles:
-        # The finest scale says how small a style may be; at coarser ones it keeps what is needed.
-        _check_side(deepest, picture, fit(picture.size, max(size)), job.size)
-    return plan_scales(size, job.scales, job.iterations, deepest.smallest_side)
-
-
-def at_scale(plan: Plan, inputs: Inputs, scale: Scale, device: torch.device) -> Sight:
-    """The images at `scale`. A style's long side is that of the picture, or its own if shorter."""
-    smallest = plan.backbone.deepest(plan.layers).smallest_side
-    styles = []
-    for picture, share in inputs.styles:
-        height, width = fit(picture.size, max(scale.size))
-        tensor = picture.tensor(max(height, smallest), max(width, smallest)).to(device)
-        styles.append((tensor, share))
-    return Sight(inputs.content.tensor(scale.height, scale.width).to(device), tuple(styles))
-
-
-def bind_objective(plan: Plan, backend: FeatureBackend, sight: Sight) -> Objective:
-    """The plan's terms with their targets, as the function to minimise at one scale."""
-    return Objective(
-        backend, [_bound(plan, planned, backend, sight) for planned in plan.terms], plan.network
-    )
-
-
-def _bound(plan: Plan, planned: PlannedTerm, backend: FeatureBackend, sight: Sight) -> WeightedLoss:
-    with blaming(plan.network):
-        references = _references(planned.term, backend, sight, plan.job.seed)
-    with blaming(planned.label):
-        loss = planned.term.bind(references)
-    if not callable(loss):
-        raise PluginError(f"{planned.label} must be bound to a function, not {loss!r}")
-    return WeightedLoss(planned.name, planned.weight, loss, planned.label)
-
-
-def _references(term: LossTerm, backend: FeatureBackend, sight: Sight, seed: int) -> References:
-    reads_content, reads_styles = "content" in term.reads, "styles" in term.reads
-    return References(
-        content=_features(backend, sight.content, term.layers) if reads_content else {},
-        styles=tuple(
-            Style(_features(backend, style, term.layers), share)
-            for style, share in (sight.styles if reads_styles else ())
-        ),
-        seed=seed,
-    )
-
-
-def _features(backend: FeatureBackend, image: Tensor, layers: Sequence[str]) -> Features:
-    of_network = [layer for layer in layers if layer != IMAGE_LAYER]
-    features = dict(backend.features(image, of_network)) if of_network else {}
-    return features | {IMAGE_LAYER: image}
-
-
-def _check_side(deepest: LayerInfo, picture: Picture, size: tuple[int, int], asked: int) -> None:
-    smallest = deepest.smallest_side
-    if min(size) >= smallest:
-        return
-    height, width = picture.size
-    message = (
-        f"{picture.path}: {width}x{height} px is too small for the layer {deepest.name}, "
-        f"which needs {smallest} px on the short side"
-    )
-    if min(picture.size) >= smallest:
-        needed = -(-smallest * max(picture.size) // min(picture.size))
-        message += f"; --size {asked} makes it {size[1]}x{size[0]}, --size {needed} would do"
-    raise ImageError(message)
+    if not files:
+        raise UsageError(f"{path}: the folder has no image in it that stylectl reads")
+    return files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -76,6 +76,8 @@ def make_plan(job: Job, registry: Registry) -> Plan:
             f"seed has no effect: nothing is random when init is {job.init.name!r}; "
             "leave it out, or start from content+noise"
         )
+    _check_places(job, terms)
+    _check_colors(job, terms)
     # Every default is set by name, so that it is printed; the seed only where it counts.
     settings = {name: getattr(job, name) for name in Job.model_fields if name != "seed" or random}
     complete = Job(
@@ -99,6 +101,30 @@ def make_plan(job: Job, registry: Registry) -> Plan:
         initializer=initializer,
         optimizer=optimizer,
     )
+
+
+def _check_places(job: Job, terms: Sequence[PlannedTerm]) -> None:
+    """Raises UsageError when a mask has no effect, or is more than a term can heed."""
+    confined = {"styles": job.confines_styles, "content": job.content_mask is not None}
+    for what, mask in (("styles", "a style's mask"), ("content", "content_mask")):
+        readers = [each for each in terms if what in each.term.reads]
+        if not confined[what]:
+            continue
+        if not readers:
+            raise UsageError(f"{mask} has no effect: no loss term reads the {what}")
+        for each in readers:
+            # Sums are taken over the styles' regions alone, in a term that reads both.
+            if not each.term.regional or (what == "content" and "styles" in each.term.reads):
+                raise UsageError(
+                    f"the loss term {each.name} cannot be confined to a region; "
+                    "leave out the mask or the term"
+                )
+
+
+def _check_colors(job: Job, terms: Sequence[PlannedTerm]) -> None:
+    reads_styles = any("styles" in each.term.reads for each in terms)
+    if job.color in ("histogram", "covariance") and not reads_styles and job.init.name != "style":
+        raise UsageError(f"color {job.color!r} has no effect: no loss term reads the styles")
 
 
 def make_backbone(choice: Choice, registry: Registry) -> tuple[Backbone, BaseModel]:

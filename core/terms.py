@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import ClassVar, Literal
@@ -54,10 +54,13 @@ class References:
     """What a term may compare with. `content` has the features of the content image at the size of
     the result; a style image has its own size. Only what the term `reads` is there. `seed` is the
     job's, for terms that draw random numbers. `content_region` says where the result is held to the
-    content."""
+    content.
+
+    A SumTerm is handed styles whose features are computed when their turn comes, anew each time,
+    since it goes through them once; other terms get a tuple."""
 
     content: Features
-    styles: tuple[Style, ...]
+    styles: Sequence[Style]
     seed: int = 0
     content_region: Region = field(default_factory=dict)
 
@@ -92,8 +95,8 @@ class SumTerm(LossTerm):
     write `sums` and `loss_of_sums`; `bind` follows from them.
 
     Regions come with it: a position of weight w adds w times its summand, and the number of
-    positions is the sum of the weights. These are the guided sums of Gatys et al. 2017,
-    "Controlling Perceptual Factors in Neural Style Transfer", section 4.1; w is the square of the
+    positions is the sum of the weights. These are the guided Gram matrices of Gatys et al. 2017,
+    "Controlling Perceptual Factors in Neural Style Transfer", for any sums; w is the square of the
     paper's guidance channel T.
     """
 
@@ -136,29 +139,22 @@ class SumTerm(LossTerm):
         return loss
 
     def _parts(self, references: References) -> list[tuple[Region, list[tuple[Sums, float]]]]:
-        """The regions of the result, and the targets with their shares in each."""
+        """The regions of the result, and the targets with their shares in each. The images of one
+        source are taken as if they hung side by side: each counts by its area."""
         if not references.styles:
             return [(references.content_region, [])]
-        regions = _groups(references.styles, lambda style: id(style.region) if style.region else 0)
+        parts: dict[int, tuple[Region, dict[Hashable, tuple[Sums, float]]]] = {}
+        for number, style in enumerate(references.styles):
+            key = id(style.region) if style.region else 0
+            _, targets = parts.setdefault(key, (style.region, {}))
+            source = ("alone", number) if style.source is None else style.source
+            sums, weight = self.sums(style.features, {}, style.own_region), style.weight
+            if source in targets:
+                others, share = targets[source]
+                sums = {name: others[name] + value for name, value in sums.items()}
+                weight += share
+            targets[source] = sums, weight
         return [
-            (styles[0].region, [self._target(images) for images in _groups(styles, _source)])
-            for styles in regions
+            (region, [(self.prepared(sums), share) for sums, share in targets.values()])
+            for region, targets in parts.values()
         ]
-
-    def _target(self, images: Sequence[Style]) -> tuple[Sums, float]:
-        """Of the images of one style, as if they hung side by side: each counts by its area."""
-        every = [self.sums(image.features, {}, image.own_region) for image in images]
-        added = {name: reduce(operator.add, (sums[name] for sums in every)) for name in every[0]}
-        return self.prepared(added), sum(image.weight for image in images)
-
-
-def _source(style: Style) -> Hashable:
-    return ("alone", id(style)) if style.source is None else style.source
-
-
-def _groups(styles: Iterable[Style], key: Callable[[Style], Hashable]) -> list[list[Style]]:
-    """Those of the same key together, in the order of their first."""
-    groups: dict[Hashable, list[Style]] = {}
-    for style in styles:
-        groups.setdefault(key(style), []).append(style)
-    return list(groups.values())
