@@ -13,8 +13,10 @@ from .images import Picture
 
 #: Colors nearer than this (Euclidean, of 255) are one: JPEG changes plain colors a little.
 _ALIKE = 40.0
-#: A map has no more regions than that; a photograph would.
+#: A map has no more regions than that.
 _MOST_COLORS = 32
+#: So much of a map, at least, is plain: pixels like all of their neighbours. A photograph has less.
+_PLAIN = 0.25
 
 Color = tuple[int, int, int]
 
@@ -79,6 +81,8 @@ def _main_colors(pixels: np.ndarray, path: str) -> list[Color]:
         for right in range(3):
             rows, columns = middle.shape
             plain &= codes[down : down + rows, right : right + columns] == middle
+    if not plain.any() or plain.mean() < _PLAIN:
+        raise ImageError(f"{path}: not a map of regions, which has large areas of plain colors")
     found, counts = np.unique(middle[plain], return_counts=True)
     colors: list[Color] = []
     for code in found[np.argsort(-counts, kind="stable")].tolist():
@@ -86,9 +90,9 @@ def _main_colors(pixels: np.ndarray, path: str) -> list[Color]:
         if _partner(color, colors) is None:
             colors.append(color)
         if len(colors) > _MOST_COLORS:
-            raise ImageError(f"{path}: more than {_MOST_COLORS} colors; not a map of regions")
-    if not colors:
-        raise ImageError(f"{path}: no color fills even 3 x 3 pixels; not a map of regions")
+            raise ImageError(
+                f"{path}: more than {_MOST_COLORS} plain colors, which are not a map of regions"
+            )
     return colors
 
 
