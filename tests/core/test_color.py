@@ -150,7 +150,8 @@ def paint(color: str, **options: Any) -> Result:
 
 
 def chroma(image: np.ndarray) -> np.ndarray:
-    return image - (image @ LUMA)[..., None]
+    colors: np.ndarray = image - (image @ LUMA)[..., None]
+    return colors
 
 
 @pytest.mark.parametrize("init", ["content+noise", "style", "noise"])

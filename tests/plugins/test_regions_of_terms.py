@@ -24,9 +24,13 @@ OF_STYLES: list[SumTerm] = [
 ]
 each_of_styles = pytest.mark.parametrize("term", OF_STYLES, ids=lambda term: type(term).__name__)
 
-#: float64: sums of some dozen products. The root in `wasserstein` makes 1e-8 of an error of 1e-16.
-CLOSE = {"rtol": 1e-10, "atol": 1e-10}
+#: The root in `wasserstein` makes 1e-8 of float64's error of 1e-16.
 ROOT = 1e-7
+
+
+def assert_close(value: Tensor, expected: Tensor, rtol: float = 1e-10) -> None:
+    """float64: sums of some dozen products."""
+    torch.testing.assert_close(value, expected, rtol=rtol, atol=1e-10)
 
 
 def maps(seed: int, height: int = 6, width: int = 8) -> Tensor:
@@ -53,7 +57,7 @@ def test_a_hard_region_has_the_sums_of_its_positions(term: SumTerm) -> None:
     features = maps(1)
     chosen = term.sums({"a": features[..., 2:5]}, {}, {})
     for name, value in term.sums({"a": features}, {}, columns(slice(2, 5))).items():
-        torch.testing.assert_close(value, chosen[name].to(value), **CLOSE)
+        assert_close(value, chosen[name].to(value))
 
 
 @each_of_styles
@@ -63,8 +67,7 @@ def test_sums_of_regions_that_share_the_picture_add_up_to_the_whole(term: SumTer
     one, other = term.sums(features, {}, part), term.sums(features, {}, rest)
     for name, value in term.sums(features, {}, {}).items():
         # The number of positions is a float32 in `style`.
-        tolerance = {"rtol": 1e-6, "atol": 0} if name == "a positions" else CLOSE
-        torch.testing.assert_close(one[name] + other[name], value, **tolerance)
+        assert_close(one[name] + other[name], value, 1e-6 if name == "a positions" else 1e-10)
 
 
 @each_of_styles
@@ -128,9 +131,9 @@ def test_chunks_of_weighted_positions_add_up(monkeypatch: pytest.MonkeyPatch) ->
     gram, sums = gram_matrix(features, weights), covariance_sums({"a": features}, ["a"], where)
     monkeypatch.setattr(style, "CHUNK", 7)
     monkeypatch.setattr(statistics, "CHUNK", 7)
-    torch.testing.assert_close(gram_matrix(features, weights), gram, **CLOSE)
+    assert_close(gram_matrix(features, weights), gram)
     again = covariance_sums({"a": features}, ["a"], where)
-    torch.testing.assert_close(again["a products"], sums["a products"], **CLOSE)
+    assert_close(again["a products"], sums["a products"])
 
 
 def test_a_bright_even_region_keeps_its_covariance_in_float32() -> None:
@@ -153,7 +156,7 @@ def test_the_content_is_held_as_without_a_mask_where_it_is_white(normalization: 
     masked = term.bind(References(photo, (), content_region=where))({"a": result})
     free = term.bind(References(photo, ()))({"a": result})
     (inside,), (everywhere,) = (torch.autograd.grad(each, result) for each in (masked, free))
-    torch.testing.assert_close(inside[..., :3], everywhere[..., :3], **CLOSE)
+    assert_close(inside[..., :3], everywhere[..., :3])
     assert not inside[..., 3:].any()
 
 
