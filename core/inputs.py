@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from .colormap import paired_regions
 from .errors import UsageError
+from .files import status_of
 from .images import SUFFIXES, Picture, read_picture
 from .job import Job
 from .masks import mask_of
@@ -65,6 +67,7 @@ class _Reader:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._hashes: dict[str, str] = {}
+        self._masks: dict[str, Tensor] = {}
         self._notices: list[str] = []
 
     def inputs(self) -> Inputs:
@@ -80,7 +83,12 @@ class _Reader:
         return picture
 
     def _mask(self, path: str | None, image: Picture) -> Tensor | None:
-        return None if path is None else mask_of(self._over(path, image))
+        """Of the same file, the same tensor: the regions of one mask are one region."""
+        if path is None:
+            return None
+        if path not in self._masks:
+            self._masks[path] = mask_of(self._over(path, image))
+        return self._masks[path]
 
     def _over(self, path: str, image: Picture) -> Picture:
         """A mask or map for an image; another size is said."""
@@ -130,7 +138,7 @@ class _Reader:
         regions = self._job.regions
         assert regions is not None
         for number, images in zip(numbers, pictures, strict=True):
-            if Path(self._job.styles[number].image).is_dir():
+            if _is_folder(self._job.styles[number].image):
                 raise UsageError(
                     f"regions: {regions.styles[number]} cannot be the map of a folder "
                     f"({len(images)} images); name one image of it"
@@ -150,14 +158,21 @@ def style_files(path: str) -> list[str]:
 
     Raises UsageError for a folder without images.
     """
-    folder = Path(path)
-    if not folder.is_dir():
+    if not _is_folder(path):
         return [path]
-    files = sorted(
-        file.as_posix()
-        for file in folder.iterdir()
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-    )
+    try:
+        files = sorted(
+            file.as_posix()
+            for file in Path(path).iterdir()
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+        )
+    except OSError as error:
+        raise UsageError(f"{path}: the folder cannot be read ({error.strerror})") from None
     if not files:
         raise UsageError(f"{path}: the folder has no image in it that stylectl reads")
     return files
+
+
+def _is_folder(path: str) -> bool:
+    status = status_of(Path(path))
+    return status is not None and stat.S_ISDIR(status.st_mode)

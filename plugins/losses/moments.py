@@ -63,8 +63,10 @@ class MomentsLoss(SumTerm):
             weights = weights_of(region, layer)
             positions, pivot = count_of(rows, weights), mean_of(rows, weights)
             centred, shift, count = rows - pivot.unsqueeze(2), double(pivot), double(positions)
-            weighted = centred if weights is None else centred * weights.to(centred)
-            residual, squares = double(weighted.sum(2)), double((weighted * centred).sum(2))
+            powers = [centred, centred.square()]
+            if weights is not None:
+                powers = [power * weights.to(centred) for power in powers]
+            residual, squares = (double(power.sum(2)) for power in powers)
             sums[f"{layer} totals"] = residual + count * shift
             sums[f"{layer} squares"] = squares + 2 * shift * residual + count * shift.square()
             sums[f"{layer} positions"] = positions

@@ -218,6 +218,12 @@ def test_a_mask_of_another_size_is_scaled_and_that_is_said() -> None:
     ]
 
 
+def test_styles_with_the_same_mask_share_a_region() -> None:
+    _, inputs = plan_of(style_mask=["left.png", "left.png"], content_mask="left.png")
+    (one,), (other,) = (style.places for style in inputs.styles)
+    assert one.region is other.region is inputs.content_mask
+
+
 def test_a_mask_that_is_all_black_is_an_error() -> None:
     save("night.png", np.zeros((9, 9)))
     with pytest.raises(ImageError, match=r"night\.png: the mask is all black"):
