@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         Writer,
         WriterSpec,
     )
-    from .core.terms import IMAGE_LAYER, Loss, LossTerm, References, Style, Sums, SumTerm
+    from .core.terms import IMAGE_LAYER, Loss, LossTerm, References, Region, Style, Sums, SumTerm
     from .plugins.hookspecs import hookimpl
     from .tools.api import run
     from .tools.many import batch, sweep
@@ -71,7 +71,16 @@ _HOMES = {
         "Writer",
         "WriterSpec",
     ),
-    ".core.terms": ("IMAGE_LAYER", "Loss", "LossTerm", "References", "Style", "SumTerm", "Sums"),
+    ".core.terms": (
+        "IMAGE_LAYER",
+        "Loss",
+        "LossTerm",
+        "References",
+        "Region",
+        "Style",
+        "SumTerm",
+        "Sums",
+    ),
     ".plugins.hookspecs": ("hookimpl",),
     ".tools.api": ("run",),
     ".tools.many": ("batch", "sweep"),
@@ -110,6 +119,7 @@ __all__ = [
     "QueueFinished",
     "QueueStarted",
     "References",
+    "Region",
     "Report",
     "Result",
     "RunFinished",

@@ -8,17 +8,20 @@ gradient of a job's objective, and the picture that its optimizer makes of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 import torch
 from torch import Tensor
 
 from ..core.backend import FeatureBackend, Features, Pullback
+from ..core.binding import bind_objective
 from ..core.blame import blaming
 from ..core.errors import PluginError
-from ..core.inputs import Sight, at_scale, bind_objective, read_inputs, scales_for
+from ..core.inputs import read_inputs
 from ..core.objective import Objective
 from ..core.plan import Plan
+from ..core.sight import Sight, at_scale, scales_for
 from .exact import ExactBackend
 from .parity_figures import (
     Figure,
@@ -139,8 +142,8 @@ def _painted(plan: Plan, objective: Objective, start: Tensor, steps: int) -> Ten
 
 def _in_float64(sight: Sight) -> Sight:
     """So that a reference in float64 is one in the loss terms and in the optimizer, too."""
-    styles = tuple((style.double(), share) for style, share in sight.styles)
-    return Sight(sight.content.double(), styles)
+    styles = tuple(replace(style, image=style.image.double()) for style in sight.styles)
+    return replace(sight, content=sight.content.double(), styles=styles)
 
 
 def _check_same_kind(plan: Plan, got: Features, exact: Features) -> None:

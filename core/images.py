@@ -26,6 +26,14 @@ DEFAULT_MAX_PIXELS = 16384 * 16384
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
 _MOST_BYTES = 2**31
 
+#: What the names of such files end in: how the images in a folder are found.
+SUFFIXES = frozenset(
+    (
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff"),
+        *(".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+    )
+)
+
 #: The sample pair that ships in the package: what a job calls it -> the file.
 SAMPLES = {
     "sample:photo": Path(__file__).parent.parent / "examples" / "photo.jpg",

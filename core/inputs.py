@@ -1,147 +1,208 @@
-"""A job's images: read, checked against the network, and seen at a scale."""
+"""A job's images: read, with their masks and shares."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from .backbone import LayerInfo
-from .backend import FeatureBackend, Features
-from .blame import blaming
-from .canvas import canvas, canvas_size, check_texture_size
-from .errors import ImageError, PluginError
-from .images import Picture, fit, read_picture
+from .canvas import canvas_size
+from .colormap import paired_regions
+from .errors import UsageError
+from .files import status_of
+from .images import SUFFIXES, Picture, read_picture
 from .job import Job
-from .objective import Objective, WeightedLoss
-from .plan import Plan, PlannedTerm
-from .schedule import Scale, plan_scales, whole_strides
-from .terms import IMAGE_LAYER, LossTerm, References, Style
+from .masks import mask_of
+from .plan import Plan
+from .shares import shares_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """A region that takes a style, and where in the style image its statistics are found: masks
+    (see core/masks.py), None for the whole. The shares of all places add up to the part of the
+    picture that has a style."""
+
+    region: Tensor | None
+    own_region: Tensor | None
+    share: float
+
+
+@dataclass(frozen=True)
+class StyleInput:
+    """A style image. `source` is the index of the job's style that it belongs to, `scale` that
+    style's; `share` is its part of the mixture of all, and adds up to 1."""
+
+    picture: Picture
+    source: int
+    scale: float
+    share: float
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The content image (a texture has none), the style images with their shares, which add up to
-    1, and the image to start from, if the job names one."""
+    """The content image (a texture has none), the style images, the image to start from, if the job
+    names one, and the content's mask. `hashes` has the SHA-256 of each file, by its path in the
+    job; `notices` is what the user should know."""
 
     content: Picture | None
-    styles: tuple[tuple[Picture, float], ...]
+    styles: tuple[StyleInput, ...]
     start: Picture | None
-
-    @property
-    def hashes(self) -> dict[str, str]:
-        """SHA-256 of each file, by its path in the job."""
-        pictures = [self.content, *(style for style, _ in self.styles), self.start]
-        return {picture.path: picture.sha256 for picture in pictures if picture is not None}
-
-
-@dataclass(frozen=True)
-class Sight:
-    """The images as they are at one scale, (1, 3, H, W) on the backend's device: the content at the
-    scale's size, each style at its own, with its share. A texture's content is a blank canvas, of
-    which nothing is read but the size."""
-
-    content: Tensor
-    styles: tuple[tuple[Tensor, float], ...]
+    content_mask: Tensor | None
+    hashes: Mapping[str, str]
+    notices: tuple[str, ...]
 
 
 def read_inputs(plan: Plan) -> Inputs:
     """Raises UsageError or ImageError for a file that cannot be used."""
-    job = plan.job
-    largest = max(style.weight for style in job.styles)
-    relative = [style.weight / largest for style in job.styles]  # their sum is finite
-    return Inputs(
-        read_picture(job.content, job.max_pixels) if job.content is not None else None,
-        tuple(
-            (read_picture(style.image, job.max_pixels), weight / sum(relative))
-            for style, weight in zip(job.styles, relative, strict=True)
-            if weight > 0
-        ),
-        read_picture(job.start_path, job.max_pixels) if job.start_path else None,
-    )
+    return _Reader(plan.job).inputs()
 
 
-def scales_for(plan: Plan, inputs: Inputs) -> list[Scale]:
-    """The schedule. Raises ImageError when an image is too small for a layer at the job's size, and
-    UsageError for a texture that is to be so."""
-    job = plan.job
-    deepest = plan.backbone.deepest(plan.layers)
-    stride = plan.stride if job.seamless else 1
-    size = whole_strides(canvas_size(job, inputs.content), stride)
-    asked = job.size if isinstance(job.size, int) else max(job.size)
-    if inputs.content is None:
-        check_texture_size(size, deepest)
-    else:
-        _check_side(deepest, inputs.content, size, asked)
-    for picture, _ in inputs.styles:
-        # The finest scale says how small a style may be; at coarser ones it keeps what is needed.
-        _check_side(deepest, picture, fit(picture.size, max(size)), asked)
-    return plan_scales(size, job.scales, job.iterations, deepest.smallest_side, stride)
+@dataclass(frozen=True)
+class _Under:
+    """What a mask or a map lies over: an image, or a texture's canvas; sizes in pixels."""
+
+    name: str
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, picture: Picture) -> _Under:
+        return cls(picture.path, *picture.size)
 
 
-def at_scale(plan: Plan, inputs: Inputs, scale: Scale, device: torch.device) -> Sight:
-    """The images at `scale`. A style's long side is that of the picture, or its own if shorter."""
-    smallest = plan.backbone.deepest(plan.layers).smallest_side
-    styles = []
-    for picture, share in inputs.styles:
-        height, width = fit(picture.size, max(scale.size))
-        tensor = picture.tensor(max(height, smallest), max(width, smallest)).to(device)
-        styles.append((tensor, share))
-    content = canvas(inputs.content, scale.height, scale.width)
-    return Sight(content.to(device), tuple(styles))
+class _Reader:
+    """Reads a job's files, and keeps their hashes and what is to be said of them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._hashes: dict[str, str] = {}
+        self._masks: dict[str, Tensor] = {}
+        self._notices: list[str] = []
+
+    def inputs(self) -> Inputs:
+        job = self._job
+        content = self._picture(job.content) if job.content is not None else None
+        under = _Under.of(content) if content else _Under("the texture", *canvas_size(job, None))
+        styles = self._styles(under)
+        start = self._picture(job.start_path) if job.start_path else None
+        mask = self._mask(job.content_mask, under)
+        return Inputs(content, styles, start, mask, self._hashes, tuple(self._notices))
+
+    def _picture(self, path: str) -> Picture:
+        picture = read_picture(path, self._job.max_pixels)
+        self._hashes[path] = picture.sha256
+        return picture
+
+    def _mask(self, path: str | None, image: _Under) -> Tensor | None:
+        """Of the same file, the same tensor: the regions of one mask are one region."""
+        if path is None:
+            return None
+        if path not in self._masks:
+            self._masks[path] = mask_of(self._over(path, image))
+        return self._masks[path]
+
+    def _over(self, path: str, image: _Under) -> Picture:
+        """A mask or map for an image; another size is said."""
+        picture = self._picture(path)
+        height, width = picture.size
+        if picture.size != (image.height, image.width):
+            # The nearest whole height of the image's aspect: what scaling an image gives.
+            stretched = abs(height - width * image.height / image.width) > 1
+            how = "stretched" if stretched else "scaled"
+            self._notices.append(
+                f"{path} has {width}x{height} px and is {how} to {image.name}, "
+                f"which has {image.width}x{image.height} px"
+            )
+        return picture
+
+    def _styles(self, content: _Under) -> tuple[StyleInput, ...]:
+        used = [(number, style) for number, style in enumerate(self._job.styles) if style.weight]
+        pictures = [[self._picture(path) for path in style_files(s.image)] for _, s in used]
+        if self._job.regions:
+            regions = self._paired([number for number, _ in used], content, pictures)
+        else:
+            regions = [[(self._mask(style.mask, content), None)] for _, style in used]
+        claims = [
+            (style.weight, region)
+            for (_, style), its_regions in zip(used, regions, strict=True)
+            for region, _ in its_regions
+        ]
+        shares, covered = shares_of(claims)
+        remaining = iter(shares)
+        inputs = []
+        for (number, style), images, its_regions in zip(used, pictures, regions, strict=True):
+            each = [next(remaining) / len(images) for _ in its_regions]
+            places = tuple(
+                Place(region, own, share * covered)
+                for (region, own), share in zip(its_regions, each, strict=True)
+            )
+            if places:
+                inputs += [
+                    StyleInput(image, number, style.scale, sum(each), places) for image in images
+                ]
+        return tuple(inputs)
+
+    def _paired(
+        self, numbers: Sequence[int], content: _Under, pictures: Sequence[Sequence[Picture]]
+    ) -> list[list[tuple[Tensor | None, Tensor | None]]]:
+        """By style, the regions of its map that the content's map has as well."""
+        regions = self._job.regions
+        assert regions is not None
+        for number, images in zip(numbers, pictures, strict=True):
+            if _is_folder(self._job.styles[number].image):
+                raise UsageError(
+                    f"regions: {regions.styles[number]} cannot be the map of a folder "
+                    f"({len(images)} images); name one image of it"
+                )
+        content_map = self._over(regions.content, content)
+        maps = [
+            self._over(regions.styles[number], _Under.of(images[0]))
+            for number, images in zip(numbers, pictures, strict=True)
+        ]
+        pairs, notices = paired_regions(content_map, maps)
+        self._notices += notices
+        return [[(region, own) for region, own in each] for each in pairs]
 
 
-def bind_objective(plan: Plan, backend: FeatureBackend, sight: Sight) -> Objective:
-    """The plan's terms with their targets, as the function to minimise at one scale."""
-    losses = [bind_term(plan, planned, backend, sight) for planned in plan.terms]
-    return Objective(backend, losses, plan.network, plan.cotangents)
+def input_files(job: Job) -> list[str]:
+    """The image files that a job reads, those in a style's folder instead of the folder.
+
+    Raises UsageError for a folder without images.
+    """
+    used = [style for style in job.styles if style.weight]
+    files = [job.content, *(file for style in used for file in style_files(style.image))]
+    files += [job.start_path, job.content_mask, *(style.mask for style in used)]
+    if job.regions:
+        maps = zip(job.regions.styles, job.styles, strict=True)
+        files += [job.regions.content, *(path for path, style in maps if style.weight)]
+    return [file for file in files if file is not None]
 
 
-def bind_term(
-    plan: Plan, planned: PlannedTerm, backend: FeatureBackend, sight: Sight
-) -> WeightedLoss:
-    """One of the plan's terms with its targets. Raises PluginError for a term that breaks its
-    contract."""
-    with blaming(plan.network):
-        references = _references(planned.term, backend, sight, plan.job)
-    with blaming(planned.label):
-        loss = planned.term.bind(references)
-    if not callable(loss):
-        raise PluginError(f"{planned.label} must be bound to a function, not {loss!r}")
-    return WeightedLoss(planned.name, planned.weight, loss, planned.label, planned.shares)
+def style_files(path: str) -> list[str]:
+    """The image itself, or those that lie in a folder, by name; hidden files are left out.
+
+    Raises UsageError for a folder without images.
+    """
+    if not _is_folder(path):
+        return [path]
+    try:
+        files = sorted(
+            file.as_posix()
+            for file in Path(path).iterdir()
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+        )
+    except OSError as error:
+        raise UsageError(f"{path}: the folder cannot be read ({error.strerror})") from None
+    if not files:
+        raise UsageError(f"{path}: the folder has no image in it that stylectl reads")
+    return files
 
 
-def _references(term: LossTerm, backend: FeatureBackend, sight: Sight, job: Job) -> References:
-    reads_content, reads_styles = "content" in term.reads, "styles" in term.reads
-    return References(
-        content=_features(backend, sight.content, term.layers) if reads_content else {},
-        styles=tuple(
-            Style(_features(backend, style, term.layers), share)
-            for style, share in (sight.styles if reads_styles else ())
-        ),
-        seed=job.seed,
-        wraps=job.seamless,
-    )
-
-
-def _features(backend: FeatureBackend, image: Tensor, layers: Sequence[str]) -> Features:
-    of_network = [layer for layer in layers if layer != IMAGE_LAYER]
-    features = dict(backend.features(image, of_network)) if of_network else {}
-    return features | {IMAGE_LAYER: image}
-
-
-def _check_side(deepest: LayerInfo, picture: Picture, size: tuple[int, int], asked: int) -> None:
-    smallest = deepest.smallest_side
-    if min(size) >= smallest:
-        return
-    height, width = picture.size
-    message = (
-        f"{picture.path}: {width}x{height} px is too small for the layer {deepest.name}, "
-        f"which needs {smallest} px on the short side"
-    )
-    if min(picture.size) >= smallest:
-        needed = -(-smallest * max(picture.size) // min(picture.size))
-        message += f"; --size {asked} makes it {size[1]}x{size[0]}, --size {needed} would do"
-    raise ImageError(message)
+def _is_folder(path: str) -> bool:
+    status = status_of(Path(path))
+    return status is not None and stat.S_ISDIR(status.st_mode)

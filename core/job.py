@@ -18,6 +18,8 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _MOST_SCALES = 20
 #: Of a picture, in pixels.
 LONGEST_SIDE = 65536
+#: Whose colors the picture has, and by which method; see core/color.py.
+ColorFrom = Literal["style", "luminance", "histogram", "covariance"]
 
 _NETWORK_FILES = (".safetensors", ".pth", ".pt", ".onnx")
 
@@ -64,12 +66,27 @@ class TermChoice(Choice):
 
 
 class StyleImage(BaseModel):
-    """A style image and its share among the styles (only the ratios matter)."""
+    """A style image, or a folder of them, and its share among the styles (only the ratios matter).
+    `mask` is an image of where in the result the style is wanted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str
     weight: Weight = 1.0
+    scale: float = Field(
+        default=1.0, gt=0, le=8, description="size at which it is seen: 0.5 halves its motifs"
+    )
+    mask: str | None = None
+
+
+class Regions(BaseModel):
+    """A map of the content's regions and one of each style's: images in plain colors. A region of
+    the content takes the styles' statistics from what has the same color in their maps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    content: str
+    styles: tuple[str, ...] = Field(min_length=1)
 
 
 class Job(BaseModel):
@@ -86,6 +103,11 @@ class Job(BaseModel):
     styles: tuple[StyleImage, ...] = Field(
         default=(StyleImage(image="sample:painting"),), min_length=1
     )
+    content_mask: str | None = Field(
+        default=None, description="an image of where the result is held to the content"
+    )
+    regions: Regions | None = None
+    color: ColorFrom = "style"
     size: int | tuple[int, int] = Field(
         default=512, description="long side of the result, in pixels; of a texture, both sides"
     )
@@ -142,8 +164,14 @@ class Job(BaseModel):
                 "size should be one number, the long side, since the content image gives the "
                 "shape; two are for a texture, which has none"
             )
-        if self.content is None and self.upscale:
-            raise ValueError("upscale has no effect: a texture has no content image")
+        if self.content is None:
+            for key in ("upscale", "content_mask"):
+                if getattr(self, key):
+                    raise ValueError(f"{key} has no effect: a texture has no content image")
+            if self.color != "style":
+                raise ValueError(
+                    f"color {self.color!r} takes the content's colors, and a texture has none"
+                )
         return self
 
     @field_validator("size", mode="plain")
@@ -174,6 +202,22 @@ class Job(BaseModel):
             raise ValueError("a loss term is named twice")
         return terms
 
+    @model_validator(mode="after")
+    def _regions_fit_the_styles(self) -> Self:
+        if self.regions is None:
+            return self
+        if any(style.mask for style in self.styles):
+            raise ValueError("regions and a style's mask exclude each other: both say where")
+        maps, styles = len(self.regions.styles), len(self.styles)
+        if maps != styles:
+            raise ValueError(f"regions has {maps} maps of styles for {styles} styles")
+        return self
+
+    @property
+    def confines_styles(self) -> bool:
+        """Whether some style is wanted at some places alone."""
+        return self.regions is not None or any(style.mask for style in self.styles)
+
     @property
     def start_path(self) -> str | None:
         """The image file to start from, if there is one."""
@@ -181,9 +225,12 @@ class Job(BaseModel):
 
     @property
     def input_paths(self) -> list[str]:
-        """Every image file that the job reads, as it names them."""
+        """Every image file or folder that the job reads, as it names them."""
         paths = [self.content, *(style.image for style in self.styles), self.start_path]
-        return [path for path in paths if path is not None]
+        masks = [self.content_mask, *(style.mask for style in self.styles)]
+        if self.regions:
+            masks += [self.regions.content, *self.regions.styles]
+        return [path for path in (*paths, *masks) if path is not None]
 
     def as_table(self) -> dict[str, Any]:
         """Plain values, for TOML and JSON: only what was set, in the order of the fields."""
@@ -208,16 +255,22 @@ def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, 
     def changed(value: object) -> object:
         return change(value) if isinstance(value, str) and value not in SAMPLES else value
 
+    def changed_in(value: object, *keys: str) -> object:
+        """In a table, its paths under these keys; else the value, a path itself."""
+        if not isinstance(value, dict):
+            return changed(value)
+        return {**value, **{key: changed(value[key]) for key in keys if key in value}}
+
     table = dict(table)
-    if "content" in table:
-        table["content"] = changed(table["content"])
+    for key in ("content", "content_mask"):
+        if key in table:
+            table[key] = changed(table[key])
     if isinstance(styles := table.get("styles"), list | tuple):
-        table["styles"] = [
-            {**style, "image": changed(style.get("image"))}
-            if isinstance(style, dict)
-            else changed(style)
-            for style in styles
-        ]
+        table["styles"] = [changed_in(style, "image", "mask") for style in styles]
+    if isinstance(regions := table.get("regions"), dict):
+        table["regions"] = changed_in(regions, "content")
+        if isinstance(maps := regions.get("styles"), list | tuple):
+            table["regions"] |= {"styles": [changed(each) for each in maps]}
     for key, option in (("init", "path"), ("backbone", "weights"), ("backbone", "model")):
         choice = table.get(key)
         if isinstance(choice, str):

@@ -23,6 +23,8 @@ from .validation import complaint, described
 #: Option -> its place in the job: a key, or a table and a key in it.
 _PLACES: dict[str, tuple[str, ...]] = {
     "content": ("content",),
+    "content_mask": ("content_mask",),
+    "color": ("color",),
     "size": ("size",),
     "upscale": ("upscale",),
     "scales": ("scales",),
@@ -53,15 +55,12 @@ _TERM_PLACES: dict[str, tuple[str, str]] = {
     "tv_weight": ("tv", "weight"),
 }
 
+#: Option -> the key in each style's table.
+_STYLE_PLACES = {"style_weights": "weight", "style_scale": "scale", "style_mask": "mask"}
+
 OPTIONS = (
-    *_PLACES,
-    *_TERM_PLACES,
-    "styles",
-    "texture",
-    "style_weights",
-    "backbone",
-    "init",
-    "term",
+    *(*_PLACES, *_TERM_PLACES, *_STYLE_PLACES),
+    *("styles", "texture", "regions", "backbone", "init", "term"),
 )
 
 _CHOICES = ("backend", "backbone", "init", "optimizer")
@@ -178,8 +177,12 @@ def _apply(table: dict[str, Any], given: Mapping[str, Any]) -> None:
         table |= _regular({"styles": [str(each) for each in paintings]}) | {"content": None}
     if "styles" in given:
         table |= _regular({"styles": given["styles"]})
-    if "style_weights" in given:
-        table["styles"] = _weighted(table.get("styles", [{}]), given["style_weights"])
+    for option, key in _STYLE_PLACES.items():
+        if option in given:
+            table["styles"] = _with_each(table, option, key, given[option])
+    if "regions" in given:
+        content, *maps = given["regions"]
+        table["regions"] = {"content": content, "styles": maps}
     if "init" in given:
         table["init"] = _merged_choice(table["init"], _init(given["init"]))
     if "backbone" in given:
@@ -224,14 +227,22 @@ def _init(value: str) -> dict[str, str]:
     return {"name": "file", "path": value}
 
 
-def _weighted(styles: Sequence[dict[str, Any]], weights: Sequence[float]) -> list[dict[str, Any]]:
-    if len(styles) == 1:
+def _with_each(
+    table: Mapping[str, Any], option: str, key: str, values: Sequence[Any] | float
+) -> list[dict[str, Any]]:
+    """The styles with one of the values each. A single scale is every style's; a mask that is
+    called "none" is none."""
+    styles = table.get("styles") or [{"image": Job.model_fields["styles"].default[0].image}]
+    values = list(values) if isinstance(values, list | tuple) else [values]
+    if option == "style_weights" and len(styles) == 1:
         raise UsageError("--style-weights has no effect with a single style image")
-    if len(styles) != len(weights):
-        raise UsageError(
-            f"--style-weights has {len(weights)} values for {len(styles)} style images"
-        )
-    return [{**style, "weight": weight} for style, weight in zip(styles, weights, strict=True)]
+    if option == "style_scale" and len(values) == 1:
+        values *= len(styles)
+    if len(styles) != len(values):
+        raise UsageError(f"{_flag(option)} has {len(values)} values for {len(styles)} style images")
+    if option == "style_mask":
+        values = [None if value == "none" else value for value in values]
+    return [{**style, key: value} for style, value in zip(styles, values, strict=True)]
 
 
 def _set_term(terms: list[dict[str, Any]], option: str, name: str, key: str, value: Any) -> None:
@@ -270,8 +281,11 @@ def _in_the_users_words(
             if option in given and (name, where[2]) == (term, key):
                 return f"{_flag(option)} {complaint(error)}"
         return f"job, loss term {name}: {where[2]} {complaint(error)}"
-    if where[:1] == ("styles",) and "style_weights" in given:
+    if where == ("styles",) and "style_weights" in given:
         return f"--style-weights: {complaint(error)}"
+    for option, key in _STYLE_PLACES.items():
+        if option in given and where[:1] == ("styles",) and where[2:] == (key,):
+            return f"{_flag(option)}: {complaint(error)}"
     return f"job: {described(error, ['preset', *Job.model_fields])}"
 
 

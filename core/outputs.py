@@ -60,6 +60,8 @@ def plan_outputs(
         _check_name(path)
         if path.resolve() in inputs:
             raise UsageError(f"{path}: the output would overwrite an input image")
+        if path.resolve().parent in inputs:
+            raise UsageError(f"{path}: the output would be one of the images of a style's folder")
         if path.resolve() in {other.path.resolve() for other in outputs[:number]}:
             raise UsageError(f"{path}: named twice as an output")
         longest = output.spec.longest_side

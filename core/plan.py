@@ -96,6 +96,8 @@ def make_plan(job: Job, registry: Registry) -> Plan:
         raise UsageError("nothing to paint by: no loss term with a weight reads the network")
     random = initializer.random or any(registry.terms.get(choice.name).random for choice in chosen)
     unused = _without_effect(job, random, balances(each.term for each in terms))
+    _check_places(job, terms)
+    _check_colors(job, terms)
     # Every default is set by name, so that it is printed, unless it is without effect.
     settings = {name: getattr(job, name) for name in Job.model_fields if name not in unused}
     complete = Job(
@@ -155,6 +157,30 @@ def _check_texture(
             f"init: a texture has no content image, so that it cannot start from {init}; start "
             "from noise, style, or an image file"
         )
+
+
+def _check_places(job: Job, terms: Sequence[PlannedTerm]) -> None:
+    """Raises UsageError when a mask has no effect, or is more than a term can heed."""
+    confined = {"styles": job.confines_styles, "content": job.content_mask is not None}
+    for what, mask in (("styles", "a style's mask"), ("content", "content_mask")):
+        readers = [each for each in terms if what in each.term.reads]
+        if not confined[what]:
+            continue
+        if not readers:
+            raise UsageError(f"{mask} has no effect: no loss term reads the {what}")
+        for each in readers:
+            # Sums are taken over the styles' regions alone, in a term that reads both.
+            if not each.term.regional or (what == "content" and "styles" in each.term.reads):
+                raise UsageError(
+                    f"the loss term {each.name} cannot be confined to a region; "
+                    "leave out the mask or the term"
+                )
+
+
+def _check_colors(job: Job, terms: Sequence[PlannedTerm]) -> None:
+    reads_styles = any("styles" in each.term.reads for each in terms)
+    if job.color in ("histogram", "covariance") and not reads_styles and job.init.name != "style":
+        raise UsageError(f"color {job.color!r} has no effect: no loss term reads the styles")
 
 
 def make_backbone(choice: Choice, registry: Registry) -> tuple[Backbone, BaseModel]:

@@ -11,15 +11,17 @@ from importlib.metadata import version
 from torch import Generator, Tensor
 
 from .canvas import size_notices
+from .color import coloring, recolored
 from .events import Listener, Notice, RunFinished, RunStarted, ScaleStarted, StepDone, ignore
 from .guard import steps_with_recovery
 from .initial import StartingPoint
-from .inputs import Inputs, Sight, at_scale, scales_for
+from .inputs import Inputs
 from .memory import check_memory, explaining_out_of_memory
 from .plan import Plan
 from .result import Result, StepRecord
 from .schedule import Scale
 from .seamless import resized
+from .sight import Sight, at_scale, enlargements, scales_for, sizes_seen
 from .studio import Studio
 
 
@@ -34,11 +36,13 @@ def run_plan(
     """
     scales = scales_for(plan, inputs)
     final = scales[-1]
-    for message in size_notices(plan.job, inputs.content, final.size):
+    told = size_notices(plan.job, inputs.content, final.size)
+    for message in (*told, *inputs.notices, *enlargements(inputs, max(final.size))):
         listener(Notice(message))
     with nullcontext(studio) if studio else Studio() as place:
         backend = place.backend(plan)
         check_memory(plan, final.size, backend.device)
+        backend.prepare(sizes_seen(plan, inputs, scales))
         listener(RunStarted(plan.job, tuple(scales), str(backend.device), backend.details))
         painter = _Painter(plan, inputs, scales, place, listener)
         try:
@@ -70,31 +74,35 @@ class _Painter:
         self._backend = studio.backend(plan)
         self._scales = tuple(scales)
         self._started = time.perf_counter()
+        self._seen = recolored(inputs, plan.job.color, scales[-1].size)
         self._records: list[StepRecord] = []
+        #: What the optimizer moves, and what of it is shown.
         self.image: Tensor | None = None
+        self._shown: Tensor | None = None
 
     def paint(self, index: int, scale: Scale) -> None:
         """Carry the picture over to `scale` and optimise it there."""
         self._listener(ScaleStarted(index, scale))
-        sight = at_scale(self._plan, self._inputs, scale, self._backend.device)
+        sight = at_scale(self._plan, self._seen, scale, self._backend.device)
         if self.image is None:
             start = self._first_image(sight)
         else:
             start = self._carried_over(self.image, sight.content)
         objective = self._studio.objective(self._plan, self._inputs, sight)
+        colors = coloring(self._inputs, self._plan.job.color, scale, self._backend.device)
         iterates = steps_with_recovery(
             self._plan.optimizer,
-            start,
-            objective.evaluate,
+            colors.started(start),
+            lambda image: colors.moved(objective.evaluate(image)),
             scale.steps,
             lambda message: self._listener(Notice(message)),
         )
         for step, iterate in enumerate(iterates):
-            self.image = iterate.image
+            self.image, self._shown = iterate.image, colors.shown(iterate.image)
             value, losses = iterate.evaluation.value, iterate.evaluation.losses
             seconds = time.perf_counter() - self._started
             self._records.append(StepRecord(index, step, losses, seconds))
-            self._listener(StepDone(index, step, value, losses, seconds, iterate.image))
+            self._listener(StepDone(index, step, value, losses, seconds, self._shown))
 
     @property
     def has_painted(self) -> bool:
@@ -103,14 +111,14 @@ class _Painter:
 
     def result(self, stopped_by: BaseException | None = None) -> Result:
         """The picture so far, clipped, with its record."""
-        assert self.image is not None
+        assert self._shown is not None
         content = self._inputs.content
-        pixels = self.image[0].clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
+        pixels = self._shown[0].clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()
         return Result(
             image=pixels,
             alpha=content.alpha_array(*pixels.shape[:2]) if content is not None else None,
             content=content,
-            styles=self._inputs.styles,
+            styles=tuple((style.picture, style.share) for style in self._inputs.styles),
             job=self._plan.job,
             steps=tuple(self._records),
             inputs=self._inputs.hashes,
@@ -126,7 +134,8 @@ class _Painter:
     def _first_image(self, sight: Sight) -> Tensor:
         job = self._plan.job
         generator = Generator().manual_seed(job.seed)
-        start = StartingPoint(sight.content, sight.styles, generator, self._inputs.start)
+        styles = [(style.image, style.share) for style in sight.styles]
+        start = StartingPoint(sight.content, styles, generator, self._inputs.start)
         return self._plan.initializer.image(start)
 
     def _carried_over(self, image: Tensor, content: Tensor) -> Tensor:

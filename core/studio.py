@@ -8,16 +8,18 @@ painted with a kept one is the same, to the last bit, as if it were painted alon
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from .backend import FeatureBackend
+from .binding import Regions, bind_term, regions_in
 from .fingerprint import fingerprint
-from .inputs import Inputs, Sight, bind_term
+from .inputs import Inputs
 from .job import Choice, Job, TermChoice
 from .objective import Objective, WeightedLoss
 from .plan import Plan, PlannedTerm
+from .sight import Sight
 
 #: Losses that are kept at most, whatever else may come: of 50 styles, say, at 5 scales in 2 terms.
 _MOST_LOSSES = 500
@@ -75,12 +77,14 @@ class Studio:
 
     def objective(self, plan: Plan, inputs: Inputs, sight: Sight) -> Objective:
         """As `bind_objective`, with the losses that were kept."""
+        backend = self.backend(plan)
+        regions = regions_in(plan, backend, sight)
         choices = [choice for choice in plan.job.terms if choice.weight > 0]
         losses = [
-            self._loss(plan, planned, choice, inputs, sight)
+            self._loss(plan, planned, choice, inputs, sight, regions)
             for planned, choice in zip(plan.terms, choices, strict=True)
         ]
-        return Objective(self.backend(plan), losses, plan.network, plan.cotangents)
+        return Objective(backend, losses, plan.network, plan.cotangents)
 
     def close(self) -> None:
         """Close the backend and drop the losses. A later picture opens it again."""
@@ -101,16 +105,22 @@ class Studio:
         self.close()
 
     def _loss(
-        self, plan: Plan, planned: PlannedTerm, choice: TermChoice, inputs: Inputs, sight: Sight
+        self,
+        plan: Plan,
+        planned: PlannedTerm,
+        choice: TermChoice,
+        inputs: Inputs,
+        sight: Sight,
+        regions: Regions,
     ) -> WeightedLoss:
         backend = self.backend(plan)
-        images = _images(planned, inputs)
+        images = _images(plan, planned, inputs)
         if not self._recurs(images) and not self._kept:
-            return bind_term(plan, planned, backend, sight)
+            return bind_term(plan, planned, backend, sight, regions)
         key = _key(planned, choice, plan.job, sight)
         if key in self._kept:
             return replace(self._kept[key].loss, weight=planned.weight, label=planned.label)
-        loss = bind_term(plan, planned, backend, sight)
+        loss = bind_term(plan, planned, backend, sight, regions)
         if self._recurs(images) and len(self._kept) < _MOST_LOSSES:
             self._kept[key] = _Kept(loss, images)
         return loss
@@ -120,19 +130,23 @@ class Studio:
         return any(images <= picture for picture in self._later)
 
 
-def _images(planned: PlannedTerm, inputs: Inputs) -> frozenset[str]:
-    """The SHA-256 of the images that the term reads."""
+def _images(plan: Plan, planned: PlannedTerm, inputs: Inputs) -> frozenset[str]:
+    """The SHA-256 of the images that the term reads, or that those were recolored after."""
     reads = planned.term.reads
-    content = [inputs.content.sha256] if inputs.content and "content" in reads else []
-    styles = [style.sha256 for style, _ in inputs.styles] if "styles" in reads else []
-    return frozenset([*content, *styles])
+    content = "content" in reads or plan.job.color != "style"
+    contents = [inputs.content.sha256] if inputs.content and content else []
+    styles = [style.picture.sha256 for style in inputs.styles] if "styles" in reads else []
+    return frozenset([*contents, *styles])
 
 
 def _key(planned: PlannedTerm, choice: TermChoice, job: Job, sight: Sight) -> str:
-    """What the term's loss depends on: its settings, and all that is seen at this scale but for the
-    references that it does not read."""
-    unread = {"content", "styles"} - planned.term.reads
-    seen = {each.name: getattr(sight, each.name) for each in fields(sight)}
+    """What the term's loss depends on: its settings, and all that it sees at this scale."""
     settings = choice.model_dump(exclude={"weight"})
-    read = {name: value for name, value in seen.items() if name not in unread}
-    return fingerprint((settings, job.seed, job.seamless, read))
+    seen: list[object] = [settings, job.seed, job.seamless]
+    if "content" in planned.term.reads:
+        seen += [sight.content, sight.content_mask]
+    if "styles" in planned.term.reads:
+        seen.append(sight.styles)
+        if job.confines_styles:  # regions have the size of the picture's layers
+            seen.append(tuple(sight.content.shape))
+    return fingerprint(seen)

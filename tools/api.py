@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.events import Event, Listener, Notice, ignore
-from ..core.inputs import read_inputs, scales_for
+from ..core.inputs import read_inputs
 from ..core.job import Job
 from ..core.jobfile import read_job_file
 from ..core.options import build_job
@@ -15,6 +15,7 @@ from ..core.outputs import plan_outputs, write_outputs
 from ..core.plan import make_plan
 from ..core.result import Result
 from ..core.run import run_plan
+from ..core.sight import scales_for
 from ..core.snapshots import Recorder
 from ..core.studio import Studio
 from ..plugins.listening import PluginListeners

@@ -125,7 +125,8 @@ def _in_words(measured: Measurement) -> str:
 def _measure(plans: list[Plan], repeats: int) -> list[Measurement]:
     import torch
 
-    from ..core.inputs import at_scale, read_inputs, scales_for
+    from ..core.inputs import read_inputs
+    from ..core.sight import at_scale, scales_for
 
     inputs = read_inputs(plans[0])
     (scale,) = scales_for(plans[0], inputs)
@@ -145,7 +146,8 @@ class _Runner:
     def __init__(self, plan: Plan, inputs: Inputs, scale: Scale) -> None:
         import torch
 
-        from ..core.inputs import at_scale, bind_objective
+        from ..core.binding import bind_objective
+        from ..core.sight import at_scale
 
         self._plan, self._scale = plan, scale
         started = time.perf_counter()

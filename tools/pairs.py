@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import StylectlError, UsageError
+from ..core.images import SUFFIXES
 from ..core.registry import Registry
 from .queue_events import Task
 from .tasks import make_task
-
-#: Names of image files that stylectl reads; see core/images.py.
-_SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff"),
-    *(".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
-)
 
 Pairs = Literal["all", "zip"]
 
@@ -76,7 +71,7 @@ def _images(flag: str, source: Path) -> list[Path]:
     found = [
         path
         for path in source.iterdir()
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     ]
     if not found:
         raise UsageError(f"{flag} {source}: no images in this folder")

@@ -115,6 +115,54 @@ def command(
         str | None,
         typer.Option(help="Shares of several paintings, such as 3,7.", rich_help_panel=_LOSS),
     ] = None,
+    style_scale: Annotated[
+        str | None,
+        typer.Option(
+            help="Size at which the paintings are seen, such as 0.5 (smaller motifs), or 0.5,2 for "
+            "two of them.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
+    style_mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|none",
+            help="Where in the picture a painting is wanted, in white; once for each painting.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
+    content_mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where the picture is held to the photo, in white.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
+    regions: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="PHOTO_MAP PAINTING_MAP",
+            help="Images in plain colors: where the photo's map has a color, the painting's "
+            "statistics are taken from where its own map has it.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
+    style_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PAINTING_MAP",
+            help="With --regions: the map of each further painting.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
+    color: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose colors: style, or the photo's by luminance, histogram or covariance.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
     tv_weight: Annotated[
         float | None, typer.Option(help="Weight of the total variation.", rich_help_panel=_LOSS)
     ] = None,
@@ -243,6 +291,8 @@ def command(
         raise UsageError("a photo needs at least one painting: stylectl run PHOTO PAINTING")
     if print_job and (output or writer or as_json):
         raise UsageError("--print-job paints nothing: --output, --writer, --json have no effect")
+    if style_map and not regions:
+        raise UsageError("--style-map has no effect without --regions")
     options = {
         "content": photo,
         "styles": paintings or None,
@@ -257,6 +307,11 @@ def command(
         "content_weight": content_weight,
         "style_weight": style_weight,
         "style_weights": numbers("--style-weights", style_weights),
+        "style_scale": numbers("--style-scale", style_scale),
+        "style_mask": style_mask or None,
+        "content_mask": content_mask,
+        "regions": [*regions, *(style_map or [])] if regions else None,
+        "color": color,
         "tv_weight": tv_weight,
         "content_layers": layers("--content-layers", content_layers),
         "style_layers": layers("--style-layers", style_layers),

@@ -49,8 +49,10 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     **dict.fromkeys(["upscale", "scales", "iterations", "seed", "max_pixels"], _plain),
     "size": picture_size,
     **dict.fromkeys(["content_weight", "style_weight", "tv_weight"], _plain),
+    **dict.fromkeys(["color", "content_mask"], _word),
+    **dict.fromkeys(["style_mask", "regions"], _words),
     **dict.fromkeys(["content_layers", "style_layers"], layers),
-    "style_weights": numbers,
+    **dict.fromkeys(["style_weights", "style_scale"], numbers),
     "styles": _words,
     "texture": _words,
     "term": _terms,
@@ -63,7 +65,10 @@ _INNER_READERS: dict[str, Callable[[str, str], Any]] = {
 }
 
 #: Those whose one value may have several parts.
-_OF_PARTS = {"content_layers", "style_layers", "style_weights", "styles", "texture", "term"}
+_OF_PARTS = {
+    *("content_layers", "style_layers", "style_weights", "style_scale", "style_mask"),
+    *("styles", "regions", "texture", "term"),
+}
 
 
 def option_named(key: str) -> str:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from ..core.errors import OutputError, StylectlError, UsageError
 from ..core.events import Notice
 from ..core.images import SAMPLES, file_sha256
+from ..core.inputs import input_files
 from ..core.options import build_job
 from ..core.plan import make_plan
 from ..core.record import State, state_of
@@ -95,7 +96,7 @@ class _Work:
 
     def __init__(self, tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> None:
         self._tasks, self._plugins, self._listener = tasks, plugins, listener
-        every = {path for task in tasks for path in task.job.input_paths}
+        every = {path for task in tasks for path in input_files(task.job)}
         self._hashes = {path: file_sha256(path) for path in sorted(every)}
         for folder in {task.path.parent for task in tasks}:
             _make_folder(folder)
@@ -175,7 +176,7 @@ class _Work:
         return state_of(task.path, task.job, self._images(task))
 
     def _images(self, task: Task) -> dict[str, str]:
-        return {path: self._hashes[path] for path in task.job.input_paths}
+        return {path: self._hashes[path] for path in input_files(task.job)}
 
 
 def _make_folder(folder: Path) -> None:

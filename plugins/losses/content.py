@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ...core.backend import Features
 from ...core.specs import LossTermSpec
-from ...core.terms import Sums, SumTerm
+from ...core.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
-from .statistics import TINY
+from .statistics import TINY, weights_of
 
 
 class ContentOptions(BaseModel):
@@ -29,10 +29,12 @@ class ContentOptions(BaseModel):
 
 
 class ContentLoss(SumTerm):
-    """sum_l v_l 1/2 sum_ij (F_ij - P_ij)^2 / d_l, with F of the result and P of the content image.
+    """sum_l v_l 1/2 sum_ij w_j (F_ij - P_ij)^2 / d_l, with F of the result and P of the content
+    image, and w the weights of the positions: 1, or the content's region.
 
     `normalization` chooses d_l: 1 ("paper"), the number of elements ("mean"), or sum_ij P_ij^2
     ("relative"), which makes the loss independent of the size, the layer and the network's units.
+    It does not depend on the region: what is left out is set free, and the rest is held as before.
     Any real activations; summed over the batch.
     """
 
@@ -44,12 +46,15 @@ class ContentLoss(SumTerm):
         self._normalization = options.normalization
         self.grows = options.normalization == "paper"
 
-    def sums(self, features: Features, content: Features) -> Sums:
+    def sums(self, features: Features, content: Features, region: Region) -> Sums:
         """Per layer: the sum of the squared differences, and what it is divided by."""
         sums = {}
         for layer in self.layers:
             target = content[layer]
-            sums[layer] = (features[layer] - target).square().sum()
+            squares, weights = (features[layer] - target).square(), weights_of(region, layer)
+            if weights is not None:
+                squares = squares.flatten(2) * weights.to(squares)
+            sums[layer] = squares.sum()
             if self._normalization == "mean":
                 sums[f"{layer} divisor"] = torch.tensor(float(target[0].numel()))
             elif self._normalization == "relative":

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...core.backend import Features
 from ...core.specs import LossTermSpec
-from ...core.terms import Sums, SumTerm
+from ...core.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
 from .statistics import TINY, covariance_sums, mean_and_covariance
 
@@ -54,9 +54,9 @@ class CovarianceLoss(SumTerm):
         self._weights = dict(layers)
         self._relative = options.normalization == "relative"
 
-    def sums(self, features: Features, content: Features) -> Sums:
+    def sums(self, features: Features, content: Features, region: Region) -> Sums:
         """Per layer: first and second moments, and the number of positions."""
-        return covariance_sums(features, self.layers)
+        return covariance_sums(features, self.layers, region)
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
         """The weighted sum over layers and styles."""

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ...core.backend import Features
 from ...core.specs import LossTermSpec
-from ...core.terms import Sums, SumTerm
+from ...core.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
-from .statistics import TINY, double
+from .statistics import TINY, count_of, double, mean_of, weights_of
 
 
 class MomentsOptions(BaseModel):
@@ -51,7 +51,7 @@ class MomentsLoss(SumTerm):
         self._weights = dict(layers)
         self._relative = options.normalization == "relative"
 
-    def sums(self, features: Features, content: Features) -> Sums:
+    def sums(self, features: Features, content: Features, region: Region) -> Sums:
         """Per layer: sum F and sum F^2 (N, C) in float64, and the number of positions.
 
         They are taken about the channel's mean and moved back in float64, or the variance of a
@@ -60,12 +60,16 @@ class MomentsLoss(SumTerm):
         sums: dict[str, Tensor] = {}
         for layer in self.layers:
             rows = features[layer].flatten(2)
-            count, pivot = float(rows.shape[2]), rows.detach().mean(2)
-            centred, shift = rows - pivot.unsqueeze(2), double(pivot)
-            residual, squares = double(centred.sum(2)), double(centred.square().sum(2))
+            weights = weights_of(region, layer)
+            positions, pivot = count_of(rows, weights), mean_of(rows, weights)
+            centred, shift, count = rows - pivot.unsqueeze(2), double(pivot), double(positions)
+            powers = [centred, centred.square()]
+            if weights is not None:
+                powers = [power * weights.to(centred) for power in powers]
+            residual, squares = (double(power.sum(2)) for power in powers)
             sums[f"{layer} totals"] = residual + count * shift
             sums[f"{layer} squares"] = squares + 2 * shift * residual + count * shift.square()
-            sums[f"{layer} positions"] = rows.new_tensor(count)
+            sums[f"{layer} positions"] = positions
         return sums
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
@@ -87,7 +91,7 @@ class MomentsLoss(SumTerm):
 
 def _moments(sums: Sums, layer: str) -> Tensor:
     """Means and standard deviations: (2, N, C)."""
-    count = double(sums[f"{layer} positions"])
+    count = double(sums[f"{layer} positions"]).clamp_min(TINY)
     mean = sums[f"{layer} totals"] / count
     variance = sums[f"{layer} squares"] / count - mean.square()
     return torch.stack([mean, variance.clamp_min(TINY).sqrt()])

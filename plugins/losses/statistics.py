@@ -4,12 +4,13 @@ which means and covariances follow without loss of digits."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...core.backend import Features
-from ...core.terms import Sums
+from ...core.terms import Region, Sums
 
 #: In place of a divisor of zero: black images have activations of zero.
 TINY = 1e-12
@@ -23,37 +24,62 @@ def double(tensor: Tensor) -> Tensor:
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
-def covariance_sums(features: Features, layers: Iterable[str], exact: bool = False) -> Sums:
-    """Per layer: sum_k F_k (N, C), sum_k F_k F_k^T (N, C, C) in float64, and the number of
-    positions, a scalar of the features' own type and device.
+def weights_of(region: Region, layer: str) -> Tensor | None:
+    """The positions' weights (1, 1, M) at a layer; None: they are all 1."""
+    return region[layer].flatten(2) if region else None
+
+
+def count_of(rows: Tensor, weights: Tensor | None) -> Tensor:
+    """The number of positions of rows (N, C, M), or the sum of their weights: a scalar of the same
+    type, on the same device."""
+    return rows.new_tensor(float(rows.shape[2])) if weights is None else weights.sum().to(rows)
+
+
+def mean_of(rows: Tensor, weights: Tensor | None) -> Tensor:
+    """(N, C), without a gradient, of rows (N, C, M) with weights (1, 1, M)."""
+    rows = rows.detach()
+    if weights is None:
+        return rows.mean(2)
+    return (rows @ weights.to(rows).mT).squeeze(2) / weights.sum().clamp_min(TINY)
+
+
+def covariance_sums(
+    features: Features, layers: Iterable[str], region: Region, exact: bool = False
+) -> Sums:
+    """Per layer: sum_k w_k F_k (N, C), sum_k w_k F_k F_k^T (N, C, C) in float64, and M = sum_k w_k,
+    a scalar of the features' own type and device. w_k are the weights of the positions: 1, if
+    `region` is empty.
 
     E[F F^T] - E[F] E[F]^T is a small difference of large numbers wherever a channel varies little
     around a large mean; in float32 nothing may be left of it. So the features are taken about a
     pivot p, their own mean, where float32 loses nothing, and moved back in float64:
 
-        sum F = r + M p,  sum F F^T = S + r p^T + p r^T + M p p^T,
+        sum w F = r + M p,  sum w F F^T = S + r p^T + p r^T + M p p^T,
 
-    with r = sum (F - p) and S = sum (F - p)(F - p)^T over the M positions. This holds for every p,
+    with r = sum w (F - p) and S = sum w (F - p)(F - p)^T. This holds for every p,
     so the sums of tiles add up although each tile has a pivot of its own. `exact` multiplies in
     float64 as well, for those who need eigenvalues smaller than 1e-7 of the largest.
     """
     sums: dict[str, Tensor] = {}
     for layer in layers:
         rows = features[layer].flatten(2)
-        count, pivot = float(rows.shape[2]), rows.detach().mean(2)
-        residual, scatter = _AboutPivot.apply(rows, pivot, exact)  # type: ignore[no-untyped-call]
-        shift = double(pivot)
+        weights = weights_of(region, layer)
+        positions, pivot = count_of(rows, weights), mean_of(rows, weights)
+        residual, scatter = _AboutPivot.apply(  # type: ignore[no-untyped-call]
+            rows, pivot, weights, exact
+        )
+        shift, count = double(pivot), double(positions)
         mixed = residual.unsqueeze(2) * shift.unsqueeze(1)
         constant = count * shift.unsqueeze(2) * shift.unsqueeze(1)
         sums[f"{layer} totals"] = residual + count * shift
         sums[f"{layer} products"] = scatter + mixed + mixed.mT + constant
-        sums[f"{layer} positions"] = rows.new_tensor(count)
+        sums[f"{layer} positions"] = positions
     return sums
 
 
 def mean_and_covariance(sums: Sums, layer: str) -> tuple[Tensor, Tensor]:
     """mu (N, C) and C = E[F F^T] - mu mu^T (N, C, C) in float64."""
-    count = double(sums[f"{layer} positions"])
+    count = double(sums[f"{layer} positions"]).clamp_min(TINY)
     mean = sums[f"{layer} totals"] / count
     return mean, sums[f"{layer} products"] / count - mean.unsqueeze(2) * mean.unsqueeze(1)
 
@@ -67,25 +93,34 @@ class _AboutPivot(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx, rows: Tensor, pivot: Tensor, exact: bool
+        ctx: torch.autograd.function.FunctionCtx,
+        rows: Tensor,
+        pivot: Tensor,
+        weights: Tensor | None,
+        exact: bool,
     ) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(rows, pivot)
+        ctx.save_for_backward(rows, pivot, weights)  # type: ignore[arg-type]  # None may be saved
         residual = double(torch.zeros_like(pivot))
         scatter = residual.unsqueeze(2) * residual.unsqueeze(1)
-        for chunk in torch.split(rows, CHUNK, dim=2):
-            centred = chunk - pivot.unsqueeze(2)
+        for first in range(0, rows.shape[2], CHUNK):
+            some = slice(first, first + CHUNK)
+            centred = rows[..., some] - pivot.unsqueeze(2)
             if exact:
                 centred = double(centred)
-            residual += double(centred.sum(2))
-            scatter += double(centred @ centred.mT)
+            weighted = centred if weights is None else centred * weights[..., some].to(centred)
+            residual += double(weighted.sum(2))
+            scatter += double(weighted @ centred.mT)
         return residual, scatter
 
     @staticmethod
     def backward(
         ctx: torch.autograd.function.BackwardCFunction, residual: Tensor, scatter: Tensor
-    ) -> tuple[Tensor, None, None]:
-        saved: Sequence[Tensor] = ctx.saved_tensors
-        rows, pivot = saved
+    ) -> tuple[Tensor, None, None, None]:
+        saved: Sequence[Any] = ctx.saved_tensors
+        rows, pivot, weights = saved
         factor = scatter + scatter.mT
         constant = residual.unsqueeze(2) - factor @ double(pivot).unsqueeze(2)
-        return torch.baddbmm(constant.to(rows), factor.to(rows), rows), None, None
+        gradient: Tensor = torch.baddbmm(constant.to(rows), factor.to(rows), rows)
+        if weights is not None:
+            gradient *= weights.to(gradient)
+        return gradient, None, None, None

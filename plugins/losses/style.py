@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ...core.backend import Features
 from ...core.specs import LossTermSpec
-from ...core.terms import Sums, SumTerm
+from ...core.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
-from .statistics import TINY
+from .statistics import CHUNK, TINY, weights_of
 
 
 class StyleOptions(BaseModel):
@@ -32,7 +32,8 @@ class StyleLoss(SumTerm):
     """sum_l w_l / d_l sum_ij (G_ij / M - A_ij / M')^2, averaged over the styles by their shares.
 
     G and A are the Gram matrices of the result and of a style image; M and M' are the numbers of
-    positions, so that images of different sizes compare. `normalization` chooses d_l:
+    positions, so that images of different sizes compare. In a region both are weighted sums:
+    G_ij = sum_k w_k F_ik F_jk, M = sum_k w_k (Gatys et al. 2017). `normalization` chooses d_l:
 
     - "paper": 4 N_l^2, with N_l channels. Where both images have one size, this is the paper's
       1 / (4 N_l^2 M_l^2) sum_ij (G_ij - A_ij)^2.
@@ -49,12 +50,14 @@ class StyleLoss(SumTerm):
         self._weights = dict(layers)
         self._relative = options.normalization == "relative"
 
-    def sums(self, features: Features, content: Features) -> Sums:
+    def sums(self, features: Features, content: Features, region: Region) -> Sums:
         """Per layer: the Gram matrix (N, C, C), and the number of positions."""
         sums: dict[str, Tensor] = {}
         for layer in self.layers:
-            sums[layer] = gram_matrix(features[layer])
-            sums[f"{layer} positions"] = torch.tensor(float(features[layer][0, 0].numel()))
+            weights = weights_of(region, layer)
+            sums[layer] = gram_matrix(features[layer], weights)
+            positions = features[layer][0, 0].numel() if weights is None else weights.sum().item()
+            sums[f"{layer} positions"] = torch.tensor(float(positions))
         return sums
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
@@ -74,9 +77,10 @@ class StyleLoss(SumTerm):
         return 4.0 * target.shape[-1] ** 2
 
 
-def gram_matrix(features: Tensor) -> Tensor:
-    """G_ij = sum_k F_ik F_jk (eq. 3): (N, C, H, W) -> (N, C, C), summed over the positions."""
-    gram: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
+def gram_matrix(features: Tensor, weights: Tensor | None = None) -> Tensor:
+    """G_ij = sum_k w_k F_ik F_jk (eq. 3): (N, C, H, W) -> (N, C, C), summed over the positions k,
+    with their weights (1, 1, H * W), if there are any."""
+    gram: Tensor = _Gram.apply(features, weights)  # type: ignore[no-untyped-call]
     return gram
 
 
@@ -84,19 +88,33 @@ class _Gram(torch.autograd.Function):
     """autograd would multiply twice, once for each factor, not knowing that they are the same."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, features: Tensor) -> Tensor:
-        ctx.save_for_backward(features)
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, features: Tensor, weights: Tensor | None
+    ) -> Tensor:
+        ctx.save_for_backward(features, weights)  # type: ignore[arg-type]  # None may be saved
         rows = features.flatten(2)
-        return rows @ rows.mT
+        if weights is None:
+            return rows @ rows.mT
+        gram = rows.new_zeros(rows.shape[0], rows.shape[1], rows.shape[1])
+        for first in range(0, rows.shape[2], CHUNK):
+            some = rows[..., first : first + CHUNK]
+            gram.baddbmm_(some * weights[..., first : first + CHUNK].to(some), some.mT)
+        return gram
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.BackwardCFunction, gradient: Tensor) -> Tensor:
-        (features,) = ctx.saved_tensors
-        return ((gradient + gradient.mT) @ features.flatten(2)).view_as(features)
+    def backward(
+        ctx: torch.autograd.function.BackwardCFunction, gradient: Tensor
+    ) -> tuple[Tensor, None]:
+        saved: Sequence[Any] = ctx.saved_tensors
+        features, weights = saved
+        product: Tensor = (gradient + gradient.mT) @ features.flatten(2)
+        if weights is not None:
+            product *= weights.to(product)
+        return product.view_as(features), None
 
 
 def _mean_gram(sums: Sums, layer: str) -> Tensor:
-    return sums[layer] / sums[f"{layer} positions"].item()
+    return sums[layer] / max(sums[f"{layer} positions"].item(), TINY)
 
 
 @hookimpl

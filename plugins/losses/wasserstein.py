@@ -10,14 +10,13 @@ instead of minimizing the distance.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ...core.backend import Features
 from ...core.specs import LossTermSpec, NoOptions
-from ...core.terms import Loss, References, Sums, SumTerm
+from ...core.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
 from .statistics import TINY, covariance_sums, mean_and_covariance
 
@@ -42,70 +41,62 @@ class WassersteinLoss(SumTerm):
         self.layers = tuple(layers)
         self._weights = dict(layers)
 
-    def sums(self, features: Features, content: Features) -> Sums:
+    def sums(self, features: Features, content: Features, region: Region) -> Sums:
         """Per layer: first and second moments, and the number of positions."""
-        return covariance_sums(features, self.layers, exact=True)
+        return covariance_sums(features, self.layers, region, exact=True)
+
+    def prepared(self, sums: Sums) -> Sums:
+        """Per layer: the style's mean (1, C), a factor L (1, C, R) of its covariance L L^T, and the
+        covariance's trace."""
+        gaussians: dict[str, Tensor] = {}
+        for layer in self.layers:
+            mean, covariance = mean_and_covariance(sums, layer)
+            gaussians[f"{layer} mean"] = mean
+            gaussians[f"{layer} factor"] = _factor(covariance)
+            gaussians[f"{layer} trace"] = _trace(covariance)
+        return gaussians
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
         """The weighted sum over layers and styles."""
-        return self._loss(sums, [(self._gaussians(style), share) for style, share in styles])
-
-    def bind(self, references: References) -> Loss:
-        """The loss of the whole image's sums; the styles' matrices are factored once."""
-        targets = [
-            (self._gaussians(self.sums(style.features, {})), style.weight)
-            for style in references.styles
-        ]
-
-        def loss(features: Features) -> Tensor:
-            return self._loss(self.sums(features, {}), targets)
-
-        return loss
-
-    def _gaussians(self, style: Sums) -> dict[str, _Gaussian]:
-        return {layer: _factored(*mean_and_covariance(style, layer)) for layer in self.layers}
-
-    def _loss(self, sums: Sums, styles: Sequence[tuple[dict[str, _Gaussian], float]]) -> Tensor:
         shares = []
         for layer, weight in self._weights.items():
-            mean, covariance = mean_and_covariance(sums, layer)
+            own = mean_and_covariance(sums, layer)
             for style, share in styles:
-                target = style[layer]
-                distance = _distance(mean, covariance, target)
-                shares.append(share * weight * distance / max(target.mean_square, TINY))
+                mean, factor, trace = (style[f"{layer} {each}"] for each in _GAUSSIAN)
+                distance = _distance(*own, mean, factor, trace)
+                mean_square = (mean.square().sum() + trace).item()
+                shares.append(share * weight * distance / max(mean_square, TINY))
         return torch.stack(shares).sum().to(sums[f"{self.layers[0]} positions"])
 
 
-@dataclass(frozen=True)
-class _Gaussian:
-    """A style's mean (1, C), a factor L (1, C, R) of its covariance L L^T, and |mu|^2 + tr C."""
-
-    mean: Tensor
-    factor: Tensor
-    trace: float
-    mean_square: float
+_GAUSSIAN = ("mean", "factor", "trace")
 
 
-def _factored(mean: Tensor, covariance: Tensor) -> _Gaussian:
+def _factor(covariance: Tensor) -> Tensor:
     """Any factor does in place of C^1/2: L^T C L and C'^1/2 C C'^1/2 have the same eigenvalues.
     This one leaves out what is zero to rounding, so that the problem in each step is smaller."""
     values, vectors = torch.linalg.eigh(covariance)
     kept = values[0] > _noise(values)[0]
-    trace = covariance.diagonal(dim1=1, dim2=2).sum().item()
-    factor = vectors[..., kept] * values[:, kept].sqrt().unsqueeze(1)
-    return _Gaussian(mean, factor, trace, mean.square().sum().item() + trace)
+    factor: Tensor = vectors[..., kept] * values[:, kept].sqrt().unsqueeze(1)
+    return factor
 
 
-def _distance(mean: Tensor, covariance: Tensor, target: _Gaussian) -> Tensor:
+def _trace(covariance: Tensor) -> Tensor:
+    trace: Tensor = covariance.diagonal(dim1=1, dim2=2).sum()
+    return trace
+
+
+def _distance(
+    mean: Tensor, covariance: Tensor, target: Tensor, factor: Tensor, trace: Tensor
+) -> Tensor:
     """|mu - mu'|^2 + tr(C + C') - 2 tr (L^T C L)^1/2, summed over the batch."""
-    shift = (mean - target.mean).square().sum()
-    spread = covariance.diagonal(dim1=1, dim2=2).sum() + len(mean) * target.trace
-    if target.factor.shape[-1] == 0:  # a flat style
-        return shift + spread
+    apart: Tensor = (mean - target).square().sum() + _trace(covariance) + len(mean) * trace
+    if factor.shape[-1] == 0:  # a flat style
+        return apart
     common: Tensor = _RootTrace.apply(  # type: ignore[no-untyped-call]
-        target.factor.mT @ covariance @ target.factor
+        factor.mT @ covariance @ factor
     )
-    return shift + spread - 2 * common
+    return apart - 2 * common
 
 
 class _RootTrace(torch.autograd.Function):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -44,6 +45,9 @@ def check_loss_term(
     - Its gradient is that of finite differences (torch.autograd.gradcheck, in float64).
     - float32 gives nearly the same; black images give finite values and gradients.
     - The sums of a SumTerm's tiles add up to the whole's.
+    - A `regional` term gives the same in a region of ones as without one, has no gradient where a
+      region's weight is zero, the right one where it is between, and finite numbers in a region
+      without any weight.
     - `ignores_positions`: where in the result a feature is does not matter to the term.
     - `ignores_scale`: with all features a hundred times as large the value is the same.
 
@@ -61,6 +65,8 @@ def check_loss_term(
     _check_black_images(term)
     if isinstance(term, SumTerm):
         _check_tiles(term, images)
+    if term.regional and term.reads:
+        _check_regions(term, images)
     if ignores_positions:
         permuted = {name: _permuted(value) for name, value in result.items()}
         _check_same(loss(permuted), loss(result), "after the positions were permuted")
@@ -190,9 +196,12 @@ def _check_tiles(term: SumTerm, images: _Images) -> None:
             {name: _half(value, row, upper) for name, value in each.items()}
             for each in (result, references.content)
         )
-        parts.append(term.sums(features, content))
+        parts.append(term.sums(features, content, {}))
     added = {name: parts[0][name] + parts[1][name] for name in parts[0]}
-    styles = [(term.sums(style.features, {}), style.weight) for style in references.styles]
+    styles = [
+        (term.prepared(term.sums(style.features, {}, {})), style.weight)
+        for style in references.styles
+    ]
     whole = term.bind(references)(result)
     _check_same(term.loss_of_sums(added, styles), whole, "from the sums of two tiles")
 
@@ -200,6 +209,47 @@ def _check_tiles(term: SumTerm, images: _Images) -> None:
 def _half(features: Tensor, row: int, upper: bool) -> Tensor:
     cut = row * features.shape[2] // _SIDE
     return features[:, :, :cut] if upper else features[:, :, cut:]
+
+
+def _check_regions(term: LossTerm, images: _Images) -> None:
+    references, result = images.references(term), images.result(term)
+
+    def bound(weigh: Callable[[Tensor], Tensor]) -> Loss:
+        return term.bind(_confined(references, result, weigh))
+
+    everywhere = term.bind(references)(result)
+    _check_same(bound(torch.ones_like)(result), everywhere, "in a region of ones")
+    _check_gradient(bound(_ramp), result)
+    _check_value(bound(torch.zeros_like), result, torch.float64)
+    leaves = _leaves(result)
+    for name, gradient in _gradients(bound(_left_half)(leaves), leaves).items():
+        outside = gradient * (1 - _left_half(gradient))
+        require(not outside.any(), f"its gradient at {name} leaves the region")
+
+
+def _confined(
+    references: References, result: Features, weigh: Callable[[Tensor], Tensor]
+) -> References:
+    """With regions for the content, the styles and, unless it would be empty, within the styles."""
+
+    def region(features: Features) -> dict[str, Tensor]:
+        return {name: weigh(value[:1, :1]) for name, value in features.items()}
+
+    where = region(result)
+    nowhere = not any(weights.any() for weights in where.values())
+    styles = tuple(
+        replace(style, region=where, own_region={} if nowhere else region(style.features))
+        for style in references.styles
+    )
+    return replace(references, styles=styles, content_region=where if references.content else {})
+
+
+def _ramp(features: Tensor) -> Tensor:
+    return torch.linspace(0, 1, features.shape[3]).to(features).expand_as(features)
+
+
+def _left_half(features: Tensor) -> Tensor:
+    return (_ramp(features) < 0.5).to(features)
 
 
 def _check_device(term: LossTerm, device: torch.device) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from stylectl.core.inputs import at_scale, bind_objective, read_inputs, scales_for
+from stylectl.core.binding import bind_objective
+from stylectl.core.inputs import read_inputs
 from stylectl.core.objective import Evaluation
 from stylectl.core.options import build_job
 from stylectl.core.plan import make_plan
 from stylectl.core.presets import PRESETS
 from stylectl.core.registry import Registry
+from stylectl.core.sight import at_scale, scales_for
 from stylectl.plugins.manager import load_plugins
 
 

@@ -76,7 +76,8 @@ def test_the_paper_preset_has_the_papers_values(registry: Registry) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_a_whole_job(registry: Registry, preset: str) -> None:
     job = full_job(registry, preset)
-    assert set(job) == set(Job.model_fields)
+    # Masks and maps are there or not; they have no default that could be shown.
+    assert set(job) == set(Job.model_fields) - {"content_mask", "regions"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -101,6 +102,26 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
         ("styles",),
         [{"image": "x.jpg", "weight": 3.0}, {"image": "y.jpg", "weight": 7.0}],
     ),
+    (
+        "style_scale",
+        [0.5],
+        ("styles",),
+        [{"image": "x.jpg", "scale": 0.5}, {"image": "y.jpg", "scale": 0.5}],
+    ),
+    (
+        "style_mask",
+        ["none", "m.png"],
+        ("styles",),
+        [{"image": "x.jpg"}, {"image": "y.jpg", "mask": "m.png"}],
+    ),
+    ("content_mask", "m.png", ("content_mask",), "m.png"),
+    (
+        "regions",
+        ["c.png", "x.png", "y.png"],
+        ("regions",),
+        {"content": "c.png", "styles": ["x.png", "y.png"]},
+    ),
+    ("color", "histogram", ("color",), "histogram"),
     ("size", 300, ("size",), 300),
     ("upscale", True, ("upscale",), True),
     ("scales", 2, ("scales",), 2),
@@ -133,6 +154,9 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
 #: What an option needs beside it to have an effect.
 NEEDS: dict[str, dict[str, Any]] = {
     "style_weights": {"styles": ["x.jpg", "y.jpg"]},
+    "style_scale": {"styles": ["x.jpg", "y.jpg"]},
+    "style_mask": {"styles": ["x.jpg", "y.jpg"]},
+    "regions": {"styles": ["x.jpg", "y.jpg"]},
     "preprocessing": {"weights": "own.pth"},
     "gradient": {"backend": "onnx"},
 }
@@ -429,6 +453,32 @@ def test_a_bad_layer_weight_is_refused_under_its_flag(
     assert "--" + option.replace("_", "-") in message
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"style_mask": ["m.png"]}, "--style-mask has 1 values for 2 style images"),
+        ({"style_scale": [1, 2, 3]}, "--style-scale has 3 values for 2 style images"),
+        ({"style_scale": [1, 0]}, "--style-scale: should be greater than 0, got 0"),
+        ({"regions": ["c.png", "s.png"]}, "regions has 1 maps of styles for 2 styles"),
+        (
+            {"regions": ["c.png", "s.png", "t.png"], "style_mask": ["m.png", "none"]},
+            "exclude each other",
+        ),
+        ({"style_mask": ["m.png", "none"], "term": [{"name": "mrf"}]}, "term mrf cannot be conf"),
+        ({"content_mask": "m.png", "term": [{"name": "laplacian"}]}, "term laplacian cannot be"),
+        ({"content_mask": "m.png", "term": [{"name": "strotss"}]}, "term strotss cannot be conf"),
+        ({"content_mask": "m.png", "content_weight": 0}, "content_mask has no effect"),
+        ({"style_mask": ["m.png", "none"], "style_weight": 0}, "mask has no effect"),
+        ({"color": "covariance", "style_weight": 0}, "'covariance' has no effect"),
+        ({"color": "blue"}, "--color should be 'style', 'luminance', 'histogram' or 'covariance'"),
+    ],
+)
+def test_what_masks_scales_and_colors_cannot_do_is_said(
+    registry: Registry, options: dict[str, Any], expected: str
+) -> None:
+    assert expected in complaint(registry, styles=["a.jpg", "b.jpg"], **options)
+
+
 def test_style_weights_of_zero_alone_are_refused(registry: Registry) -> None:
     message = complaint(registry, styles=["a.jpg", "b.jpg"], style_weights=[0, 0])
     assert "all zero" in message
@@ -542,6 +592,9 @@ option_values = st.fixed_dictionaries(
     optional={
         "content": paths,
         "styles": st.lists(paths, min_size=1, max_size=3),
+        "content_mask": paths,
+        "color": st.sampled_from(["style", "luminance", "histogram", "covariance"]),
+        "style_scale": st.floats(0.01, 8),
         "size": st.integers(1, 65536),
         "upscale": st.booleans(),
         "scales": st.integers(1, 20),
@@ -580,7 +633,8 @@ def test_a_planned_job_survives_toml_and_planning(
 
 JOB = """
 content = "images/photo.jpg"
-styles = [{image = "one.jpg", weight = 2}, {image = "sample:painting"}]
+content_mask = "masks/content.png"
+styles = [{image = "one.jpg", weight = 2, mask = "masks/one.png"}, {image = "sample:painting"}]
 init = {name = "file", path = "../start.png"}
 backbone = {name = "vgg19", weights = "own.pth", preprocessing = "caffe"}
 """
@@ -595,8 +649,21 @@ def test_paths_are_relative_to_the_job_files_folder(
     job = build_job({}, read_job_file(Path("jobs/job.toml")))
     assert job.content == "jobs/images/photo.jpg"
     assert [style.image for style in job.styles] == ["jobs/one.jpg", "sample:painting"]
+    assert [style.mask for style in job.styles] == ["jobs/masks/one.png", None]
+    assert job.content_mask == "jobs/masks/content.png"
     assert job.init.options["path"] == "start.png"
     assert job.backbone.options["weights"] == "jobs/own.pth"
+
+
+def test_paths_of_maps_are_relative_to_the_job_files_folder(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text(
+        'regions = {content = "c.png", styles = ["s.png"]}\n[[styles]]\nimage = "one.jpg"\n'
+    )
+    job = build_job({}, read_job_file(tmp_path / "job.toml"))
+    assert job.regions is not None
+    maps = [job.regions.content, *job.regions.styles]
+    assert [Path(each).resolve() for each in maps] == [tmp_path / "c.png", tmp_path / "s.png"]
+    assert set(maps) < set(job.input_paths)
 
 
 def test_absolute_paths_stay(tmp_path: Path) -> None:

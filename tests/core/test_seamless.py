@@ -10,14 +10,16 @@ import pytest
 import stylectl
 import torch
 from stylectl import Event, Notice
+from stylectl.core.binding import bind_objective
 from stylectl.core.errors import UsageError
 from stylectl.core.images import SAMPLES
-from stylectl.core.inputs import at_scale, bind_objective, read_inputs, scales_for
+from stylectl.core.inputs import read_inputs
 from stylectl.core.objective import Evaluation
 from stylectl.core.options import build_job
 from stylectl.core.plan import make_plan
 from stylectl.core.schedule import plan_scales
 from stylectl.core.seamless import resized
+from stylectl.core.sight import at_scale, scales_for
 from stylectl.core.terms import IMAGE_LAYER, References, Style
 from stylectl.plugins.losses.laplacian import pooled_laplacian
 from stylectl.plugins.losses.mrf import MrfLoss, MrfOptions

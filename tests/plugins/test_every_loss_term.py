@@ -243,9 +243,9 @@ def test_sums_of_two_tiles_add_up_to_the_wholes(
             }
             for each in (result, content if "content" in made.reads else {})
         )
-        tiles.append(made.sums(own, of_content))
+        tiles.append(made.sums(own, of_content, {}))
     added = {name: tiles[0][name] + tiles[1][name] for name in tiles[0]}
-    styles = [(made.sums(style, {}), 1.0)] if "styles" in made.reads else []
+    styles = [(made.prepared(made.sums(style, {}, {})), 1.0)] if "styles" in made.reads else []
     whole = bound(made, content, (style, 1.0))(result).item()
     # As above: what is compared may be a difference of nearly equal numbers.
     assert made.loss_of_sums(added, styles).item() == pytest.approx(whole, rel=1e-8, abs=1e-8)

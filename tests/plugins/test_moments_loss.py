@@ -55,7 +55,7 @@ def test_a_bright_even_channel_keeps_its_deviation_in_float32() -> None:
     generator = torch.Generator().manual_seed(1)
     maps = 100 + 0.01 * torch.randn(1, 3, 40, 50, generator=generator)
     # In float32 E[F^2] - mu^2 would be off by about 100^2 * 6e-8, six times the variance.
-    made = term({"a": 1.0}).sums({"a": maps}, {})
+    made = term({"a": 1.0}).sums({"a": maps}, {}, {})
     mean = made["a totals"] / 2000
     deviation = (made["a squares"] / 2000 - mean.square()).sqrt()
     own = torch.cat([mean, deviation])

@@ -21,6 +21,7 @@ from stylectl import (
     LossTerm,
     LossTermSpec,
     References,
+    Region,
     Result,
     Snapshot,
     SumTerm,
@@ -120,12 +121,51 @@ class WrongSums(Brightness, SumTerm):
     """A mean is no sum: the means of two tiles do not add up."""
 
     def sums(
-        self, features: Mapping[str, Tensor], content: Mapping[str, Tensor]
+        self, features: Mapping[str, Tensor], content: Mapping[str, Tensor], region: Region
     ) -> dict[str, Tensor]:
         return {"mean": features[IMAGE_LAYER].square().mean()}
 
     def loss_of_sums(self, sums: Mapping[str, Tensor], styles: object) -> Tensor:
         return sums["mean"]
+
+
+class Likeness(SumTerm):
+    """The mean squared difference of the pixels from the content's."""
+
+    layers = (IMAGE_LAYER,)
+    reads = frozenset({"content"})
+
+    def __init__(self, layers: object, options: object) -> None:
+        pass
+
+    def sums(
+        self, features: Mapping[str, Tensor], content: Mapping[str, Tensor], region: Region
+    ) -> dict[str, Tensor]:
+        apart = (features[IMAGE_LAYER] - content[IMAGE_LAYER]).square()
+        count = content[IMAGE_LAYER].new_tensor(float(apart.numel()))
+        return {"apart": self.weighted(apart, region), "count": count}
+
+    def weighted(self, apart: Tensor, region: Region) -> Tensor:
+        return (apart * region[IMAGE_LAYER]).sum() if region else apart.sum()
+
+    def loss_of_sums(self, sums: Mapping[str, Tensor], styles: object) -> Tensor:
+        return sums["apart"] / sums["count"]
+
+
+class DeafToRegions(Likeness):
+    def weighted(self, apart: Tensor, region: Region) -> Tensor:
+        return apart.sum()
+
+
+class WeightsTwice(Likeness):
+    def weighted(self, apart: Tensor, region: Region) -> Tensor:
+        return 2 * super().weighted(apart, region) if region else apart.sum()
+
+
+class EmptyRegion(Likeness):
+    def weighted(self, apart: Tensor, region: Region) -> Tensor:
+        weights = region[IMAGE_LAYER] if region else torch.ones_like(apart[:, :1])
+        return (apart * weights).sum() / weights.sum() * weights.sum()
 
 
 def brightness(create: Callable[..., LossTerm]) -> LossTermSpec:
@@ -134,6 +174,10 @@ def brightness(create: Callable[..., LossTerm]) -> LossTermSpec:
 
 def test_a_small_right_term_passes() -> None:
     check_loss_term(brightness(Brightness), ignores_positions=True)
+
+
+def test_a_small_term_that_heeds_regions_passes() -> None:
+    check_loss_term(brightness(Likeness))
 
 
 @pytest.mark.parametrize(
@@ -149,6 +193,9 @@ def test_a_small_right_term_passes() -> None:
         (DoubleAlways, "float64"),
         (UnknownLayer, "relu9_9"),
         (WrongSums, "two tiles"),
+        (DeafToRegions, "leaves the region"),
+        (WeightsTwice, "region of ones"),
+        (EmptyRegion, "gives nan"),
         (lambda layers, options: print, "must be a LossTerm"),
     ],
 )

@@ -156,8 +156,8 @@ def test_a_style_tiled_four_times_is_the_same_style() -> None:
 def test_chunks_of_positions_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     made = term({"a": 1.0})
     result = features(1, 2, 5, 4, 6)
-    whole = made.sums({"a": result}, {})
+    whole = made.sums({"a": result}, {}, {})
     monkeypatch.setattr(statistics, "CHUNK", 7)
-    for name, value in made.sums({"a": result}, {}).items():
+    for name, value in made.sums({"a": result}, {}, {}).items():
         # Sums of 24 numbers that are not negative, up to 4.4 each.
         torch.testing.assert_close(value, whole[name], rtol=1e-14, atol=1e-13)
