@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,10 +15,10 @@ from .blame import blaming
 from .canvas import canvas, canvas_size, check_texture_size
 from .errors import ImageError, PluginError
 from .images import Picture, fit, read_picture
-from .job import Job
 from .objective import Objective, WeightedLoss
 from .plan import Plan, PlannedTerm
 from .schedule import Scale, plan_scales, whole_strides
+from .seamless import seamless_features
 from .terms import IMAGE_LAYER, LossTerm, References, Style
 
 
@@ -101,7 +102,7 @@ def bind_objective(plan: Plan, backend: FeatureBackend, sight: Sight) -> Objecti
 
 def _bound(plan: Plan, planned: PlannedTerm, backend: FeatureBackend, sight: Sight) -> WeightedLoss:
     with blaming(plan.network):
-        references = _references(planned.term, backend, sight, plan.job)
+        references = _references(planned.term, backend, sight, plan)
     with blaming(planned.label):
         loss = planned.term.bind(references)
     if not callable(loss):
@@ -109,22 +110,27 @@ def _bound(plan: Plan, planned: PlannedTerm, backend: FeatureBackend, sight: Sig
     return WeightedLoss(planned.name, planned.weight, loss, planned.label, planned.shares)
 
 
-def _references(term: LossTerm, backend: FeatureBackend, sight: Sight, job: Job) -> References:
+def _references(term: LossTerm, backend: FeatureBackend, sight: Sight, plan: Plan) -> References:
     reads_content, reads_styles = "content" in term.reads, "styles" in term.reads
+    see = backend.features
+    if plan.job.seamless:
+        see = partial(seamless_features, backend, stride=plan.stride)
     return References(
-        content=_features(backend, sight.content, term.layers) if reads_content else {},
+        content=_features(see, sight.content, term.layers) if reads_content else {},
         styles=tuple(
-            Style(_features(backend, style, term.layers), share)
+            Style(_features(see, style, term.layers), share)
             for style, share in (sight.styles if reads_styles else ())
         ),
-        seed=job.seed,
-        wraps=job.seamless,
+        seed=plan.job.seed,
+        wraps=plan.job.seamless,
     )
 
 
-def _features(backend: FeatureBackend, image: Tensor, layers: Sequence[str]) -> Features:
+def _features(
+    see: Callable[[Tensor, Collection[str]], Features], image: Tensor, layers: Sequence[str]
+) -> Features:
     of_network = [layer for layer in layers if layer != IMAGE_LAYER]
-    features = dict(backend.features(image, of_network)) if of_network else {}
+    features = dict(see(image, of_network)) if of_network else {}
     return features | {IMAGE_LAYER: image}
 
 
