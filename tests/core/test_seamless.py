@@ -10,6 +10,8 @@ import pytest
 import stylectl
 import torch
 from stylectl import Event, Notice
+from stylectl.backends.torch_backend import TorchBackend
+from stylectl.core.backend import BackendOptions
 from stylectl.core.binding import bind_objective
 from stylectl.core.errors import UsageError
 from stylectl.core.images import SAMPLES
@@ -18,9 +20,10 @@ from stylectl.core.objective import Evaluation
 from stylectl.core.options import build_job
 from stylectl.core.plan import make_plan
 from stylectl.core.schedule import plan_scales
-from stylectl.core.seamless import resized
+from stylectl.core.seamless import resized, seamless_features
 from stylectl.core.sight import at_scale, scales_for
 from stylectl.core.terms import IMAGE_LAYER, References, Style
+from stylectl.plugins.backbones.vgg19 import VGG19, VGG19Options
 from stylectl.plugins.losses.laplacian import pooled_laplacian
 from stylectl.plugins.losses.mrf import MrfLoss, MrfOptions
 from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
@@ -48,10 +51,12 @@ def distance(value: Tensor, expected: Tensor) -> float:
 # The objective does not know where the edges are
 
 
-def evaluations(images: list[Tensor], **options: Any) -> list[Evaluation]:
+def evaluations(
+    images: list[Tensor], preset: str | None = None, **options: Any
+) -> list[Evaluation]:
     height, width = images[0].shape[2:]
     given = {"texture": PAINTING, "size": (width, height), "scales": 1, "device": "cpu"}
-    plan = make_plan(build_job({**given, **options}), load_plugins().registry)
+    plan = make_plan(build_job({**given, **options}, None, preset), load_plugins().registry)
     inputs = read_inputs(plan)
     (scale,) = scales_for(plan, inputs)
     with plan.open_backend() as backend:
@@ -90,6 +95,23 @@ def test_without_seamless_it_has_not() -> None:
     image, shifts = noise(48, 64), (STRIDE, 3 * STRIDE)
     here, there = evaluations([image, image.roll(shifts, (2, 3))])
     assert distance(there.gradient, here.gradient.roll(shifts, (2, 3))) > 0.05
+
+
+# The images that it is compared with do not wrap
+
+
+@pytest.mark.parametrize("size", [(16, 16), (48, 80), (37, 101)])
+def test_a_paintings_opposite_edges_do_not_meet(size: tuple[int, int]) -> None:
+    layers, image = ["relu1_1", "relu3_1", "relu5_1"], noise(*size)
+    backend = TorchBackend(
+        VGG19(VGG19Options(padding="circular")), layers, BackendOptions(device="cpu")
+    )
+    features = seamless_features(backend, image, layers, STRIDE)
+    shapes = {name: value.shape for name, value in backend.features(image, layers).items()}
+    assert {name: value.shape for name, value in features.items()} == shapes
+    mirrored = VGG19(VGG19Options(padding="reflect")).trunk(["relu1_1"])(image)["relu1_1"]
+    if size[0] > STRIDE:  # at an image of one position there is no room for a frame
+        torch.testing.assert_close(features["relu1_1"], mirrored)
 
 
 # The terms that look at neighbors
@@ -164,8 +186,8 @@ def test_every_scales_sides_are_multiples_of_the_stride(size: tuple[int, int]) -
 
 
 def seam(image: np.ndarray) -> tuple[float, float]:
-    """Mean absolute differences across the edges, relative to those of neighbors inside: between
-    the first and the last column, and so for the rows."""
+    """Mean absolute differences between the first and the last column, relative to those of
+    neighboring columns; and so for the rows."""
     ratios = []
     for axis in (1, 0):
         across = np.abs(image.take(0, axis) - image.take(-1, axis)).mean()
@@ -174,13 +196,14 @@ def seam(image: np.ndarray) -> tuple[float, float]:
 
 
 def test_the_seam_of_a_texture_is_like_its_interior() -> None:
-    options: dict[str, Any] = {"texture": PAINTING, "size": (96, 96), "iterations": 40, "scales": 2}
+    # At one scale: the carried-over picture keeps the pooling windows' grid of the coarser ones,
+    # which the edges lie on, so that only every tenth column could be compared with them.
+    options: dict[str, Any] = {"size": (96, 96), "iterations": 25, "scales": 1, "device": "cpu"}
     tiled, cut = (
-        stylectl.run(**options, device="cpu", seamless=seamless) for seamless in (True, None)
+        stylectl.run(texture=PAINTING, seamless=seamless, **options) for seamless in (True, None)
     )
-    # One column's mean is less sure than that of all: of 96 places some tens are independent.
-    assert max(seam(tiled.image)) < 1.35
-    assert min(seam(tiled.image)) > 0.7
+    # The differences vary from column to column by 0.17 of their mean: three times that.
+    assert seam(tiled.image) == pytest.approx((1, 1), abs=0.5)
     assert min(seam(cut.image)) > 1.8
 
 

@@ -98,11 +98,17 @@ def gram(image: Tensor) -> Tensor:
 
 def test_its_statistics_become_the_paintings() -> None:
     """Of the pixels themselves, whose Gram matrices no term looks at."""
-    result = texture(size=(96, 80), iterations=40, term=[{"name": "tv", "weight": 0.0}])
+    result = texture(size=(96, 80), iterations=25, term=[{"name": "tv", "weight": 0.0}])
     made = torch.from_numpy(result.image).permute(2, 0, 1)[None]
     target = gram(result.styles[0][0].tensor(80, 96))
     error = (gram(made) - target).norm() / target.norm()
-    assert error < 0.05
+    started = gram(
+        torch.from_numpy(texture(size=(96, 80), init="noise", iterations=1).image).permute(2, 0, 1)[
+            None
+        ]
+    )
+    assert error < 0.1
+    assert error < 0.5 * (started - target).norm() / target.norm()
     assert result.final_losses["style"] < 0.1 * result.initial_losses["style"]
 
 
@@ -140,7 +146,7 @@ def test_two_numbers_beside_a_photo_are_an_error() -> None:
         build_job({"content": PHOTO, "styles": [PAINTING], "size": (64, 48)})
 
 
-@pytest.mark.parametrize("size", [(64, 12), (8, 8)])
+@pytest.mark.parametrize("size", [(64, 12), (12, 40)])
 def test_a_size_that_is_too_small_names_one_that_would_do(size: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="needs 16 px on each side") as caught:
         texture(size=size)
