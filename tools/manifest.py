@@ -157,9 +157,10 @@ def _column(where: str, name: str) -> str:
         option = option_named(name)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
-    if option == "styles":
+    if option in ("styles", "texture"):
         raise UsageError(
-            f"{where}: the column is `style`; for several styles, write a TOML manifest"
+            f"{where}: the column is `style`; for several styles, and for textures, write a TOML "
+            "manifest"
         )
     return option
 
@@ -171,9 +172,17 @@ def _csv_entry(row: Mapping[Any, Any]) -> _Entry:
     for name in ("content", "style"):
         if name not in given:
             raise UsageError(f"names no {name}")
-    table: dict[str, Any] = {"content": given.pop("content"), "styles": [given.pop("style")]}
+    style = {"image": given.pop("style")}
+    table: dict[str, Any] = {"content": given.pop("content"), "styles": [style]}
     output = given.pop("output", None)
-    # These two may be files, whose paths are relative to the manifest.
+    # These are files, or may be, whose paths are relative to the manifest.
+    if "style_mask" in given:
+        style["mask"] = given.pop("style_mask")
+    if "content_mask" in given:
+        table["content_mask"] = given.pop("content_mask")
+    if "regions" in given:
+        first, *others = given.pop("regions").split(",")
+        table["regions"] = {"content": first, "styles": others}
     if "backbone" in given:
         table["backbone"] = choice_table(given.pop("backbone"))
     if "init" in given and (given["init"] == "file" or given["init"] not in INITIALIZERS):

@@ -45,6 +45,23 @@ def read(folder: Path, registry: Registry) -> Any:
     return tasks
 
 
+def test_masks_and_maps_are_found_beside_the_manifest(read: Any) -> None:
+    masked, mapped = read(
+        "content,style,output,style_mask,content_mask,regions\n"
+        "a.png,x.png,one.png,x.png,a.png,\n"
+        'a.png,x.png,two.png,,,"a.png,x.png"\n'
+    )
+    assert masked.job.styles[0].mask == "m/x.png"
+    assert masked.job.content_mask == "m/a.png"
+    assert (mapped.job.regions.content, mapped.job.regions.styles) == ("m/a.png", ("m/x.png",))
+
+
+def test_a_toml_manifest_may_have_textures(read: Any) -> None:
+    (texture,) = read('[[pictures]]\nsize = [48, 32]\nstyles = ["x.png"]\n', ".toml")
+    assert texture.job.content is None
+    assert texture.path == Path("out/x_texture.png")
+
+
 def test_a_csv_line_is_a_picture_with_the_options_of_a_run(read: Any) -> None:
     first, second, third = read(
         "content,style,output,style-weight,style_layers,preset,init,strotss.weight\n"
@@ -108,7 +125,7 @@ def test_everything_that_is_wrong_is_told_with_its_line(read: Any, folder: Path)
     assert "style" in told[1]
     assert "up.jpg" in told[2]
     assert "without folders" in told[3]
-    assert "--size" in told[4]
+    assert "size" in told[4]
     assert "m/gone.png: no such file" in told[6]
     assert not (folder / "out").exists()
 
@@ -118,6 +135,7 @@ def test_everything_that_is_wrong_is_told_with_its_line(read: Any, folder: Path)
     [
         ("content,stile\na,b\n", ".csv", ["line 1", "'stile'", "did you mean"]),
         ("content,styles\na,b\n", ".csv", ["line 1", "`style`"]),
+        ("content,style,texture\na,b,c\n", ".csv", ["line 1", "TOML"]),
         ("content,style,size,size\n", ".csv", ["line 1", "twice"]),
         ("content\na.png\n", ".csv", ["line 1", "header"]),
         ("content,style\n", ".csv", ["no pictures"]),
