@@ -62,7 +62,10 @@ def test_the_paper_preset_has_the_papers_values(registry: Registry) -> None:
     assert job["scales"] == 1
     assert job["init"]["name"] == "content+noise"
     assert job["optimizer"]["name"] == "lbfgs"
-    assert job["backbone"] == {"name": "vgg19", "weights": "embedded", "pooling": "average"}
+    assert job["backbone"]["name"] == "vgg19"
+    assert job["backbone"]["weights"] == "embedded"
+    assert job["backbone"]["pooling"] == "average"
+    assert job["backbone"]["padding"] == "zeros"
     content, style = job["terms"]
     assert content["name"] == "content"
     assert content["layers"] == {"relu4_2": 1.0}
@@ -137,6 +140,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("weights", "torchvision", ("backbone", "weights"), "torchvision"),
     ("preprocessing", "caffe", ("backbone", "preprocessing"), "caffe"),
     ("pooling", "average", ("backbone", "pooling"), "average"),
+    ("padding", "reflect", ("backbone", "padding"), "reflect"),
     ("optimizer", "adam", ("optimizer", "name"), "adam"),
     ("init", "noise", ("init", "name"), "noise"),
     ("content_weight", 2.5, ("terms", "content", "weight"), 2.5),
@@ -163,8 +167,10 @@ NEEDS: dict[str, dict[str, Any]] = {
 
 
 def test_the_table_of_options_is_complete() -> None:
-    # `term` goes to a term of any name, and a preview is another job: they have their own tests.
-    assert {name for name, *_ in EVERY_OPTION} | {"term", "preview"} == set(OPTIONS)
+    # `term` goes to a term of any name: it has tests of its own below. Those that change more than
+    # one place have theirs in test_preview.py, test_textures.py, test_seamless.py, test_cotangents.py.
+    wider = {"term", "preview", "texture", "seamless", "normalize_gradients"}
+    assert {name for name, *_ in EVERY_OPTION} | wider == set(OPTIONS)
 
 
 @pytest.mark.parametrize(

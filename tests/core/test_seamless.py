@@ -111,7 +111,8 @@ def test_a_paintings_opposite_edges_do_not_meet(size: tuple[int, int]) -> None:
     assert {name: value.shape for name, value in features.items()} == shapes
     mirrored = VGG19(VGG19Options(padding="reflect")).trunk(["relu1_1"])(image)["relu1_1"]
     if size[0] > STRIDE:  # at an image of one position there is no room for a frame
-        torch.testing.assert_close(features["relu1_1"], mirrored)
+        # Differences of float32 products of up to some hundred, in another order.
+        assert distance(features["relu1_1"], mirrored) < 1e-5
 
 
 # The terms that look at neighbors
