@@ -168,7 +168,7 @@ NEEDS: dict[str, dict[str, Any]] = {
 
 def test_the_table_of_options_is_complete() -> None:
     # `term` goes to a term of any name: it has tests of its own below. Those that change more than
-    # one place have theirs in test_preview.py, test_textures.py, test_seamless.py, test_cotangents.py.
+    # one place have theirs: test_preview, test_textures, test_seamless, test_cotangents.
     wider = {"term", "preview", "texture", "seamless", "normalize_gradients"}
     assert {name for name, *_ in EVERY_OPTION} | wider == set(OPTIONS)
 
