@@ -204,7 +204,7 @@ def test_layer_weights_multiply_the_layers(registry: Registry, case: Case) -> No
 
 
 @given(height=st.integers(2, 10), width=st.integers(2, 9), seed=st.integers(0, 999))
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @pytest.mark.parametrize("case", [case for case in CASES if case.ignores_positions], ids=str)
 def test_the_order_of_the_positions_does_not_matter(
     registry: Registry, case: Case, height: int, width: int, seed: int
@@ -224,7 +224,7 @@ def test_the_order_of_the_positions_does_not_matter(
 
 
 @given(row=st.integers(1, 4), width=st.integers(2, 9), seed=st.integers(0, 999))
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @pytest.mark.parametrize("case", OF_SUMS, ids=str)
 def test_sums_of_two_tiles_add_up_to_the_wholes(
     registry: Registry, case: Case, row: int, width: int, seed: int

@@ -168,8 +168,29 @@ def test_a_printed_preset_is_a_whole_job_file(
     done = program("run", "--preset", preset, "--print-job", folder=tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
-    assert set(tomllib.loads(done.stdout)) == set(Job.model_fields)
+    # Masks and maps are there or not; they have no default that could be shown.
+    printed = set(tomllib.loads(done.stdout))
+    assert printed == set(Job.model_fields) - {"content_mask", "regions"}
     assert names(tmp_path) == []
+
+
+def test_masks_maps_scales_and_colors_are_flags(program: Program, tmp_path: Path) -> None:
+    flags = ["--style-scale", "0.5,1", "--style-mask", "none", "--style-mask", "m.png"]
+    flags += ["--content-mask", "c.png", "--color", "covariance"]
+    done = program("run", "p.jpg", "a.jpg", "b.jpg", *flags, "--print-job", folder=tmp_path)
+    job = tomllib.loads(done.stdout)
+    assert job["styles"] == [
+        {"image": "a.jpg", "scale": 0.5},
+        {"image": "b.jpg", "scale": 1.0, "mask": "m.png"},
+    ]
+    assert (job["content_mask"], job["color"]) == ("c.png", "covariance")
+    regions = ["--regions", "p.png", "a.png", "--style-map", "b.png"]
+    done = program("run", "p.jpg", "a.jpg", "b.jpg", *regions, "--print-job", folder=tmp_path)
+    maps = {"content": "p.png", "styles": ["a.png", "b.png"]}
+    assert tomllib.loads(done.stdout)["regions"] == maps
+    done = program("run", "p.jpg", "a.jpg", "--style-map", "b.png", folder=tmp_path)
+    assert done.returncode == 2
+    assert "--style-map has no effect without --regions" in done.stderr
 
 
 # Help
