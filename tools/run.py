@@ -4,287 +4,61 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from ..core.errors import UsageError
+from . import flags
 from .parsing import layers, loss_term, numbers, writers
 from .parsing import size as image_size
 
-_JOB, _LOSS, _WORK, _OUT = "The job", "The losses", "The optimization", "Output"
-
 
 def command(
-    photo: Annotated[
-        str | None, typer.Argument(help="The content image. Left out: the sample pair is used.")
-    ] = None,
-    paintings: Annotated[
-        list[str] | None, typer.Argument(metavar="PAINTING...", help="One or more style images.")
-    ] = None,
-    output: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write, by its suffix (stylectl list writers); may be given several "
-            "times. Default: a new .png in this folder.",
-            rich_help_panel=_OUT,
-        ),
-    ] = None,
-    writer: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME:KEY=VALUE[:KEY=VALUE]...",
-            help="Settings of a writer, such as png:bits=16; may be given several times.",
-            rich_help_panel=_OUT,
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Starting values: balanced (default), draft or paper.", rich_help_panel=_JOB
-        ),
-    ] = None,
-    job: Annotated[
-        Path | None,
-        typer.Option(
-            help="A job file: TOML, or a PNG that stylectl wrote. Flags override it.",
-            rich_help_panel=_JOB,
-        ),
-    ] = None,
-    texture: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PAINTING",
-            help="Paint a texture of this painting, without a content image; may be given several "
-            "times.",
-            rich_help_panel=_JOB,
-        ),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|WxH",
-            help="Long side of the result in pixels; a texture's width and height, as 640x480.",
-            rich_help_panel=_JOB,
-        ),
-    ] = None,
-    seamless: Annotated[
-        bool | None,
-        typer.Option(
-            "--seamless",
-            help="Let the picture go on at its opposite edges, so that copies tile.",
-            rich_help_panel=_JOB,
-        ),
-    ] = None,
-    upscale: Annotated[
-        bool | None,
-        typer.Option(
-            "--upscale", help="Allow a result larger than the photo.", rich_help_panel=_JOB
-        ),
-    ] = None,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(help="Largest input image that is decoded.", rich_help_panel=_JOB),
-    ] = None,
-    strength: Annotated[
-        float | None,
-        typer.Option(
-            help="From 0, nearly the photograph, to 1, all painting (0.5).", rich_help_panel=_JOB
-        ),
-    ] = None,
-    preview: Annotated[
-        bool,
-        typer.Option(
-            "--preview",
-            help="A small, quick picture that predicts the job's.",
-            rich_help_panel=_JOB,
-        ),
-    ] = False,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of everything random.", rich_help_panel=_JOB)
-    ] = None,
-    content_weight: Annotated[
-        float | None, typer.Option(help="Weight of the content loss.", rich_help_panel=_LOSS)
-    ] = None,
-    style_weight: Annotated[
-        float | None, typer.Option(help="Weight of the style loss.", rich_help_panel=_LOSS)
-    ] = None,
-    style_weights: Annotated[
-        str | None,
-        typer.Option(help="Shares of several paintings, such as 3,7.", rich_help_panel=_LOSS),
-    ] = None,
-    style_scale: Annotated[
-        str | None,
-        typer.Option(
-            help="Size at which the paintings are seen, such as 0.5 (smaller motifs), or 0.5,2 for "
-            "two of them.",
-            rich_help_panel=_LOSS,
-        ),
-    ] = None,
-    style_mask: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE|none",
-            help="Where in the picture a painting is wanted, in white; once for each painting.",
-            rich_help_panel=_LOSS,
-        ),
-    ] = None,
-    content_mask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where the picture is held to the photo, in white.",
-            rich_help_panel=_LOSS,
-        ),
-    ] = None,
-    regions: Annotated[
-        tuple[str, str] | None,
-        typer.Option(
-            metavar="PHOTO_MAP PAINTING_MAP",
-            help="Images in plain colors: where the photo's map has a color, the painting's "
-            "statistics are taken from where its own map has it.",
-            rich_help_panel=_LOSS,
-        ),
-    ] = None,
-    style_map: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PAINTING_MAP",
-            help="With --regions: the map of each further painting.",
-            rich_help_panel=_LOSS,
-        ),
-    ] = None,
-    color: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose colors: style, or the photo's by luminance, histogram or covariance.",
-            rich_help_panel=_LOSS,
-        ),
-    ] = None,
-    tv_weight: Annotated[
-        float | None, typer.Option(help="Weight of the total variation.", rich_help_panel=_LOSS)
-    ] = None,
-    content_layers: Annotated[
-        str | None,
-        typer.Option(
-            help="Layers, such as relu4_2 or relu3_2=0.3,relu4_2=0.7.", rich_help_panel=_LOSS
-        ),
-    ] = None,
-    style_layers: Annotated[
-        str | None, typer.Option(help="Layers, with weights if wanted.", rich_help_panel=_LOSS)
-    ] = None,
-    term: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[=WEIGHT][:KEY=VALUE]...",
-            help="Add a loss term, or change one: style=20:layers=relu1_1,relu2_1. May be given "
-            "several times; stylectl list terms shows all.",
-            rich_help_panel=_LOSS,
-        ),
-    ] = None,
-    iterations: Annotated[
-        int | None,
-        typer.Option(help="Optimizer steps, over all scales together.", rich_help_panel=_WORK),
-    ] = None,
-    scales: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|auto",
-            help="Sizes of the coarse-to-fine schedule, at most; auto: as many as the size needs.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    optimizer: Annotated[
-        str | None, typer.Option(help="lbfgs or adam.", rich_help_panel=_WORK)
-    ] = None,
-    normalize_gradients: Annotated[
-        bool | None,
-        typer.Option(
-            "--normalize-gradients",
-            help="Give each loss the same pull at each of its layers, times its weight.",
-            rich_help_panel=_LOSS,
-        ),
-    ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            help="Where to start: content, content+noise, noise, style (its color statistics), "
-            "or an image file.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(help="Runtime of the network: torch or onnx.", rich_help_panel=_WORK),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME[:MODEL]",
-            help="The network: vgg19 and others; stylectl list backbones shows all.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu, cuda, cuda:N, mps or tensorrt.", rich_help_panel=_WORK),
-    ] = None,
-    gradient: Annotated[
-        str | None,
-        typer.Option(
-            help="Of the backend onnx: auto, native (in ONNX Runtime) or torch.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="float32, or bf16 or fp16 where the device has it.", rich_help_panel=_WORK
-        ),
-    ] = None,
-    pooling: Annotated[
-        str | None, typer.Option(help="max or average.", rich_help_panel=_WORK)
-    ] = None,
-    padding: Annotated[
-        str | None,
-        typer.Option(
-            help="Beyond the edges, the network sees: zeros, replicate-first, replicate, reflect "
-            "or circular.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="The network's: embedded (vgg19), torchvision (a download), or a file.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    preprocessing: Annotated[
-        str | None,
-        typer.Option(
-            help="caffe or torchvision: what an unknown weights file expects.",
-            rich_help_panel=_WORK,
-        ),
-    ] = None,
-    no_plugin: Annotated[
-        list[str] | None,
-        typer.Option(help="Leave a plugin out; may be given several times.", rich_help_panel=_WORK),
-    ] = None,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="End with one line of JSON on stdout.", rich_help_panel=_OUT),
-    ] = False,
-    print_job: Annotated[
-        bool,
-        typer.Option(
-            "--print-job",
-            help="Print the whole job as TOML and paint nothing.",
-            rich_help_panel=_OUT,
-        ),
-    ] = False,
+    photo: flags.Photo = None,
+    paintings: flags.Paintings = None,
+    output: flags.Output = None,
+    writer: flags.Writer = None,
+    preset: flags.Preset = None,
+    job: flags.Job = None,
+    texture: flags.Texture = None,
+    size: flags.Size = None,
+    seamless: flags.Seamless = None,
+    upscale: flags.Upscale = None,
+    max_pixels: flags.MaxPixels = None,
+    strength: flags.Strength = None,
+    preview: flags.Preview = False,
+    seed: flags.Seed = None,
+    content_weight: flags.ContentWeight = None,
+    style_weight: flags.StyleWeight = None,
+    style_weights: flags.StyleWeights = None,
+    style_scale: flags.StyleScale = None,
+    style_mask: flags.StyleMask = None,
+    content_mask: flags.ContentMask = None,
+    regions: flags.Regions = None,
+    style_map: flags.StyleMap = None,
+    color: flags.Color = None,
+    tv_weight: flags.TvWeight = None,
+    content_layers: flags.ContentLayers = None,
+    style_layers: flags.StyleLayers = None,
+    term: flags.Term = None,
+    iterations: flags.Iterations = None,
+    scales: flags.Scales = None,
+    optimizer: flags.Optimizer = None,
+    normalize_gradients: flags.NormalizeGradients = None,
+    init: flags.Init = None,
+    backend: flags.Backend = None,
+    backbone: flags.Backbone = None,
+    device: flags.Device = None,
+    gradient: flags.Gradient = None,
+    precision: flags.Precision = None,
+    pooling: flags.Pooling = None,
+    padding: flags.Padding = None,
+    weights: flags.Weights = None,
+    preprocessing: flags.Preprocessing = None,
+    no_plugin: flags.NoPlugin = None,
+    as_json: flags.AsJson = False,
+    print_job: flags.PrintJob = False,
 ) -> int:
     """Paint PHOTO in the style of one or more PAINTINGs."""
     if photo and not paintings:
