@@ -12,9 +12,10 @@ from torch import Tensor
 
 from .backend import FeatureBackend, Features
 from .blame import blaming
+from .cotangents import WeightedLoss
 from .errors import PluginError
 from .masks import region_of
-from .objective import Objective, WeightedLoss
+from .objective import Objective
 from .plan import Plan, PlannedTerm
 from .seamless import seamless_features
 from .sight import Sight

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .objective import WeightedLoss
+from .terms import Loss
+
+
+@dataclass(frozen=True)
+class WeightedLoss:
+    """A bound term in the objective; `label` is what messages call it, `shares` are its layers'
+    weights within it."""
+
+    name: str
+    weight: float
+    loss: Loss
+    label: str
+    shares: Mapping[str, float] = field(default_factory=dict)
+
 
 #: Each term with its weighted loss, and what the losses are differentiated by -> cotangents by
 #: layer, of those that some loss depends on.
 Cotangents = Callable[
-    [Sequence[tuple["WeightedLoss", Tensor]], Mapping[str, Tensor]], dict[str, Tensor]
+    [Sequence[tuple[WeightedLoss, Tensor]], Mapping[str, Tensor]], dict[str, Tensor]
 ]
 
 #: Added to a gradient's length, so that a term that is content asks for nothing.

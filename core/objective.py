@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .backend import FeatureBackend, Features
 from .blame import blaming, is_out_of_memory
-from .cotangents import Cotangents, gradients, plain_cotangents
+from .cotangents import Cotangents, WeightedLoss, gradients, plain_cotangents
 from .errors import PluginError
-from .terms import IMAGE_LAYER, Loss
-
-
-@dataclass(frozen=True)
-class WeightedLoss:
-    """A bound term in the objective; `label` is what messages call it, `shares` are its layers'
-    weights within it."""
-
-    name: str
-    weight: float
-    loss: Loss
-    label: str
-    shares: Mapping[str, float] = field(default_factory=dict)
+from .terms import IMAGE_LAYER
 
 
 @dataclass(frozen=True)

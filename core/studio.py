@@ -14,10 +14,11 @@ from typing import Self
 
 from .backend import FeatureBackend
 from .binding import Regions, bind_term, regions_in
+from .cotangents import WeightedLoss
 from .fingerprint import fingerprint
 from .inputs import Inputs
 from .job import Choice, Job, TermChoice
-from .objective import Objective, WeightedLoss
+from .objective import Objective
 from .plan import Plan, PlannedTerm
 from .sight import Sight
 

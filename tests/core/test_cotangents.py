@@ -9,9 +9,9 @@ import pytest
 import stylectl
 import torch
 from stylectl.core.backend import FeatureBackend, Features
-from stylectl.core.cotangents import normalized_cotangents, plain_cotangents
+from stylectl.core.cotangents import WeightedLoss, normalized_cotangents, plain_cotangents
 from stylectl.core.errors import UsageError
-from stylectl.core.objective import Objective, WeightedLoss
+from stylectl.core.objective import Objective
 from stylectl.core.options import build_job
 from stylectl.core.presets import PRESETS
 from stylectl.core.terms import IMAGE_LAYER, Loss
