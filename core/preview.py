@@ -17,7 +17,7 @@ from .schedule import plan_scales
 LONG_SIDE = 256
 
 #: Pixels times steps that a preview of a square picture may take.
-MOST_WORK = 2_500_000
+MOST_WORK = 2_000_000
 
 
 def previewed(job: Job, growing: Collection[str]) -> Job:
