@@ -254,6 +254,20 @@ class BackendSuite(ABC):
         off = relative_l2(second, first)
         require(off <= 2 * case.tolerance.features, f"called twice it is off by {off:.2g}")
 
+    def test_being_told_of_sizes_changes_nothing(self, case: Case) -> None:
+        """Neither for images of these sizes nor for others, and it may be told again."""
+        image = texture(11, 14)
+        with case.backend() as backend:
+            before = {name: value.clone() for name, value in backend.features(image).items()}
+            for sizes in ([(9, 10), (11, 14)], [(16, 12)]):
+                backend.prepare(sizes)
+                for name, value in backend.features(image).items():
+                    off = relative_l2(value, before[name])
+                    require(
+                        off <= 2 * case.tolerance.features,
+                        f"after prepare({sizes}), {name} is off by {off:.2g}",
+                    )
+
     def test_a_closed_backend_refuses(self, case: Case) -> None:
         """And may be closed twice."""
         image = texture(11, 14)
