@@ -353,8 +353,12 @@ def models_in_cache() -> set[Path]:
 def test_models_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made(SmallBackbone(), "early")
     before = models_in_cache()
+
+    def made_again(*_: object) -> None:
+        raise AssertionError("the models are made again")
+
     with monkeypatch.context() as patch:
-        patch.setattr(onnx_models, "_make", None)
+        patch.setattr(onnx_models, "_make", made_again)
         made(SmallBackbone(), "early").features(picture(16, 16))
     assert models_in_cache() == before
 
