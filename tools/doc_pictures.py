@@ -35,9 +35,13 @@ class Picture:
 
 def pictures(page: Path) -> list[Picture]:
     """Those that the page's commands write into docs/images, in its order."""
-    blocks = re.findall(r"^```\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     found = []
-    for line in "".join(blocks).replace("\\\n", " ").splitlines():
+    for line in (
+        "".join(block for language, block in fenced if not language)
+        .replace("\\\n", " ")
+        .splitlines()
+    ):
         arguments = shlex.split(line)[1:] if re.match("stylectl (run|sweep) ", line) else []
         if "-o" in arguments:
             output = Path(arguments[arguments.index("-o") + 1])
