@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo install test lint types imports pytest clean
+.PHONY: demo install test lint types imports pytest pictures clean
 
 demo: install ## Paint the sample pair.
 	$(BIN)/stylectl run --backend torch -o demo.png
@@ -27,6 +27,9 @@ imports:
 
 pytest:
 	$(BIN)/python -m pytest
+
+pictures: $(VENV)/installed ## Make what the gallery and the page of controls show and lack.
+	$(BIN)/python -m stylectl.tools.doc_pictures
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
