@@ -53,8 +53,8 @@ def test_a_run_on_the_onnx_backend_gives_the_picture_of_torch(
         assert done.returncode == 0, done.stderr
         with Image.open(tmp_path / output) as picture:
             pictures.append(np.asarray(picture, np.int16))
-    # Few steps: rounding has had no time to grow beyond the last of 256 levels. Only where it switched
-    # a rectifier that is near its kink are the pixels that this one sees farther apart.
+    # Few steps: rounding has had no time to grow beyond the last of 256 levels. Only where it has
+    # switched a rectifier near its kink are the pixels that this one sees farther apart.
     difference = np.abs(pictures[0] - pictures[1])
     assert np.quantile(difference, 0.99) <= 1
     assert difference.mean() < 0.1
