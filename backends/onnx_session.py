@@ -87,6 +87,8 @@ def session_options() -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     # Threads that wait for work would take the processor from torch, which computes the losses.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Work is handed out in smaller and smaller blocks, so that no thread waits long for the last.
+    options.add_session_config_entry("session.dynamic_block_base", "4")
     options.add_session_config_entry("session.use_env_allocators", "1")
     # One block for all of a run's values would be kept beside those that outlive the run.
     options.enable_mem_pattern = False
