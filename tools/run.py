@@ -88,6 +88,15 @@ def command(
         int | None,
         typer.Option(help="Largest input image that is decoded.", rich_help_panel=_JOB),
     ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="What the program may hold, such as 4GB: larger pictures are computed in tiles. "
+            "Default: what is free.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
     strength: Annotated[
         float | None,
         typer.Option(
@@ -301,6 +310,7 @@ def command(
         "seamless": seamless or None,
         "upscale": upscale or None,
         "max_pixels": max_pixels,
+        "max_memory": max_memory,
         "strength": strength,
         "preview": preview or None,
         "seed": seed,
