@@ -88,8 +88,8 @@ class Regions:
         used = {id(mask): mask for mask in (*masks, sight.content_mask) if mask is not None}
         if not used:
             return cls()
-        sizes = TiledFeatures(backend, sight.tiler).sizes(sight.content, layers)
-        sizes[IMAGE_LAYER] = sight.content.shape[2], sight.content.shape[3]
+        of_network = TiledFeatures(backend, sight.tiler).sizes(sight.content, layers)
+        sizes = {**of_network, IMAGE_LAYER: (sight.content.shape[2], sight.content.shape[3])}
         device = sight.content.device
         return cls({key: region_of(mask, sizes, device) for key, mask in used.items()})
 

@@ -74,17 +74,11 @@ class TiledFeatures(See):
             features = self.backend.features(tile.crop(image), layers)
             yield PartSeen(tile.of_crop(features), sizes, tile.of_whole)
 
-    def sizes(self, image: Tensor, layers: Collection[str]) -> dict[str, tuple[int, int]]:
+    def sizes(self, image: Tensor, layers: Collection[str]) -> Sizes:
         """(height, width) of the maps. The last tile's end where the whole image's do."""
-        last = self.tiler.tiles(*image.shape[2:])[-1]
+        *others, last = self.tiler.tiles(*image.shape[2:])
         features = self.backend.features(last.crop(image), layers)
-        return {
-            layer: (
-                last.rows.first // last.strides[layer] + maps.shape[2],
-                last.columns.first // last.strides[layer] + maps.shape[3],
-            )
-            for layer, maps in features.items()
-        }
+        return last.sizes_of_whole(features) if others else PartSeen.whole(features).sizes
 
 
 def deviation(backend: FeatureBackend, tiler: Tiler) -> float:

@@ -48,6 +48,17 @@ class Tile:
     columns: Span
     strides: Mapping[str, int]
 
+    def sizes_of_whole(self, maps: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:
+        """(height, width) of the whole image's maps, by those of the last tile's crop, which end
+        where they do."""
+        return {
+            layer: (
+                self.rows.first // self.strides[layer] + each.shape[2],
+                self.columns.first // self.strides[layer] + each.shape[3],
+            )
+            for layer, each in maps.items()
+        }
+
     @property
     def crop_size(self) -> tuple[int, int]:
         """(height, width) in pixels of what the network sees."""
