@@ -72,11 +72,18 @@ def demand(plan: Plan, steps: int, style_pixels: int, optimizer: Optimizer | Non
 
 
 def available_memory(plan: Plan, device: torch.device) -> int:
-    """Bytes that a picture may take: what is free, or what is left of the job's limit."""
-    free = _free_memory(device)
-    if plan.job.max_memory is None:
+    """Bytes that a picture may take: what is free, or what is left of the job's limit. Raises
+    MemoryLimitError where nothing is."""
+    free, limit = _free_memory(device), plan.job.max_memory
+    if limit is None:
         return free
-    return max(0, min(free, bytes_of(plan.job.max_memory) - _held_memory(device)))
+    held = _held_memory(device)
+    if held >= bytes_of(limit):
+        raise MemoryLimitError(
+            f"out of memory: the program itself holds {_in_words(held)} and has --max-memory "
+            f"{limit}; give it more"
+        )
+    return min(free, bytes_of(limit) - held)
 
 
 @contextmanager
@@ -89,7 +96,7 @@ def explaining_out_of_memory(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        available = available_memory(plan, device)
+        available = _free_memory(device)
         raise too_large(plan, size, demand(plan, plan.job.iterations, 0), available) from None
 
 
@@ -103,7 +110,7 @@ def too_large(
     share = available / taken if taken > available else 0.25
     reason = f", and {reason}" if reason else ""
     return MemoryLimitError(
-        f"out of memory: {size[1]}x{size[0]} px take about {_in_gb(taken)} and "
+        f"out of memory: {size[1]}x{size[0]} px take about {_in_words(taken)} and "
         f"{_free(plan, available)}{reason}; {_smaller(plan, size, share)} would fit"
     )
 
@@ -131,19 +138,19 @@ def too_large_in_tiles(
     if plan.job.max_memory is not None:
         advice.append("more --max-memory")
     return MemoryLimitError(
-        f"out of memory: {size[1]}x{size[0]} px take about {_in_gb(taken)} even in the smallest "
+        f"out of memory: {size[1]}x{size[0]} px take about {_in_words(taken)} even in the smallest "
         f"tiles and {_free(plan, available)}; {' or '.join(advice)} would fit"
     )
 
 
 def _free(plan: Plan, available: int) -> str:
     if plan.job.max_memory is None:
-        return f"{_in_gb(available)} are free"
-    return f"{_in_gb(available)} are left of --max-memory {plan.job.max_memory}"
+        return f"{_in_words(available)} are free"
+    return f"{_in_words(available)} are left of --max-memory {plan.job.max_memory}"
 
 
-def _in_gb(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"
+def _in_words(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _smaller(plan: Plan, size: tuple[int, int], share: float) -> str:

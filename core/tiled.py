@@ -19,6 +19,7 @@ from torch import Tensor
 from .backend import FeatureBackend, Features
 from .blame import blaming
 from .cotangents import gradients
+from .freed_memory import release_freed_memory
 from .objective import Evaluation, WeightedLoss, leaves_of, scalar
 from .terms import IMAGE_LAYER, SumLoss, Sums
 from .tiles import Tile, Tiler
@@ -123,6 +124,8 @@ class TiledObjective:
             with torch.no_grad():
                 sums = [each.sums(tile, maps) for each in self._tiled]
             total = [_added(*each) for each in zip(total, sums, strict=True)] if total else sums
+            del features, maps
+            release_freed_memory()
         return total
 
     def _add_tiles(self, gradient: Tensor, image: Tensor, slopes: list[_PartSums]) -> None:
@@ -137,6 +140,8 @@ class TiledObjective:
                 into += direct
             with blaming(self._network):
                 into += pullback(cotangents)
+            del features, pullback, cotangents, direct
+            release_freed_memory()
 
     def _cotangents(
         self, tile: Tile, features: Features, crop: Tensor, slopes: list[_PartSums]
