@@ -20,6 +20,8 @@ from .terms import IMAGE_LAYER
 #: keeps, gradients, temporary copies, and what lies unused between them. Measured on whole runs of
 #: the torch backend with VGG-19 at 1024 and 1600 px.
 _OVERHEAD = 2.5
+#: The same for tiles, of which there are copies without the halo; measured at 1600 px.
+_OVERHEAD_OF_TILES = 3.2
 #: Pictures beside the optimizer's: the content, and what terms that read the pixels hold at a time.
 _OTHER_PICTURES = 7
 _PICTURE_BYTES = 4 * 3
@@ -43,11 +45,15 @@ class Demand:
     def cut(self, pixels: int, crop_pixels: int) -> int:
         """Bytes, for the picture in tiles."""
         of_picture = pixels * (self.picture + self.content)
-        return round(of_picture + crop_pixels * self.network) + self.styles
+        return round(of_picture + crop_pixels * self._network_of_tiles) + self.styles
 
     def most_crop_pixels(self, pixels: int, available: int) -> int:
         """How large a tile's crop may be; negative where the picture alone is too much."""
-        return int((available - self.cut(pixels, 0)) // self.network)
+        return int((available - self.cut(pixels, 0)) // self._network_of_tiles)
+
+    @property
+    def _network_of_tiles(self) -> float:
+        return self.network * _OVERHEAD_OF_TILES / _OVERHEAD
 
 
 def demand(plan: Plan, steps: int, style_pixels: int, optimizer: Optimizer | None = None) -> Demand:
