@@ -14,7 +14,7 @@ from ..core.backbone import Backbone
 from ..core.backend import BackendOptions, FeatureBackend, Features, Pullback
 from ..core.contract import check_image, check_layers, checked_pullback
 from ..core.errors import BackendError
-from .freed_memory import release_freed_memory
+from ..core.freed_memory import release_freed_memory
 from .onnx_export import IMAGE
 from .onnx_gradient import cotangent_name
 from .onnx_loading import Loader

@@ -19,7 +19,7 @@ from ..core.binding import bind_objective
 from ..core.blame import blaming
 from ..core.errors import PluginError
 from ..core.inputs import read_inputs
-from ..core.objective import Objective
+from ..core.optimizers import Evaluate
 from ..core.plan import Plan
 from ..core.sight import Sight, at_scale, scales_for
 from .exact import ExactBackend
@@ -128,15 +128,15 @@ def _of_job(
         start = sight.content + shake.to(sight.content)
         objective = bind_objective(plan, backend, sight)
         gradients.append(objective.evaluate(start).gradient)
-        pictures.append(_painted(plan, objective, start, scale.steps))
+        pictures.append(_painted(plan, objective.evaluate, start, scale.steps))
     for quantity, value in _of_gradient(gradients[0], gradients[1], flat=False).items():
         yield Figure(quantity, OBJECTIVE, name, value, tolerances[quantity].limit)
     off, most = max_abs(pictures[0], pictures[1]), tolerances[Quantity.PICTURE].limit
     yield Figure(Quantity.PICTURE, f"after {scale.steps} steps", name, off, most)
 
 
-def _painted(plan: Plan, objective: Objective, start: Tensor, steps: int) -> Tensor:
-    iterates = plan.optimizer.iterate(start, objective.evaluate, 1.0)
+def _painted(plan: Plan, evaluate: Evaluate, start: Tensor, steps: int) -> Tensor:
+    iterates = plan.optimizer.iterate(start, evaluate, 1.0)
     return next(islice(iterates, steps, None)).image.clamp(0, 1)
 
 

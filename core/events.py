@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class RunStarted:
     """The job is valid, its images are read, its network stands ready. `details` are the
-    backend's."""
+    result's."""
 
     job: Job
     scales: tuple[Scale, ...]

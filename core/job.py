@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from .byte_sizes import bytes_of
 from .images import DEFAULT_MAX_PIXELS, SAMPLES
 from .strength import NEUTRAL
 
@@ -122,6 +123,9 @@ class Job(BaseModel):
     max_pixels: int = Field(
         default=DEFAULT_MAX_PIXELS, ge=1, description="largest input image that is decoded"
     )
+    max_memory: str | None = Field(
+        default=None, description="what the program may hold, such as 4GB; large pictures are tiled"
+    )
     backend: Choice = Choice(name="torch")
     backbone: Choice = Choice(name="vgg19")
     init: Choice
@@ -144,6 +148,13 @@ class Job(BaseModel):
         if value == "auto" or (str(value).isdecimal() and 1 <= int(str(value)) <= _MOST_SCALES):
             return value
         raise ValueError(f"should be auto, or a whole number from 1 to {_MOST_SCALES}")
+
+    @field_validator("max_memory")
+    @classmethod
+    def _size_of_memory(cls, value: str | None) -> str | None:
+        if value is not None:
+            bytes_of(value)
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -62,8 +62,8 @@ class Objective:
         """
         with blaming(self._network):
             features, pullback = self._backend.vjp(image)
-        leaves = _leaves(features, image)
-        shares = [(term, term.weight * _scalar(term, leaves)) for term in self._losses]
+        leaves = leaves_of(features, image)
+        shares = [(term, term.weight * scalar(term, leaves)) for term in self._losses]
         value = torch.stack([share for _, share in shares]).sum().item()
         losses = {term.name: share.item() for term, share in shares}
         try:
@@ -101,20 +101,21 @@ class Objective:
         """Each term's weighted loss and its gradients, to see whose fault something is."""
         found = []
         for term in self._losses:
-            leaves = _leaves(features, image)
-            loss = term.weight * _scalar(term, leaves)
+            leaves = leaves_of(features, image)
+            loss = term.weight * scalar(term, leaves)
             with blaming(f"the gradient of {term.label}"):
                 found.append((term, loss.item(), list(gradients(loss, leaves).values())))
         return found
 
 
-def _leaves(features: Features, image: Tensor) -> dict[str, Tensor]:
+def leaves_of(features: Features, image: Tensor) -> dict[str, Tensor]:
     """The features and the pixels, as what the losses are differentiated by."""
     every = {**features, IMAGE_LAYER: image}
     return {name: value.detach().requires_grad_() for name, value in every.items()}
 
 
-def _scalar(term: WeightedLoss, leaves: Features) -> Tensor:
+def scalar(term: WeightedLoss, leaves: Features) -> Tensor:
+    """The term's loss, without its weight. Raises PluginError for what is no scalar."""
     with blaming(term.label):
         loss = term.loss(leaves)
     if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:

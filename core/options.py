@@ -34,6 +34,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "seed": ("seed",),
     "seamless": ("seamless",),
     "max_pixels": ("max_pixels",),
+    "max_memory": ("max_memory",),
     "backend": ("backend", "name"),
     "device": ("backend", "device"),
     "precision": ("backend", "precision"),

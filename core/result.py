@@ -51,7 +51,8 @@ class Result:
     - `seconds`: from the start of the run to the finished picture; `step_seconds` is the median
       time of a step at the last scale.
     - `inputs`: SHA-256 of each image file that was read, by its path in the job.
-    - `details`: how the backend ran, beside the device: `FeatureBackend.details`.
+    - `details`: how the backend ran, beside the device: `FeatureBackend.details`, and `tiles`, if
+      the picture was computed in some.
     - `stopped_by`: what ended the run early, if anything did: KeyboardInterrupt, or an error after
       the first picture.
     - `scales`: the schedule, also of a run that did not come to its end.

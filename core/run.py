@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
 
@@ -16,13 +16,15 @@ from .events import Listener, Notice, RunFinished, RunStarted, ScaleStarted, Ste
 from .guard import steps_with_recovery
 from .initial import StartingPoint
 from .inputs import Inputs
-from .memory import check_memory, explaining_out_of_memory
+from .memory import explaining_out_of_memory
 from .plan import Plan
 from .result import Result, StepRecord
 from .schedule import Scale
 from .seamless import resized
 from .sight import Sight, at_scale, enlargements, scales_for, sizes_seen
 from .studio import Studio
+from .tiles import Tiler
+from .tiling import tilers_for, tiles_in_words
 
 
 def run_plan(
@@ -41,10 +43,14 @@ def run_plan(
         listener(Notice(message))
     with nullcontext(studio) if studio else Studio() as place:
         backend = place.backend(plan)
-        check_memory(plan, final.size, backend.device)
-        backend.prepare(sizes_seen(plan, inputs, scales))
-        listener(RunStarted(plan.job, tuple(scales), str(backend.device), backend.details))
-        painter = _Painter(plan, inputs, scales, place, listener)
+        tilers = tilers_for(plan, inputs, scales, backend)
+        backend.prepare(_sizes_of_crops(plan, inputs, scales, tilers))
+        tiles = tiles_in_words(tilers, scales)
+        details = {**backend.details, **({"tiles": tiles} if tiles else {})}
+        if tiles:
+            listener(Notice(f"the picture is computed in tiles, which fit the memory: {tiles}"))
+        listener(RunStarted(plan.job, tuple(scales), str(backend.device), details))
+        painter = _Painter(plan, inputs, scales, tilers, details, place, listener)
         try:
             for index, scale in enumerate(scales):
                 with explaining_out_of_memory(plan, scale.size, backend.device):
@@ -67,12 +73,14 @@ class _Painter:
         plan: Plan,
         inputs: Inputs,
         scales: Sequence[Scale],
+        tilers: Sequence[Tiler],
+        details: Mapping[str, str],
         studio: Studio,
         listener: Listener,
     ) -> None:
         self._plan, self._inputs, self._studio, self._listener = plan, inputs, studio, listener
         self._backend = studio.backend(plan)
-        self._scales = tuple(scales)
+        self._scales, self._tilers, self._details = tuple(scales), tuple(tilers), details
         self._started = time.perf_counter()
         self._seen = recolored(inputs, plan.job.color, scales[-1].size)
         self._records: list[StepRecord] = []
@@ -83,7 +91,8 @@ class _Painter:
     def paint(self, index: int, scale: Scale) -> None:
         """Carry the picture over to `scale` and optimise it there."""
         self._listener(ScaleStarted(index, scale))
-        sight = at_scale(self._plan, self._seen, scale, self._backend.device)
+        tiler = self._tilers[index]
+        sight = at_scale(self._plan, self._seen, scale, self._backend.device, tiler)
         if self.image is None:
             start = self._first_image(sight)
         else:
@@ -125,7 +134,7 @@ class _Painter:
             versions=_versions(),
             backend=self._plan.backend.name,
             device=str(self._backend.device),
-            details=self._backend.details,
+            details=self._details,
             seconds=time.perf_counter() - self._started,
             stopped_by=stopped_by,
             scales=self._scales,
@@ -147,6 +156,18 @@ class _Painter:
             coarse = resized(content, image.shape[2:], wraps)
             carried += content - resized(coarse, size, wraps)
         return carried
+
+
+def _sizes_of_crops(
+    plan: Plan, inputs: Inputs, scales: Sequence[Scale], tilers: Sequence[Tiler]
+) -> list[tuple[int, int]]:
+    """What the network sees of every image at a time, the finished picture's last."""
+    return [
+        tile.crop_size
+        for scale, tiler in zip(scales, tilers, strict=True)
+        for size in sizes_seen(plan, inputs, [scale])
+        for tile in tiler.tiles(*size)
+    ]
 
 
 def _versions() -> dict[str, str]:

@@ -7,7 +7,8 @@ do the network's windows tile the ring that each row and column is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from math import gcd
 
 from torch import Tensor
@@ -18,6 +19,7 @@ from .backend import FeatureBackend, Features
 from .errors import UsageError
 from .job import Choice
 from .specs import BackboneSpec
+from .tiled_features import PartSeen, See
 
 #: Pixels of the opposite edge, at least, that a resampling sees: more than its filter reaches.
 _MARGIN = 8
@@ -47,6 +49,22 @@ def check_wraps(backbone: Backbone) -> None:
             f"seamless: the backbone {backbone.name} does not wrap around, since the windows of "
             "its convolutions or poolings do not tile the picture; vgg19 and vgg16 do"
         )
+
+
+@dataclass(frozen=True)
+class Framed(See):
+    """How images that do not wrap are seen by a network that does; see `seamless_features`."""
+
+    backend: FeatureBackend
+    stride: int
+
+    def whole(self, image: Tensor, layers: Collection[str]) -> Features:
+        """See See."""
+        return seamless_features(self.backend, image, layers, self.stride)
+
+    def parts(self, image: Tensor, layers: Collection[str]) -> Iterator[PartSeen]:
+        """See See. There is one."""
+        yield PartSeen.whole(self.whole(image, layers))
 
 
 def seamless_features(

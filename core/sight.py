@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from .images import Picture, fit
 from .inputs import Inputs, Place, StyleInput
 from .plan import Plan
 from .schedule import Scale, plan_scales, whole_strides
+from .tiles import Tiler
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ class SeenStyle:
 @dataclass(frozen=True)
 class Sight:
     """The images as they are at one scale: the content (1, 3, H, W) at the scale's size, on the
-    backend's device, the styles, and the content's mask. A texture's content is a blank canvas, of
-    which nothing is read but the size."""
+    backend's device, the styles, and the content's mask; and how they are cut into tiles. A
+    texture's content is a blank canvas, of which nothing is read but the size."""
 
     content: Tensor
     styles: tuple[SeenStyle, ...]
     content_mask: Tensor | None = None
+    tiler: Tiler = field(default_factory=Tiler.uncut)
 
 
 def scales_for(plan: Plan, inputs: Inputs) -> list[Scale]:
@@ -57,14 +59,20 @@ def scales_for(plan: Plan, inputs: Inputs) -> list[Scale]:
     return plan_scales(size, job.scales, job.iterations, deepest.smallest_side, stride)
 
 
-def at_scale(plan: Plan, inputs: Inputs, scale: Scale, device: torch.device) -> Sight:
+def at_scale(
+    plan: Plan,
+    inputs: Inputs,
+    scale: Scale,
+    device: torch.device,
+    tiler: Tiler = Tiler.uncut(),  # noqa: B008 - frozen
+) -> Sight:
     """The images at `scale`."""
     styles = []
     for style in inputs.styles:
         image = style.picture.tensor(*_size_at(plan, style, scale)).to(device)
         styles.append(SeenStyle(image, style.source, style.share, style.places))
     content = canvas(inputs.content, scale.height, scale.width).to(device)
-    return Sight(content, tuple(styles), inputs.content_mask)
+    return Sight(content, tuple(styles), inputs.content_mask, tiler)
 
 
 def sizes_seen(plan: Plan, inputs: Inputs, scales: Sequence[Scale]) -> list[tuple[int, int]]:

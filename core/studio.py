@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from .backend import FeatureBackend
-from .binding import Regions, bind_term, regions_in
+from .binding import Regions, bind_term, objective_of, regions_in
 from .cotangents import WeightedLoss
 from .fingerprint import fingerprint
 from .inputs import Inputs
@@ -21,6 +21,7 @@ from .job import Choice, Job, TermChoice
 from .objective import Objective
 from .plan import Plan, PlannedTerm
 from .sight import Sight
+from .tiled import TiledObjective
 
 #: Losses that are kept at most, whatever else may come: of 50 styles, say, at 5 scales in 2 terms.
 _MOST_LOSSES = 500
@@ -76,7 +77,7 @@ class Studio:
             self._network = network
         return self._backend
 
-    def objective(self, plan: Plan, inputs: Inputs, sight: Sight) -> Objective:
+    def objective(self, plan: Plan, inputs: Inputs, sight: Sight) -> Objective | TiledObjective:
         """As `bind_objective`, with the losses that were kept."""
         backend = self.backend(plan)
         regions = regions_in(plan, backend, sight)
@@ -85,7 +86,7 @@ class Studio:
             self._loss(plan, planned, choice, inputs, sight, regions)
             for planned, choice in zip(plan.terms, choices, strict=True)
         ]
-        return Objective(backend, losses, plan.network, plan.cotangents)
+        return objective_of(plan, backend, losses, sight)
 
     def close(self) -> None:
         """Close the backend and drop the losses. A later picture opens it again."""
@@ -143,7 +144,7 @@ def _images(plan: Plan, planned: PlannedTerm, inputs: Inputs) -> frozenset[str]:
 def _key(planned: PlannedTerm, choice: TermChoice, job: Job, sight: Sight) -> str:
     """What the term's loss depends on: its settings, and all that it sees at this scale."""
     settings = choice.model_dump(exclude={"weight"})
-    seen: list[object] = [settings, job.seed, job.seamless]
+    seen: list[object] = [settings, job.seed, job.seamless, sight.tiler]
     if "content" in planned.term.reads:
         seen += [sight.content, sight.content_mask]
     if "styles" in planned.term.reads:

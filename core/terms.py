@@ -30,6 +30,12 @@ Sums = Mapping[str, Tensor]
 #: map, some of it above 0. An empty mapping is the whole image.
 Region = Mapping[str, Tensor]
 
+#: Maps of a whole picture by layer -> those of one tile.
+Cut = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+
+#: A region of the result, and what is wanted there: each style's sums, `prepared`, and its share.
+Part = tuple[Region, Sequence[tuple[Sums, float]]]
+
 
 @dataclass(frozen=True)
 class Style:
@@ -128,21 +134,9 @@ class SumTerm(LossTerm):
     def bind(self, references: References) -> Loss:
         """The loss of the whole image's sums. Where styles have regions, the sum of the regions'
         losses, each with the result's sums in the region and the styles that are wanted there."""
-        parts = self._parts(references)
-        content = references.content
+        return SumLoss(self, references.content, tuple(self._parts(references)))
 
-        def loss(features: Features) -> Tensor:
-            return reduce(
-                operator.add,
-                (
-                    self.loss_of_sums(self.sums(features, content, region), targets)
-                    for region, targets in parts
-                ),
-            )
-
-        return loss
-
-    def _parts(self, references: References) -> list[tuple[Region, list[tuple[Sums, float]]]]:
+    def _parts(self, references: References) -> list[Part]:
         """The regions of the result, and the targets with their shares in each. The images of one
         source are taken as if they hung side by side: each counts by its area."""
         if not references.styles:
@@ -162,3 +156,38 @@ class SumTerm(LossTerm):
             (region, [(self.prepared(sums), share) for sums, share in targets.values()])
             for region, targets in parts.values()
         ]
+
+
+@dataclass(frozen=True)
+class SumLoss:
+    """A bound SumTerm: the sum of the losses of its parts. Called with the features of the whole
+    picture, it is the loss; in two steps, with the sums of tiles added up between them, as well."""
+
+    term: SumTerm
+    content: Features
+    parts: tuple[Part, ...]
+
+    def __call__(self, features: Features) -> Tensor:
+        """See Loss."""
+        return reduce(
+            operator.add,
+            (
+                self.term.loss_of_sums(self.term.sums(features, self.content, region), targets)
+                for region, targets in self.parts
+            ),
+        )
+
+    def sums(self, features: Features, cut: Cut) -> list[Sums]:
+        """Of a tile's features, by part; `cut` takes the tile's positions of the picture's maps."""
+        content = cut(self.content)
+        return [self.term.sums(features, content, cut(region)) for region, _ in self.parts]
+
+    def of_sums(self, sums: Sequence[Sums]) -> Tensor:
+        """The loss, a scalar, of the whole picture's sums by part."""
+        return reduce(
+            operator.add,
+            (
+                self.term.loss_of_sums(each, targets)
+                for each, (_, targets) in zip(sums, self.parts, strict=True)
+            ),
+        )

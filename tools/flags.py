@@ -88,6 +88,16 @@ MaxPixels = Annotated[
     typer.Option(help="Largest input image that is decoded.", rich_help_panel=_JOB),
 ]
 
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="What the program may hold, such as 4GB: larger pictures are computed in tiles. "
+        "Default: what is free.",
+        rich_help_panel=_WORK,
+    ),
+]
+
 Strength = Annotated[
     float | None,
     typer.Option(

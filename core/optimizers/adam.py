@@ -27,6 +27,11 @@ class Adam(Optimizer):
         default=0.99, ge=0, lt=1, description="decay of the average of iterates; 0 averages nothing"
     )
 
+    def pictures(self, steps: int) -> int:
+        """See Optimizer. Two moments, the average as it is and as it is shown, a divisor; the
+        image, two gradients."""
+        return 8
+
     def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
         """See Optimizer."""
         step_size, decay = step_scale * self.step_size, self.averaging

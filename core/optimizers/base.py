@@ -41,6 +41,11 @@ class Optimizer(BaseModel, ABC):
         The iterator does not test for that: it yields such an evaluation as it is.
         """
 
+    @abstractmethod
+    def pictures(self, steps: int) -> int:
+        """How many pictures it holds while one is evaluated, after so many steps: that one and its
+        gradient included."""
+
     def without_values(self) -> Optimizer:
         """The same for gradients that are not the slope of the value (`normalized_cotangents`), so
         that values must not be compared. Raises UsageError when that was asked for."""

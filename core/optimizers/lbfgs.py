@@ -28,6 +28,10 @@ class LBFGS(Optimizer):
         description="how a step's length is found; each trial beyond the first costs an evaluation",
     )
 
+    def pictures(self, steps: int) -> int:
+        """See Optimizer. The pairs, two images, two gradients, a direction."""
+        return 2 * min(self.history, steps) + 5
+
     def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
         """See Optimizer."""
         evaluation = evaluate(image)

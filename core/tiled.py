@@ -1,0 +1,179 @@
+"""The objective, evaluated tile by tile: the same value and gradient at a bounded memory.
+
+The terms are functions of sums over positions, L(S) with S = sum_t S_t over the tiles t. A first
+pass gives S, and dL/dS at it; a second one the gradient of each tile's pixels, which is that of
+the scalar <dL/dS, S_t>: the network sees the tile's crop, the cotangents are zero outside of the
+tile's own positions, and what the pullback gives for the halo is added to the neighbors' pixels.
+By the chain rule the gradients of all tiles add up to the whole picture's; there are no seams.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .backend import FeatureBackend, Features
+from .blame import blaming
+from .cotangents import WeightedLoss, gradients
+from .freed_memory import release_freed_memory
+from .objective import Evaluation, leaves_of, scalar
+from .terms import IMAGE_LAYER, SumLoss, Sums
+from .tiles import Tile, Tiler
+
+#: By part of the loss: what it makes of the sums, or the slopes of those.
+_PartSums = list[Sums]
+
+
+@dataclass(frozen=True)
+class _SumOfTiles:
+    """A weighted loss whose sums are taken tile by tile."""
+
+    weighted: WeightedLoss
+    loss: SumLoss
+
+    def sums(self, tile: Tile, maps: Features) -> _PartSums:
+        with blaming(self.weighted.label):
+            return self.loss.sums(maps, tile.of_whole)
+
+    def value_and_slopes(self, sums: _PartSums) -> tuple[float, _PartSums]:
+        """The weighted loss of the whole picture's sums, and its derivative by each of them, where
+        it depends on it."""
+        leaves = [_leaves(part) for part in sums]
+        with blaming(self.weighted.label):
+            value = self.weighted.weight * self.loss.of_sums(leaves)
+        every = {
+            (number, name): leaf
+            for number, part in enumerate(leaves)
+            for name, leaf in part.items()
+            if leaf.requires_grad
+        }
+        slopes: list[dict[str, Tensor]] = [{} for _ in leaves]
+        with blaming(f"the gradient of {self.weighted.label}"):
+            found = torch.autograd.grad(value, list(every.values()), allow_unused=True)
+        for (number, name), slope in zip(every, found, strict=True):
+            if slope is not None:
+                slopes[number][name] = slope
+        return value.item(), list(slopes)
+
+
+class TiledObjective:
+    """As `Objective`, for terms that are bound to a `SumLoss`, and others that read the pixels
+    alone, which are evaluated on the whole picture."""
+
+    def __init__(
+        self,
+        backend: FeatureBackend,
+        losses: Sequence[WeightedLoss],
+        tiler: Tiler,
+        network: str = "the backend",
+    ) -> None:
+        """`network` is what messages call the backend and its backbone."""
+        self._backend, self._network, self._tiler = backend, network, tiler
+        self._losses = tuple(losses)
+        self._tiled = [
+            _SumOfTiles(each, each.loss) for each in losses if isinstance(each.loss, SumLoss)
+        ]
+        self._direct = [each for each in losses if not isinstance(each.loss, SumLoss)]
+
+    def evaluate(self, image: Tensor) -> Evaluation:
+        """See Objective."""
+        sums = self._sums(image)
+        found = [each.value_and_slopes(part) for each, part in zip(self._tiled, sums, strict=True)]
+        values = {
+            each.weighted.name: value for each, (value, _) in zip(self._tiled, found, strict=True)
+        }
+        gradient = torch.zeros_like(image)
+        suspects = [
+            f"the gradient of {each.weighted.label}"
+            for each, (_, slopes) in zip(self._tiled, found, strict=True)
+            if not all(slope.isfinite().all() for part in slopes for slope in part.values())
+        ]
+        for term in self._direct:
+            leaf = image.detach().requires_grad_()
+            loss = term.weight * scalar(term, {IMAGE_LAYER: leaf})
+            values[term.name] = loss.item()
+            with blaming(f"the gradient of {term.label}"):
+                pull = torch.autograd.grad(loss, leaf)[0]
+            if not pull.isfinite().all():
+                suspects.append(f"the gradient of {term.label}")
+            gradient += pull
+        self._add_tiles(gradient, image, [slopes for _, slopes in found])
+        losses = {each.name: values[each.name] for each in self._losses}
+        evaluation = Evaluation(sum(losses.values()), losses, gradient)
+        if evaluation.finite:
+            return evaluation
+        odd = [
+            f"{each.label} = {losses[each.name]}"
+            for each in self._losses
+            if not math.isfinite(losses[each.name])
+        ]
+        culprit = ", ".join(odd or suspects) or f"what {self._network} gives"
+        return replace(evaluation, culprit=culprit)
+
+    def _sums(self, image: Tensor) -> list[_PartSums]:
+        """The whole picture's, by term: the tiles' added up."""
+        total: list[_PartSums] = []
+        for tile in self._tiles(image):
+            with blaming(self._network), torch.no_grad():
+                features = self._backend.features(tile.crop(image))
+            maps = tile.of_crop({**features, IMAGE_LAYER: tile.crop(image)})
+            with torch.no_grad():
+                sums = [each.sums(tile, maps) for each in self._tiled]
+            total = [_added(*each) for each in zip(total, sums, strict=True)] if total else sums
+            del features, maps
+            release_freed_memory()
+        return total
+
+    def _add_tiles(self, gradient: Tensor, image: Tensor, slopes: list[_PartSums]) -> None:
+        """Add to `gradient` that of every tile."""
+        for tile in self._tiles(image):
+            with blaming(self._network):
+                features, pullback = self._backend.vjp(tile.crop(image))
+            cotangents = self._cotangents(tile, features, tile.crop(image), slopes)
+            direct = cotangents.pop(IMAGE_LAYER, None)
+            into = tile.crop(gradient)
+            if direct is not None:
+                into += direct
+            with blaming(self._network):
+                into += pullback(cotangents)
+            del features, pullback, cotangents, direct
+            release_freed_memory()
+
+    def _cotangents(
+        self, tile: Tile, features: Features, crop: Tensor, slopes: list[_PartSums]
+    ) -> dict[str, Tensor]:
+        """By layer, for the whole crop: zero where the positions are other tiles'."""
+        leaves = leaves_of(features, crop)
+        maps = tile.of_crop(leaves)
+        pulls = [
+            (sums[name] * slope).sum()
+            for each, parts in zip(self._tiled, slopes, strict=True)
+            for sums, by_name in zip(each.sums(tile, maps), parts, strict=True)
+            for name, slope in by_name.items()
+            if sums[name].requires_grad
+        ]
+        with blaming("the gradient of the loss terms"):
+            return gradients(torch.stack([pull.to(crop) for pull in pulls]).sum(), leaves)
+
+    def _tiles(self, image: Tensor) -> Iterator[Tile]:
+        yield from self._tiler.tiles(*image.shape[2:])
+
+
+def _leaves(sums: Sums) -> dict[str, Tensor]:
+    """What the loss is differentiated by; whole numbers are constants."""
+    return {
+        name: value.detach().requires_grad_(value.is_floating_point())
+        for name, value in sums.items()
+    }
+
+
+def _added(one: _PartSums, other: _PartSums) -> _PartSums:
+    """By part and name."""
+    return [
+        {name: mine + theirs[name] for name, mine in part.items()}
+        for part, theirs in zip(one, other, strict=True)
+    ]
