@@ -79,8 +79,8 @@ def test_the_paper_preset_has_the_papers_values(registry: Registry) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_a_whole_job(registry: Registry, preset: str) -> None:
     job = full_job(registry, preset)
-    # Masks and maps are there or not; they have no default that could be shown.
-    assert set(job) == set(Job.model_fields) - {"content_mask", "regions"}
+    # Masks, maps and a limit are there or not; they have no default that could be shown.
+    assert set(job) == set(Job.model_fields) - {"content_mask", "regions", "max_memory"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -132,6 +132,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("strength", 0.25, ("strength",), 0.25),
     ("seed", 42, ("seed",), 42),
     ("max_pixels", 5000, ("max_pixels",), 5000),
+    ("max_memory", "4GB", ("max_memory",), "4GB"),
     ("backend", "torch", ("backend", "name"), "torch"),
     ("backbone", "vgg19", ("backbone", "name"), "vgg19"),
     ("device", "cpu", ("backend", "device"), "cpu"),
