@@ -170,7 +170,7 @@ def test_a_printed_preset_is_a_whole_job_file(
     assert done.stderr == ""
     # Masks and maps are there or not; they have no default that could be shown.
     printed = set(tomllib.loads(done.stdout))
-    assert printed == set(Job.model_fields) - {"content_mask", "regions"}
+    assert printed == set(Job.model_fields) - {"content_mask", "regions", "max_memory"}
     assert names(tmp_path) == []
 
 
