@@ -19,7 +19,7 @@ from torch import Tensor
 from .backend import FeatureBackend, Features
 from .blame import blaming
 from .cotangents import WeightedLoss, gradients
-from .freed_memory import release_freed_memory
+from .freed_memory import give_back_freed_memory
 from .objective import Evaluation, leaves_of, scalar
 from .terms import IMAGE_LAYER, SumLoss, Sums
 from .tiles import Tile, Tiler
@@ -125,7 +125,7 @@ class TiledObjective:
                 sums = [each.sums(tile, maps) for each in self._tiled]
             total = [_added(*each) for each in zip(total, sums, strict=True)] if total else sums
             del features, maps
-            release_freed_memory()
+            give_back_freed_memory()
         return total
 
     def _add_tiles(self, gradient: Tensor, image: Tensor, slopes: list[_PartSums]) -> None:
@@ -141,7 +141,7 @@ class TiledObjective:
             with blaming(self._network):
                 into += pullback(cotangents)
             del features, pullback, cotangents, direct
-            release_freed_memory()
+            give_back_freed_memory()
 
     def _cotangents(
         self, tile: Tile, features: Features, crop: Tensor, slopes: list[_PartSums]

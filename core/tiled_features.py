@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .backend import FeatureBackend, Features
-from .freed_memory import release_freed_memory
+from .freed_memory import give_back_freed_memory
 from .terms import Cut
 from .tiles import Tiler
 
@@ -75,7 +75,7 @@ class TiledFeatures(See):
             features = self.backend.features(tile.crop(image), layers)
             yield PartSeen(tile.of_crop(features), sizes, tile.of_whole)
             del features
-            release_freed_memory()
+            give_back_freed_memory()
 
     def sizes(self, image: Tensor, layers: Collection[str]) -> Sizes:
         """(height, width) of the maps. The last tile's end where the whole image's do."""
