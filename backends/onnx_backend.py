@@ -95,7 +95,7 @@ class OnnxBackend(FeatureBackend):
             raise BackendError(f"gradient = torch ({self.gradient_reason}): {error}") from None
 
     def _load(self, ranges: Mapping[str, ShapeRange]) -> None:
-        loader = Loader(self._place, self._models.key)
+        loader = Loader(self._place, self._models.key, self._models.fresh)
         self._forward = loader.session(self._models.forward, ranges)
         self._open: list[Session | TorchBackend] = [self._forward]
         self._vjp: Callable[[Tensor], tuple[Features, Pullback]]

@@ -19,10 +19,12 @@ from .onnx_tensorrt import ShapeRange, version_of, with_engines
 @dataclass(frozen=True)
 class Loader:
     """Opens models on a place; what is made of them is kept. `key` tells these models from all
-    others."""
+    others. Models that are `fresh` are run as they are: making them has taken its time, and the
+    next run may optimise them."""
 
     place: Place
     key: str
+    fresh: bool
 
     def session(self, model: Path, ranges: Mapping[str, ShapeRange]) -> Session:
         """The model, ready to run; for TensorRT, compiled for inputs in these ranges.
@@ -31,6 +33,8 @@ class Loader:
         """
         if self.place.compiles:
             return self._compiled(model, ranges)
+        if self.fresh:
+            return Session(model, self.place.providers, self.place.device)
         folder = cache_folder() / "optimized"
         with optimized(model, self.key, self.place.providers, folder) as file:
             return Session(file, self.place.providers, self.place.device)

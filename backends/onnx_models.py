@@ -27,12 +27,13 @@ _FORWARD, _BACKWARD, _REASON = "forward.onnx", "backward.onnx", "reason.txt"
 class Models:
     """Files of ONNX models. `forward` gives the layers and what `backward` needs besides;
     `backward` is None for a network without a gradient in ONNX, and `reason` says why. `key` tells
-    them from all other models."""
+    them from all other models; `fresh` says that they were made just now."""
 
     forward: Path
     backward: Path | None
     reason: str
     key: str
+    fresh: bool
 
 
 def cache_folder() -> Path:
@@ -52,6 +53,7 @@ def open_models(
     """
     source = _source(backbone, layers, half)
     key = key_of(*source.marks, on_cpu, version("onnx"), _makers())
+    fresh = not (cache_folder() / "models" / key).exists()
     with kept_folder(cache_folder() / "models", key, partial(_make, source, on_cpu)) as folder:
         del source  # it holds the weights
         backward = folder / _BACKWARD
@@ -60,6 +62,7 @@ def open_models(
             backward=backward if backward.stat().st_size else None,
             reason=(folder / _REASON).read_text(),
             key=key,
+            fresh=fresh,
         )
 
 

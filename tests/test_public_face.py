@@ -5,10 +5,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stylectl
+import typer
 from stylectl.core.options import OPTIONS, build_job
+from stylectl.tools.cli import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -54,12 +57,14 @@ def test_every_option_has_a_flag_that_help_shows() -> None:
             assert f"--{option.replace('_', '-')}" in shown
 
 
+def flags_of(command: Any) -> set[str]:
+    """Of a command, and of those below it."""
+    own = {flag for parameter in command.params for flag in parameter.opts}
+    return own.union(*map(flags_of, getattr(command, "commands", {}).values()))
+
+
 def test_every_flag_in_the_readme_exists() -> None:
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     elsewhere = {"--strict", "--index-url", "--help"}  # mypy's, pip's, everyone's
-    source = "".join(path.read_text() for path in (ROOT / "tools").glob("*.py"))
-    known = {
-        f"--{name}" for name in re.findall(r"^    ([a-z_]+): Annotated\[", source, re.MULTILINE)
-    }
-    known = {flag.replace("_", "-") for flag in known} | set(re.findall(r'"(--[a-z-]+)"', source))
+    known = flags_of(typer.main.get_command(app))
     assert flags - elsewhere <= known
