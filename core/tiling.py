@@ -101,7 +101,9 @@ def _of_layers(plan: Plan, most: int) -> Tiler:
 def _why_whole(plan: Plan) -> str:
     """What cannot be done in tiles, and what to do about it; nothing, if all can."""
     for each in plan.terms:
-        if not isinstance(each.term, SumTerm) and each.term.layers != (IMAGE_LAYER,):
+        # One that binds itself in another way gives no sums.
+        gives_sums = isinstance(each.term, SumTerm) and type(each.term).bind is SumTerm.bind
+        if not gives_sums and each.term.layers != (IMAGE_LAYER,):
             return f"the loss term {each.name} cannot be computed in tiles: leave it out"
     if plan.job.normalize_gradients:
         return "normalized gradients cannot be computed in tiles: leave out --normalize-gradients"

@@ -22,6 +22,8 @@ from stylectl.core.options import build_job
 from stylectl.core.plan import make_plan
 from stylectl.core.run import run_plan
 from stylectl.core.studio import Studio
+from stylectl.core.terms import Loss, References, SumTerm
+from stylectl.plugins.losses.style import StyleLoss
 from stylectl.plugins.manager import load_plugins
 
 SMALL: dict[str, Any] = {
@@ -215,3 +217,12 @@ def test_the_job_carries_it() -> None:
     assert plan.job.as_table()["max_memory"] == "4GB"
     without = make_plan(build_job({}), load_plugins().registry)
     assert "max_memory" not in without.job.as_table()
+
+
+def test_a_term_of_sums_that_binds_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(self: StyleLoss, references: References) -> Loss:
+        return SumTerm.bind(self, references)
+
+    monkeypatch.setattr(StyleLoss, "bind", bind, raising=False)
+    with pytest.raises(MemoryLimitError, match="style cannot be computed in tiles"):
+        paint(max_memory=LIMIT)
