@@ -11,7 +11,6 @@ import torch
 
 from .kept_files import kept_folder, key_of
 from .onnx_session import Provider, load, session_options
-from .onnx_tensorrt import NAME as TENSORRT
 
 _MODEL = "model.onnx"
 
@@ -21,13 +20,10 @@ def optimized(model: Path, key: str, providers: Sequence[Provider], folder: Path
     """The model, with its operators fused and laid out for this processor and the first of the
     providers; the file is there inside the `with`.
 
-    `key` tells the model from all others; what was made of it earlier is kept in `folder`.
-    TensorRT has nothing that could be saved here: it keeps engines of its own. Raises
-    BackendError for a model that ONNX Runtime cannot load.
+    `key` tells the model from all others; what was made of it earlier is kept in `folder`. Not for
+    TensorRT, whose engines cannot be saved in a model. Raises BackendError for a model that ONNX
+    Runtime cannot load.
     """
-    if providers[0][0] == TENSORRT:
-        yield model
-        return
 
     def make(made: Path) -> None:
         options = session_options()
