@@ -2,13 +2,14 @@
 
 Autograd would allocate a new array for each rectifier's and each cotangent's part of the gradient,
 and the arrays are so large that the operating system's work on fresh memory is seen in the time.
-Here one gradient is carried down the chain, changed in place, and each activation is freed once
-it has been used.
+Here one gradient is carried down the chain and changed in place. Nothing is kept that a step's way
+back has no use for: a convolution needs none of its input, a rectifier one byte for each element,
+pooling four for each maximum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn import functional
 
 from ..core.backend import Features, Pullback
 from ..core.chain import ChainTrunk
+from .fast_convolution import FastConvolution
 from .padding_vjp import unpadded
 
 #: From the gradient at a step's output, which it may overwrite, to the one at its input.
@@ -29,12 +31,12 @@ def chain_vjp(trunk: ChainTrunk, image: Tensor) -> tuple[dict[str, Tensor], Pull
     activations: dict[str, Tensor] = {}
     with torch.no_grad():
         x, owned = trunk.normalize(image), False
-        tape.append(("", partial(_recomputed, trunk.normalize, image)))
-        for name, step in trunk.upto(trunk.layers):
-            x, backward = _forward(step, x, owned)
+        tape.append(("", partial(trunk.normalize_vjp, dtype=image.dtype)))
+        for name, step in _pooled_first(trunk.upto(trunk.layers)):
+            x, backward = _forward(step, x, owned, is_layer=bool(name))
             tape.append((name, backward))
-            # A convolution's output is nobody else's, unless it is a layer.
-            owned = isinstance(step, nn.Conv2d) and not name
+            # What these give is nobody else's, unless it is a layer.
+            owned = isinstance(step, nn.Conv2d | nn.MaxPool2d) and not name
             if name:
                 activations[name] = x
     dtype = x.dtype
@@ -56,16 +58,35 @@ def chain_vjp(trunk: ChainTrunk, image: Tensor) -> tuple[dict[str, Tensor], Pull
     return activations, pullback
 
 
-def _forward(step: nn.Module, x: Tensor, owned: bool) -> tuple[Tensor, _Backward]:
-    """The step's output, and its way back. An `owned` input may be overwritten."""
+def _pooled_first(steps: Sequence[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
+    """The largest of rectified numbers is the rectified largest, and there are fewer of them."""
+    found = list(steps)
+    for index, (name, step) in enumerate(found[:-1]):
+        pooled, pooling = found[index + 1]
+        if not name and isinstance(step, nn.ReLU) and isinstance(pooling, nn.MaxPool2d):
+            found[index : index + 2] = [("", pooling), (pooled, step)]
+    return found
+
+
+def _forward(
+    step: nn.Module, x: Tensor, owned: bool, *, is_layer: bool
+) -> tuple[Tensor, _Backward]:
+    """The step's output, and its way back. An `owned` input may be overwritten. What is a layer is
+    held anyway, and need not be copied."""
     match step:
         case nn.ReLU():
             y = torch.relu_(x) if owned else torch.relu(x)
-            return y, partial(_rectifier, y)
+            return y, partial(_rectifier, y) if is_layer else partial(_where, y > 0)
         case nn.Conv2d(padding_mode="zeros", padding=tuple(padding)):
             return step(x), partial(_transposed, step, padding, x.shape[2:])
         case nn.Conv2d(padding=tuple(padding)):
             return step(x), partial(_transposed_and_unpadded, step, padding, x.shape[2:])
+        case nn.MaxPool2d() if _is_apart(step):
+            y, places = functional.max_pool2d(
+                x, step.kernel_size, step.stride, ceil_mode=step.ceil_mode, return_indices=True
+            )
+            # A map has fewer than 2^31 positions.
+            return y, partial(_unpooled, step, x.shape, places.int())
     return step(x), partial(_recomputed, step, x)
 
 
@@ -74,10 +95,29 @@ def _rectifier(output: Tensor, gradient: Tensor) -> Tensor:
     return gradient
 
 
+def _where(positive: Tensor, gradient: Tensor) -> Tensor:
+    return gradient.mul_(positive)
+
+
+def _is_apart(pooling: nn.MaxPool2d) -> bool:
+    """Whether each element is in one window at most."""
+    return (pooling.padding, pooling.dilation, pooling.kernel_size) == (0, 1, pooling.stride)
+
+
+def _unpooled(pooling: nn.MaxPool2d, size: torch.Size, places: Tensor, gradient: Tensor) -> Tensor:
+    side = pooling.kernel_size
+    window = (side, side) if isinstance(side, int) else side
+    return functional.max_unpool2d(gradient, places.long(), window, output_size=size)
+
+
 def _transposed(
     convolution: nn.Conv2d, padding: tuple[int, ...], size: torch.Size, gradient: Tensor
 ) -> Tensor:
     """A convolution's vjp is the transposed convolution; a stride may leave a few rows over."""
+    if isinstance(convolution, FastConvolution):
+        fast = convolution.carried_back(gradient, (padding[0], padding[1]))
+        if fast is not None:
+            return fast
     settings = zip(
         size,
         gradient.shape[2:],

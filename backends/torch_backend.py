@@ -15,7 +15,9 @@ from ..core.contract import check_image, check_layers, checked_pullback
 from ..core.errors import BackendError
 from .chain_vjp import chain_vjp
 from .devices import check_precision, find_device
+from .fast_convolution import make_fast
 from .half import in_half_range
+from .torch_options import TorchOptions
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -28,7 +30,10 @@ class TorchBackend(FeatureBackend):
     """
 
     def __init__(self, backbone: Backbone, layers: Sequence[str], options: BackendOptions) -> None:
-        """Raises BackendError when the device or the precision is not to be had."""
+        """Options that are no TorchOptions have those' defaults for the rest.
+
+        Raises BackendError when the device or the precision is not to be had.
+        """
         self.device = find_device(options.device)
         check_precision(self.device, options.precision)
         self.layers = tuple(layers)
@@ -38,6 +43,9 @@ class TorchBackend(FeatureBackend):
         for weight in trunk.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        direct = isinstance(options, TorchOptions) and options.convolution == "direct"
+        if isinstance(trunk, ChainTrunk) and not direct:
+            make_fast(trunk)
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
         """See FeatureBackend."""

@@ -48,6 +48,10 @@ class ChainTrunk(Trunk):
         scale = image.new_tensor(self._scale).view(1, 3, 1, 1)
         return ((image - mean) / scale).to(self._dtype)
 
+    def normalize_vjp(self, gradient: Tensor, dtype: torch.dtype) -> Tensor:
+        """From the gradient at what `normalize` gives to that at an image of the type `dtype`."""
+        return gradient.to(dtype) / gradient.new_tensor(self._scale, dtype=dtype).view(1, 3, 1, 1)
+
     def upto(self, layers: Collection[str]) -> list[tuple[str, nn.Module]]:
         """The named steps up to the deepest of `layers` (at least one)."""
         end = 1 + max(self.names.index(layer) for layer in layers)

@@ -72,8 +72,9 @@ class Objective:
             if not is_out_of_memory(error):
                 self._gradients_apart(features, image)  # raises, with the name of whose it is
             raise
-        # The losses' graph holds large intermediates that the pullback has no use for.
-        del shares, leaves
+        # The losses' graph holds large intermediates that the pullback has no use for, and the
+        # backend holds those features that it needs.
+        del shares, leaves, features
         direct = cotangents.pop(IMAGE_LAYER, None)
         with blaming(self._network):
             gradient = pullback(cotangents)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..backends.onnx_options import OnnxOptions
+from ..backends.torch_options import TorchOptions
 from ..core.backbone import Backbone
 from ..core.backend import BackendOptions, FeatureBackend
 from ..core.specs import BackendSpec
@@ -14,7 +15,12 @@ from .hookspecs import hookimpl
 @hookimpl
 def stylectl_backends() -> Iterable[BackendSpec]:
     """PyTorch and ONNX Runtime."""
-    yield BackendSpec(name="torch", summary="PyTorch, on CPU, CUDA or MPS", create=_torch)
+    yield BackendSpec(
+        name="torch",
+        summary="PyTorch, on CPU, CUDA or MPS",
+        create=_torch,
+        options=TorchOptions,
+    )
     yield BackendSpec(
         name="onnx",
         summary="ONNX Runtime, on CPU, CUDA or TensorRT",

@@ -13,6 +13,7 @@ from ...core.backend import Features
 from ...core.specs import LossTermSpec
 from ...core.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
+from .products import mixed_channels, outer_products
 from .statistics import CHUNK, TINY, weights_of
 
 
@@ -92,9 +93,9 @@ class _Gram(torch.autograd.Function):
         ctx: torch.autograd.function.FunctionCtx, features: Tensor, weights: Tensor | None
     ) -> Tensor:
         ctx.save_for_backward(features, weights)  # type: ignore[arg-type]  # None may be saved
-        rows = features.flatten(2)
         if weights is None:
-            return rows @ rows.mT
+            return outer_products(features)
+        rows = features.flatten(2)
         gram = rows.new_zeros(rows.shape[0], rows.shape[1], rows.shape[1])
         for first in range(0, rows.shape[2], CHUNK):
             some = rows[..., first : first + CHUNK]
@@ -107,10 +108,10 @@ class _Gram(torch.autograd.Function):
     ) -> tuple[Tensor, None]:
         saved: Sequence[Any] = ctx.saved_tensors
         features, weights = saved
-        product: Tensor = (gradient + gradient.mT) @ features.flatten(2)
+        product = mixed_channels(gradient + gradient.mT, features)
         if weights is not None:
-            product *= weights.to(product)
-        return product.view_as(features), None
+            product *= weights.to(product).unflatten(2, features.shape[2:])
+        return product, None
 
 
 def _mean_gram(sums: Sums, layer: str) -> Tensor:

@@ -1,0 +1,232 @@
+"""3x3 convolutions with fewer products: Winograd's F(4x4, 3x3) (Lavin and Gray 2016, "Fast
+Algorithms for Convolutional Neural Networks").
+
+Each tile of 4x4 outputs is computed from 6x6 inputs d with 36 products a pair of channels in place
+of 144: Y = A^T [(G g G^T) * (B^T d B)] A. The products of all tiles are 36 matrix products, which
+run here as one grouped 1x1 convolution. The gradient with respect to the input is the adjoint of
+the same three linear maps, with the same transformed kernel.
+
+Everything is channels last, and a strip of tiles is finished before the next is begun, so that the
+36 values that stand for 16 stay in the processor's cache and take little memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: Side of a tile's outputs, and of the inputs that they are computed from.
+_TILE, _INPUTS = 4, 6
+_PRODUCTS = _INPUTS**2
+#: Tiles in a strip: enough for fast matrix products, few enough for the cache.
+_STRIP = 384
+
+_G = (
+    (1 / 4, 0, 0),
+    (-1 / 6, -1 / 6, -1 / 6),
+    (-1 / 6, 1 / 6, -1 / 6),
+    (1 / 24, 1 / 12, 1 / 6),
+    (1 / 24, -1 / 12, 1 / 6),
+    (0, 0, 1),
+)
+#: Of the transformed outputs, the one that A^T adds to every output: a bias added there is added
+#: everywhere.
+_TO_ALL = _INPUTS + 1
+
+
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
+    """The convolution of x (N, C, H, W), framed with zeros, with a kernel (K, C, 3, 3), and a bias
+    (K), if there is any.
+
+    Gives (N, K, H + 2 p - 2, W + 2 q - 2) for a padding (p, q), channels last.
+    """
+    kernel, everywhere = _transformed(kernel), _transformed_bias(kernel, bias)
+    return _batch([_convolve(each, kernel, everywhere, padding) for each in torch.split(x, 1)])
+
+
+def adjoint(gradient: Tensor, kernel: Tensor, padding: tuple[int, int]) -> Tensor:
+    """From the gradient at the output of `convolve` to that at its x, both channels last."""
+    kernel = _transformed(kernel)
+    return _batch([_adjoint(each, kernel, padding) for each in torch.split(gradient, 1)])
+
+
+def _transformed(kernel: Tensor) -> Tensor:
+    """G g G^T of a kernel g (K, C, 3, 3), as (36 K, C, 1, 1)."""
+    outputs, inputs = kernel.shape[:2]
+    g = torch.tensor(_G, dtype=torch.float64)
+    both = torch.kron(g, g).to(kernel)
+    columns = kernel.permute(2, 3, 0, 1).reshape(9, outputs * inputs)
+    return (both @ columns).view(_PRODUCTS * outputs, inputs, 1, 1)
+
+
+def _transformed_bias(kernel: Tensor, bias: Tensor | None) -> Tensor:
+    """A bias (K), as (36 K)."""
+    everywhere = kernel.new_zeros(_PRODUCTS, len(kernel))
+    if bias is not None:
+        everywhere[_TO_ALL] = bias
+    return everywhere.flatten()
+
+
+def _convolve(x: Tensor, kernel: Tensor, bias: Tensor, padding: tuple[int, int]) -> Tensor:
+    inputs, outputs = kernel.shape[1], kernel.shape[0] // _PRODUCTS
+    down, right = padding
+    height, width = x.shape[2] + 2 * down - 2, x.shape[3] + 2 * right - 2
+    tall, wide = -(-height // _TILE), -(-width // _TILE)
+    source = x[0].permute(1, 2, 0)
+    result = x.new_empty(_TILE * tall, _TILE * wide, outputs)
+    for first, count in _strips(tall, wide):
+        top, bottom = _TILE * first - down, _TILE * (first + count) + 2 - down
+        within = source[max(top, 0) : bottom]
+        framed = x.new_zeros(bottom - top, _TILE * wide + 2, inputs)
+        framed[max(-top, 0) :][: len(within), right : right + x.shape[3]] = within
+        rows = x.new_empty(count, _INPUTS, _TILE * wide + 2, inputs)
+        _inputs(_every_fourth(framed, count, 0), rows.unbind(1))
+        values = x.new_empty(count, wide, _INPUTS, _INPUTS, inputs)
+        _inputs(_every_fourth(rows, wide, 2, 1), values.unbind(3))
+        products = functional.conv2d(_as_image(values), kernel, bias, groups=_PRODUCTS)
+        values = _as_tiles(products, outputs)
+        columns = x.new_empty(count, wide, _TILE, _INPUTS, outputs)
+        _outputs(values.unbind(2), columns.unbind(2))
+        strip = result[_TILE * first :][: _TILE * count].view(count, _TILE, wide, _TILE, outputs)
+        _outputs(columns.unbind(3), [each.transpose(1, 2) for each in strip.unbind(3)])
+    return _channels_first(result[:height, :width])
+
+
+def _adjoint(gradient: Tensor, kernel: Tensor, padding: tuple[int, int]) -> Tensor:
+    inputs, outputs = kernel.shape[1], kernel.shape[0] // _PRODUCTS
+    height, width = gradient.shape[2:]
+    tall, wide = -(-height // _TILE), -(-width // _TILE)
+    source = gradient[0].permute(1, 2, 0)
+    framed = gradient.new_zeros(_TILE * tall + 2, _TILE * wide + 2, inputs)
+    for first, count in _strips(tall, wide):
+        strip = _filled(source[_TILE * first :][: _TILE * count], _TILE * count, _TILE * wide)
+        strip = strip.view(count, _TILE, wide, _TILE, outputs)
+        columns = gradient.new_empty(count, wide, _TILE, _INPUTS, outputs)
+        _outputs_adjoint([each.transpose(1, 2) for each in strip.unbind(3)], columns.unbind(3))
+        values = gradient.new_empty(count, wide, _INPUTS, _INPUTS, outputs)
+        _outputs_adjoint(columns.unbind(2), values.unbind(2))
+        products = functional.conv_transpose2d(_as_image(values), kernel, groups=_PRODUCTS)
+        values = _as_tiles(products, inputs)
+        rows = gradient.new_empty(count, _INPUTS, _TILE * wide + 2, inputs)
+        rows[:, :, _TILE * wide :] = 0
+        _inputs_adjoint(values.unbind(3), _every_fourth(rows, wide, 2, 1))
+        # A strip's last two rows are the next one's first two as well.
+        own = framed[_TILE * first :][: _TILE * count + 2]
+        shared = own[:2].clone()
+        _inputs_adjoint(rows.unbind(1), _every_fourth(own, count, 0))
+        own[:2] += shared
+    down, right = padding
+    return _channels_first(framed[down : height + 2 - down, right : width + 2 - right])
+
+
+def _strips(tall: int, wide: int) -> Iterator[tuple[int, int]]:
+    """Of `tall` rows of `wide` tiles: each strip's first row, and how many there are in it."""
+    most = max(1, round(_STRIP / wide))
+    size = -(-tall // -(-tall // most))
+    for first in range(0, tall, size):
+        yield first, min(size, tall - first)
+
+
+def _every_fourth(maps: Tensor, tiles: int, dim: int, to: int | None = None) -> list[Tensor]:
+    """Along `dim`, the tiles' first positions, second ones, up to the sixth; then that dimension is
+    moved `to` another place."""
+    found = []
+    for start in range(_INPUTS):
+        stop = start + _TILE * (tiles - 1) + 1
+        index = (slice(None),) * dim + (slice(start, stop, _TILE),)
+        found.append(maps[index] if to is None else maps[index].movedim(dim, to))
+    return found
+
+
+def _filled(part: Tensor, height: int, width: int) -> Tensor:
+    """A part (H, W, K) with zeros below and to the right, where it does not fill its tiles."""
+    if part.shape[:2] == (height, width):
+        return part
+    return functional.pad(part, (0, 0, 0, width - part.shape[1], 0, height - part.shape[0]))
+
+
+def _as_image(values: Tensor) -> Tensor:
+    """(h, w, 6, 6, C) -> (1, 36 C, h, w), channels last: the same memory."""
+    return _channels_first(values.flatten(2))
+
+
+def _as_tiles(products: Tensor, channels: int) -> Tensor:
+    """The way back."""
+    return products[0].permute(1, 2, 0).view(*products.shape[2:], _INPUTS, _INPUTS, channels)
+
+
+def _batch(images: list[Tensor]) -> Tensor:
+    """Several images (1, C, H, W), channels last, as one tensor."""
+    return images[0] if len(images) == 1 else torch.cat(images)
+
+
+def _channels_first(maps: Tensor) -> Tensor:
+    """(H, W, C) -> (1, C, H, W), channels last in memory."""
+    # In this order: torch tells the layout by the strides, that of the one image among them.
+    return maps.unsqueeze(0).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+# The four maps along one side of a tile. Each takes views, and writes into views.
+
+
+def _inputs(d: Sequence[Tensor], v: Sequence[Tensor]) -> None:
+    """v = B^T d: six inputs -> six values.
+
+    B^T = ((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0), (0, -2, -1, 2, 1, 0),
+    (0, 2, -1, -2, 1, 0), (0, 4, 0, -5, 0, 1)).
+    """
+    even, odd = torch.add(d[4], d[2], alpha=-4), torch.add(d[3], d[1], alpha=-4)
+    torch.add(even, odd, out=v[1])
+    torch.sub(even, odd, out=v[2])
+    torch.sub(d[4], d[2], out=even)
+    torch.sub(d[3], d[1], out=odd)
+    torch.add(even, odd, alpha=2, out=v[3])
+    torch.add(even, odd, alpha=-2, out=v[4])
+    ends = torch.sub(d[0], d[2])
+    torch.add(even, ends, alpha=4, out=v[0])
+    torch.sub(d[5], d[3], out=ends)
+    torch.add(ends, odd, alpha=-4, out=v[5])
+
+
+def _outputs(m: Sequence[Tensor], y: Sequence[Tensor]) -> None:
+    """y = A^T m: six values -> four outputs.
+
+    A^T = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)).
+    """
+    even, odd = torch.add(m[1], m[2]), torch.sub(m[1], m[2])
+    even2, odd2 = torch.add(m[3], m[4]), torch.sub(m[3], m[4])
+    torch.add(even, even2, alpha=4, out=y[2])
+    torch.add(odd, odd2, alpha=2, out=y[1])
+    torch.add(even.add_(m[0]), even2, out=y[0])
+    torch.add(odd.add_(m[5]), odd2, alpha=8, out=y[3])
+
+
+def _outputs_adjoint(y: Sequence[Tensor], m: Sequence[Tensor]) -> None:
+    """m = A y."""
+    m[0].copy_(y[0])
+    m[5].copy_(y[3])
+    even, odd = torch.add(y[0], y[2]), torch.add(y[1], y[3])
+    torch.add(even, odd, out=m[1])
+    torch.sub(even, odd, out=m[2])
+    torch.add(y[0], y[2], alpha=4, out=even)
+    torch.add(y[1], y[3], alpha=4, out=odd)
+    torch.add(even, odd, alpha=2, out=m[3])
+    torch.add(even, odd, alpha=-2, out=m[4])
+
+
+def _inputs_adjoint(v: Sequence[Tensor], d: Sequence[Tensor]) -> None:
+    """d = B v, of tiles that overlap: the last two of `d` are the next tile's first two, and are
+    added to; the others are written."""
+    sum12, sum34 = torch.add(v[1], v[2]), torch.add(v[3], v[4])
+    odd = torch.sub(v[2], v[1]).add_(v[5])
+    odd2 = torch.sub(v[4], v[3])
+    torch.mul(v[0], 4, out=d[0])
+    torch.mul(odd, 4, out=d[1]).add_(odd2, alpha=2)
+    torch.mul(odd, -1, out=d[3]).add_(odd2, alpha=-2).add_(v[5], alpha=-4)
+    all_but_last = sum34.add_(sum12).add_(v[0])
+    torch.mul(all_but_last, -1, out=d[2]).add_(v[0], alpha=-4).add_(sum12, alpha=-3)
+    d[4].add_(all_but_last)
+    d[5].add_(v[5])
