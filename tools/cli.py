@@ -1,20 +1,17 @@
-"""The `stylectl` program: its commands, and how it ends.
+"""The `stylectl` program: its commands.
 
 Each command's module is imported when the command runs, so that help and mistakes cost no torch.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from importlib.metadata import version
 
 import typer
 
-from ..core.errors import StylectlError
 from . import batch, bench, cache, export, listing, parity, plugins, run, show, sweep
 from .allocator import keep_freed_memory
+from .leaving import leave_after
 
 app = typer.Typer(
     name="stylectl",
@@ -52,20 +49,4 @@ def _program(
 def main() -> None:
     """Run the program and leave: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     keep_freed_memory()
-    try:
-        code = app(prog_name="stylectl", standalone_mode=False)
-    except StylectlError as error:
-        if error.__cause__ and os.environ.get("STYLECTL_TRACE_PLUGINS") == "1":
-            traceback.print_exception(error.__cause__)
-        code = _complain(str(error), error.exit_code)
-    except typer.TyperException as error:
-        code = _complain(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _complain("interrupted", 130)
-    sys.exit(code)
-
-
-def _complain(message: str, code: int) -> int:
-    if message:
-        sys.stderr.write(f"stylectl: {' '.join(message.split())}\n")
-    return code
+    leave_after(lambda: app(prog_name="stylectl", standalone_mode=False))
