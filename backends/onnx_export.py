@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..core.backbone import Backbone, Trunk
 from ..core.errors import BackendError, OutputError
 from ..core.files import whole_file
+from .onnx_chain import chain_model
 
 #: The name of the models' one input.
 IMAGE = "image"
@@ -34,7 +35,7 @@ def export_trunk(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> onn
     float32 output (N, C, H', W') for each layer, under its name; between them the network has the
     type of the trunk's weights. Raises BackendError when the trunk has no ONNX form.
     """
-    model = _exported(trunk, layers, backbone)
+    model = chain_model(trunk, layers, IMAGE, _opset(trunk)) or _exported(trunk, layers, backbone)
     described = {
         "backbone": backbone.name,
         "layers": ",".join(layers),

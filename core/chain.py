@@ -28,7 +28,7 @@ class ChainTrunk(Trunk):
         self.names = tuple(name for name, _ in named)
         self.layers = tuple(name for name in self.names if name)
         self.steps = nn.ModuleList(module for _, module in named)
-        self._mean, self._scale = tuple(mean), tuple(scale)
+        self.mean, self.scale = tuple(mean), tuple(scale)
         self.requires_grad_(False)
 
     def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
@@ -44,13 +44,13 @@ class ChainTrunk(Trunk):
 
     def normalize(self, image: Tensor) -> Tensor:
         """The image as the first step expects it, in the type of the weights."""
-        mean = image.new_tensor(self._mean).view(1, 3, 1, 1)
-        scale = image.new_tensor(self._scale).view(1, 3, 1, 1)
+        mean = image.new_tensor(self.mean).view(1, 3, 1, 1)
+        scale = image.new_tensor(self.scale).view(1, 3, 1, 1)
         return ((image - mean) / scale).to(self._dtype)
 
     def normalize_vjp(self, gradient: Tensor, dtype: torch.dtype) -> Tensor:
         """From the gradient at what `normalize` gives to that at an image of the type `dtype`."""
-        return gradient.to(dtype) / gradient.new_tensor(self._scale, dtype=dtype).view(1, 3, 1, 1)
+        return gradient.to(dtype) / gradient.new_tensor(self.scale, dtype=dtype).view(1, 3, 1, 1)
 
     def upto(self, layers: Collection[str]) -> list[tuple[str, nn.Module]]:
         """The named steps up to the deepest of `layers` (at least one)."""
