@@ -39,6 +39,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "device": ("backend", "device"),
     "precision": ("backend", "precision"),
     "gradient": ("backend", "gradient"),
+    "convolution": ("backend", "convolution"),
     "weights": ("backbone", "weights"),
     "preprocessing": ("backbone", "preprocessing"),
     "pooling": ("backbone", "pooling"),

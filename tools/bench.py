@@ -70,6 +70,9 @@ def command(
     gradient: Annotated[
         str | None, typer.Option(help="Of the backend onnx: auto, native or torch.")
     ] = None,
+    convolution: Annotated[
+        str | None, typer.Option(help="Of the backend torch: auto or direct.")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="Whose layers and losses are run.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Counted evaluations (9).")] = None,
     peer: Annotated[
@@ -92,7 +95,7 @@ def command(
         raise UsageError("a photo needs a painting: stylectl bench PHOTO PAINTING")
     images = {"content": photo, "styles": [painting]} if painting else {}
     names = backend or ["torch"]
-    runtimes = _runtimes(names, device, gradient)
+    runtimes = _runtimes(names, device, {"gradient": gradient, "convolution": convolution})
     if peer:
         for flag, given in (
             ("--precision", precision),
@@ -121,18 +124,20 @@ def command(
 
 
 def _runtimes(
-    names: Sequence[str], device: str | None, gradient: str | None
+    names: Sequence[str], device: str | None, choices: Mapping[str, str | None]
 ) -> list[dict[str, Any]]:
-    """The options of each backend; --gradient is for those that have a choice."""
+    """The options of each backend; `choices` are for those that have them."""
     from ..plugins.manager import load_plugins
 
     backends = load_plugins().registry.backends
-    choosing = [name for name in names if "gradient" in backends.get(name).options.model_fields]
-    if gradient and not choosing:
-        raise UsageError(f"--gradient has no effect on {', '.join(names)}")
+    options = [backends.get(name).options.model_fields for name in names]
+    for choice, given in choices.items():
+        if given and not any(choice in each for each in options):
+            raise UsageError(f"--{choice} has no effect on {', '.join(names)}")
     return [
-        {"backend": name, "device": device, "gradient": gradient if name in choosing else None}
-        for name in names
+        {"backend": name, "device": device}
+        | {choice: given for choice, given in choices.items() if choice in each}
+        for name, each in zip(names, options, strict=True)
     ]
 
 

@@ -267,6 +267,13 @@ Gradient = Annotated[
     ),
 ]
 
+Convolution = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the backend torch: auto, or direct for no shortcuts.", rich_help_panel=_WORK
+    ),
+]
+
 Precision = Annotated[
     str | None,
     typer.Option(help="float32, or bf16 or fp16 where the device has it.", rich_help_panel=_WORK),

@@ -138,6 +138,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("device", "cpu", ("backend", "device"), "cpu"),
     ("precision", "bf16", ("backend", "precision"), "bf16"),
     ("gradient", "torch", ("backend", "gradient"), "torch"),
+    ("convolution", "direct", ("backend", "convolution"), "direct"),
     ("weights", "torchvision", ("backbone", "weights"), "torchvision"),
     ("preprocessing", "caffe", ("backbone", "preprocessing"), "caffe"),
     ("pooling", "average", ("backbone", "pooling"), "average"),
