@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..objective import Evaluation
 from .base import Evaluate, Iterate, Optimizer
 from .line_search import armijo, strong_wolfe
+from .spectrum import Spectrum
 
 #: Root mean square change of the pixels, in [0, 1], in a step without known curvature.
 _FIRST_STEP_RMS = 0.01
@@ -28,18 +29,25 @@ class LBFGS(Optimizer):
         description="how a step's length is found; each trial beyond the first costs an evaluation",
     )
 
+    scaling: Literal["spectral", "scalar"] = Field(
+        default="spectral",
+        description="what a direction begins with: an inverse curvature for each band of spatial "
+        "frequencies, or one for all",
+    )
+
     def pictures(self, steps: int) -> int:
-        """See Optimizer. The pairs, two images, two gradients, a direction."""
-        return 2 * min(self.history, steps) + 5
+        """See Optimizer. The pairs, two images, two gradients, a direction; what scaling takes."""
+        return 2 * min(self.history, steps) + 5 + (6 if self.scaling == "spectral" else 0)
 
     def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
         """See Optimizer."""
         evaluation = evaluate(image)
+        spectrum = Spectrum(image) if self.scaling == "spectral" else None
         pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=self.history)
         while True:
             yield Iterate(image, evaluation)
             gradient = evaluation.gradient
-            direction = _direction(gradient, pairs)
+            direction = _direction(gradient, pairs, spectrum)
             if _dot(direction, gradient) >= 0:  # rounding has spoiled the curvature: start afresh
                 pairs.clear()
                 direction = -gradient
@@ -49,6 +57,8 @@ class LBFGS(Optimizer):
             curvature = _dot(moved, change)
             if curvature > 1e-10 * _dot(change, change) ** 0.5 * _dot(moved, moved) ** 0.5:
                 pairs.append((moved, change, 1 / curvature))
+                if spectrum:
+                    spectrum.learn(moved, change)
             image, evaluation = image + moved, new
 
     def without_values(self) -> LBFGS:
@@ -74,7 +84,9 @@ class LBFGS(Optimizer):
                 return strong_wolfe(image, start, direction, slope, length, evaluate)
 
 
-def _direction(gradient: Tensor, pairs: deque[tuple[Tensor, Tensor, float]]) -> Tensor:
+def _direction(
+    gradient: Tensor, pairs: deque[tuple[Tensor, Tensor, float]], spectrum: Spectrum | None
+) -> Tensor:
     """Minus the inverse Hessian estimate times the gradient (the two-loop recursion)."""
     vector = -gradient
     coefficients = []
@@ -84,7 +96,8 @@ def _direction(gradient: Tensor, pairs: deque[tuple[Tensor, Tensor, float]]) -> 
         vector = torch.add(vector, change, alpha=-coefficient)
     if pairs:
         _, change, inverse_curvature = pairs[-1]
-        vector = vector / (inverse_curvature * _dot(change, change))
+        scale = 1 / (inverse_curvature * _dot(change, change))
+        vector = spectrum.scaled(vector, scale) if spectrum else scale * vector
     for moved, change, inverse_curvature in pairs:
         correction = coefficients.pop() - inverse_curvature * _dot(change, vector)
         vector = torch.add(vector, moved, alpha=correction)
