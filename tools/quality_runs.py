@@ -52,6 +52,7 @@ _REFERENCE: dict[str, Any] = {
     "optimizer": "lbfgs",
     "optimizer.history": 10,
     "optimizer.line_search": "armijo",
+    "optimizer.scaling": "scalar",
 }
 
 #: What of a job the objective of the last scale depends on.

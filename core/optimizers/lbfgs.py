@@ -36,8 +36,8 @@ class LBFGS(Optimizer):
     )
 
     def pictures(self, steps: int) -> int:
-        """See Optimizer. The pairs, two images, two gradients, a direction; what scaling takes."""
-        return 2 * min(self.history, steps) + 5 + (6 if self.scaling == "spectral" else 0)
+        """See Optimizer. The pairs, two images, two gradients, a direction; the bands' places."""
+        return 2 * min(self.history, steps) + 5 + (self.scaling == "spectral")
 
     def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
         """See Optimizer."""

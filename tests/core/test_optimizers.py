@@ -170,8 +170,8 @@ def test_lbfgs_first_step_changes_the_pixels_by_one_hundredth() -> None:
 
 
 def test_lbfgs_with_exact_curvature_behaves_as_conjugate_gradients() -> None:
-    # From a multiple of the identity, with a history as long as the run and nearly exact searches, a
-    # quadratic with few distinct curvatures is done in about as many steps (Nocedal and Wright,
+    # From a multiple of the identity, with a history as long as the run and nearly exact searches,
+    # a quadratic with few distinct curvatures is done in about as many steps (Nocedal and Wright,
     # theorem 6.4).
     target = minimum()
     curvature = torch.tensor([1.0, 3.0, 10.0], dtype=torch.float64).view(1, 3, 1, 1)
