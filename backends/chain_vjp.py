@@ -78,7 +78,7 @@ def _forward(
             y = torch.relu_(x) if owned else torch.relu(x)
             return y, partial(_rectifier, y) if is_layer else partial(_where, y > 0)
         case nn.Conv2d(padding_mode="zeros", padding=tuple(padding)):
-            return step(x), partial(_transposed, step, padding, x.shape[2:])
+            return step(x), partial(convolution_vjp, step, padding, x.shape[2:])
         case nn.Conv2d(padding=tuple(padding)):
             return step(x), partial(_transposed_and_unpadded, step, padding, x.shape[2:])
         case nn.MaxPool2d() if _is_apart(step):
@@ -110,10 +110,13 @@ def _unpooled(pooling: nn.MaxPool2d, size: torch.Size, places: Tensor, gradient:
     return functional.max_unpool2d(gradient, places.long(), window, output_size=size)
 
 
-def _transposed(
+def convolution_vjp(
     convolution: nn.Conv2d, padding: tuple[int, ...], size: torch.Size, gradient: Tensor
 ) -> Tensor:
-    """A convolution's vjp is the transposed convolution; a stride may leave a few rows over."""
+    """From the gradient at the output to that at the input, of `size` (height, width).
+
+    It is the transposed convolution; a stride may leave a few rows over.
+    """
     if isinstance(convolution, FastConvolution):
         fast = convolution.carried_back(gradient, (padding[0], padding[1]))
         if fast is not None:
@@ -148,7 +151,7 @@ def _transposed_and_unpadded(
 ) -> Tensor:
     """Of a convolution that pads with what is there."""
     framed = torch.Size(side + 2 * pad for side, pad in zip(size, padding, strict=True))
-    through = _transposed(convolution, (0, 0), framed, gradient)
+    through = convolution_vjp(convolution, (0, 0), framed, gradient)
     return unpadded(through, padding, convolution.padding_mode)
 
 

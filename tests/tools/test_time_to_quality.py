@@ -116,7 +116,8 @@ def test_the_reference_is_one_scale_of_lbfgs_from_the_content() -> None:
     assert run.seconds_to_run > 0
     table = run.job
     assert table["init"]["name"] == "content"
-    assert table["optimizer"] == {"name": "lbfgs", "history": 10, "line_search": "armijo"}
+    plain = {"name": "lbfgs", "history": 10, "line_search": "armijo", "scaling": "scalar"}
+    assert table["optimizer"] == plain
 
 
 def test_our_run_is_compared_with_a_reference_that_can_be_taken_again(
