@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..core.chain import ChainTrunk
-from .winograd import adjoint, convolve
+from .winograd import adjoint, convolve, transformed
 
 #: Winograd's way pays from so many channels on, and so many tiles of 4x4 outputs. Measured with
-#: VGG-19's layers on two cores (docs/benchmarks.md): with fewer channels its additions take as long
-#: as it saves in products; with fewer tiles transforming the kernel does. It is transformed
-#: anew each time, as it is four times as large then: kept, VGG-19's would take 200 MB.
-_FEWER_CHANNELS, _MORE_CHANNELS, _TILES = 128, 256, 96
+#: VGG-19's layers on two cores (`python -m stylectl.tools.layer_table`): with fewer channels its
+#: additions take as long as it saves in products; with fewer tiles reading the transformed kernels
+#: does.
+_FEWER_CHANNELS, _MORE_CHANNELS, _TILES = 128, 256, 40
 
 
 class FastConvolution(nn.Conv2d):
@@ -34,20 +34,21 @@ class FastConvolution(nn.Conv2d):
             device="meta",
         )
         self.weight, self.bias = convolution.weight, convolution.bias
+        self._kernel = transformed(convolution.weight, convolution.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """See nn.Conv2d."""
         if not _pays(x.shape[2:]):
             return super().forward(x)
         if self.padding_mode == "zeros":
-            return convolve(x, self.weight, self.bias, (1, 1))
+            return convolve(x, self._kernel, (1, 1))
         framed = functional.pad(x, (1, 1, 1, 1), mode=self.padding_mode)
-        return convolve(framed, self.weight, self.bias, (0, 0))
+        return convolve(framed, self._kernel, (0, 0))
 
     def carried_back(self, gradient: Tensor, padding: tuple[int, int]) -> Tensor | None:
         """From the gradient at the output to that at the input, framed by what `padding` leaves of
         the frame of 1; None where the direct way is to be taken."""
-        return adjoint(gradient, self.weight, padding) if _pays(gradient.shape[2:]) else None
+        return adjoint(gradient, self._kernel, padding) if _pays(gradient.shape[2:]) else None
 
 
 def suitable(step: nn.Module) -> bool:

@@ -13,6 +13,7 @@ Everything is channels last, and a strip of tiles is finished before the next is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,41 +38,42 @@ _G = (
 _TO_ALL = _INPUTS + 1
 
 
-def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
-    """The convolution of x (N, C, H, W), framed with zeros, with a kernel (K, C, 3, 3), and a bias
-    (K), if there is any.
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel (K, C, 3, 3), transformed: `products` are G g G^T, (36 K, C, 1, 1), and `bias` is
+    what to add to them, (36 K). They take four times the kernel's memory."""
 
-    Gives (N, K, H + 2 p - 2, W + 2 q - 2) for a padding (p, q), channels last.
-    """
-    kernel, everywhere = _transformed(kernel), _transformed_bias(kernel, bias)
-    return _batch([_convolve(each, kernel, everywhere, padding) for each in torch.split(x, 1)])
-
-
-def adjoint(gradient: Tensor, kernel: Tensor, padding: tuple[int, int]) -> Tensor:
-    """From the gradient at the output of `convolve` to that at its x, both channels last."""
-    kernel = _transformed(kernel)
-    return _batch([_adjoint(each, kernel, padding) for each in torch.split(gradient, 1)])
+    products: Tensor
+    bias: Tensor
 
 
-def _transformed(kernel: Tensor) -> Tensor:
-    """G g G^T of a kernel g (K, C, 3, 3), as (36 K, C, 1, 1)."""
+def transformed(kernel: Tensor, bias: Tensor | None) -> Kernel:
+    """A kernel (K, C, 3, 3) with its bias (K), if there is any."""
     outputs, inputs = kernel.shape[:2]
     g = torch.tensor(_G, dtype=torch.float64)
     both = torch.kron(g, g).to(kernel)
     columns = kernel.permute(2, 3, 0, 1).reshape(9, outputs * inputs)
-    return (both @ columns).view(_PRODUCTS * outputs, inputs, 1, 1)
-
-
-def _transformed_bias(kernel: Tensor, bias: Tensor | None) -> Tensor:
-    """A bias (K), as (36 K)."""
-    everywhere = kernel.new_zeros(_PRODUCTS, len(kernel))
+    everywhere = kernel.new_zeros(_PRODUCTS, outputs)
     if bias is not None:
         everywhere[_TO_ALL] = bias
-    return everywhere.flatten()
+    return Kernel((both @ columns).view(_PRODUCTS * outputs, inputs, 1, 1), everywhere.flatten())
 
 
-def _convolve(x: Tensor, kernel: Tensor, bias: Tensor, padding: tuple[int, int]) -> Tensor:
-    inputs, outputs = kernel.shape[1], kernel.shape[0] // _PRODUCTS
+def convolve(x: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
+    """The convolution of x (N, C, H, W), framed with zeros.
+
+    Gives (N, K, H + 2 p - 2, W + 2 q - 2) for a padding (p, q), channels last.
+    """
+    return _batch([_convolve(each, kernel, padding) for each in torch.split(x, 1)])
+
+
+def adjoint(gradient: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
+    """From the gradient at the output of `convolve` to that at its x, both channels last."""
+    return _batch([_adjoint(each, kernel.products, padding) for each in torch.split(gradient, 1)])
+
+
+def _convolve(x: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
+    outputs, inputs = len(kernel.products) // _PRODUCTS, kernel.products.shape[1]
     down, right = padding
     height, width = x.shape[2] + 2 * down - 2, x.shape[3] + 2 * right - 2
     tall, wide = -(-height // _TILE), -(-width // _TILE)
@@ -86,7 +88,9 @@ def _convolve(x: Tensor, kernel: Tensor, bias: Tensor, padding: tuple[int, int])
         _inputs(_every_fourth(framed, count, 0), rows.unbind(1))
         values = x.new_empty(count, wide, _INPUTS, _INPUTS, inputs)
         _inputs(_every_fourth(rows, wide, 2, 1), values.unbind(3))
-        products = functional.conv2d(_as_image(values), kernel, bias, groups=_PRODUCTS)
+        products = functional.conv2d(
+            _as_image(values), kernel.products, kernel.bias, groups=_PRODUCTS
+        )
         values = _as_tiles(products, outputs)
         columns = x.new_empty(count, wide, _TILE, _INPUTS, outputs)
         _outputs(values.unbind(2), columns.unbind(2))
@@ -95,8 +99,8 @@ def _convolve(x: Tensor, kernel: Tensor, bias: Tensor, padding: tuple[int, int])
     return _channels_first(result[:height, :width])
 
 
-def _adjoint(gradient: Tensor, kernel: Tensor, padding: tuple[int, int]) -> Tensor:
-    inputs, outputs = kernel.shape[1], kernel.shape[0] // _PRODUCTS
+def _adjoint(gradient: Tensor, products: Tensor, padding: tuple[int, int]) -> Tensor:
+    outputs, inputs = len(products) // _PRODUCTS, products.shape[1]
     height, width = gradient.shape[2:]
     tall, wide = -(-height // _TILE), -(-width // _TILE)
     source = gradient[0].permute(1, 2, 0)
@@ -108,8 +112,8 @@ def _adjoint(gradient: Tensor, kernel: Tensor, padding: tuple[int, int]) -> Tens
         _outputs_adjoint([each.transpose(1, 2) for each in strip.unbind(3)], columns.unbind(3))
         values = gradient.new_empty(count, wide, _INPUTS, _INPUTS, outputs)
         _outputs_adjoint(columns.unbind(2), values.unbind(2))
-        products = functional.conv_transpose2d(_as_image(values), kernel, groups=_PRODUCTS)
-        values = _as_tiles(products, inputs)
+        carried = functional.conv_transpose2d(_as_image(values), products, groups=_PRODUCTS)
+        values = _as_tiles(carried, inputs)
         rows = gradient.new_empty(count, _INPUTS, _TILE * wide + 2, inputs)
         rows[:, :, _TILE * wide :] = 0
         _inputs_adjoint(values.unbind(3), _every_fourth(rows, wide, 2, 1))

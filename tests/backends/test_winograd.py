@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stylectl.backends.fast_convolution import FastConvolution, suitable
 from stylectl.backends.torch_backend import TorchBackend
 from stylectl.backends.torch_options import TorchOptions
-from stylectl.backends.winograd import adjoint, convolve
+from stylectl.backends.winograd import adjoint, convolve, transformed
 from stylectl.core.backbone import Backbone
 from stylectl.plugins.backbones.vgg19 import VGG19, VGG19Options
 from torch import Tensor, nn
@@ -47,20 +47,21 @@ def test_it_is_the_convolution_and_its_transpose(
         random(outputs, seed=2),
     )
     expected = functional.conv2d(x.double(), kernel.double(), bias.double(), padding=padding)
-    got = convolve(x, kernel, bias, padding)
+    ready = transformed(kernel, bias)
+    got = convolve(x, ready, padding)
     assert got.shape == expected.shape
     assert off(got, expected) <= CLOSE
     gradient = random(*expected.shape, seed=3)
     expected = functional.conv_transpose2d(gradient.double(), kernel.double(), padding=padding)
-    got = adjoint(gradient, kernel, padding)
+    got = adjoint(gradient, ready, padding)
     assert got.shape == x.shape
     assert off(got, expected) <= CLOSE
 
 
 def test_what_comes_out_is_channels_last() -> None:
-    kernel = random(4, 3, 3, 3)
+    kernel = transformed(random(4, 3, 3, 3), None)
     for size in ((8, 8), (9, 13)):  # of whole tiles, and of parts
-        maps = convolve(random(1, 3, *size), kernel, None, (1, 1))
+        maps = convolve(random(1, 3, *size), kernel, (1, 1))
         back = adjoint(maps, kernel, (1, 1))
         for each in (maps, back):
             assert each.is_contiguous(memory_format=torch.channels_last)
