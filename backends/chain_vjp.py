@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..core.backend import Features, Pullback
+from ..core.backend import Features, GivenAway, Pullback
 from ..core.chain import ChainTrunk
 from .fast_convolution import FastConvolution
 from .padding_vjp import unpadded
@@ -44,18 +44,23 @@ def chain_vjp(trunk: ChainTrunk, image: Tensor) -> tuple[dict[str, Tensor], Pull
     def pullback(cotangents: Features) -> Tensor:
         if not tape:
             raise RuntimeError("a pullback may be called once")
+        take = cotangents.pop if isinstance(cotangents, GivenAway) else cotangents.__getitem__
         gradient: Tensor | None = None
         with torch.no_grad():
             while tape:
                 name, backward = tape.pop()
                 if name in cotangents:
-                    own = cotangents[name].to(dtype)
-                    gradient = own.clone() if gradient is None else gradient.add_(own)
+                    gradient = _added(gradient, take(name).to(dtype))
                 if gradient is not None:
                     gradient = backward(gradient)
+                del backward  # it holds what the next step has no use for
         return torch.zeros_like(image) if gradient is None else gradient
 
     return activations, pullback
+
+
+def _added(gradient: Tensor | None, own: Tensor) -> Tensor:
+    return own.clone() if gradient is None else gradient.add_(own)
 
 
 def _pooled_first(steps: Sequence[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:

@@ -14,6 +14,12 @@ from torch import Tensor
 #: Layer name -> activations (N, C, H, W), float32, on the backend's device.
 Features = Mapping[str, Tensor]
 
+
+class GivenAway(dict[str, Tensor]):
+    """Cotangents of which the caller keeps none: a pullback may take each out of it, so that its
+    memory is free once it has been used. Any other mapping stays as it is."""
+
+
 #: dL/dfeatures -> dL/dimage (N, 3, H, W), float32, both on the backend's device. Layers that are
 #: left out count as zero. The cotangents are not modified. May be called once: it frees what the
 #: forward pass kept. Raises UsageError for a layer that the backend was not made for, BackendError

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .backend import FeatureBackend, Features
+from .backend import FeatureBackend, Features, GivenAway
 from .blame import blaming, is_out_of_memory
 from .cotangents import Cotangents, WeightedLoss, gradients, plain_cotangents
 from .errors import PluginError
@@ -75,6 +75,7 @@ class Objective:
         # The losses' graph holds large intermediates that the pullback has no use for, and the
         # backend holds those features that it needs.
         del shares, leaves, features
+        cotangents = GivenAway(cotangents)
         direct = cotangents.pop(IMAGE_LAYER, None)
         with blaming(self._network):
             gradient = pullback(cotangents)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .backend import FeatureBackend, Features
+from .backend import FeatureBackend, Features, GivenAway
 from .blame import blaming
 from .cotangents import WeightedLoss, gradients
 from .freed_memory import give_back_freed_memory
@@ -133,7 +133,7 @@ class TiledObjective:
         for tile in self._tiles(image):
             with blaming(self._network):
                 features, pullback = self._backend.vjp(tile.crop(image))
-            cotangents = self._cotangents(tile, features, tile.crop(image), slopes)
+            cotangents = GivenAway(self._cotangents(tile, features, tile.crop(image), slopes))
             direct = cotangents.pop(IMAGE_LAYER, None)
             into = tile.crop(gradient)
             if direct is not None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from stylectl.backends.chain_vjp import chain_vjp
 from stylectl.backends.torch_backend import autograd_vjp
+from stylectl.core.backend import GivenAway
 from stylectl.core.chain import ChainTrunk
 from stylectl.plugins.backbones.vgg19 import VGG19, VGG19Options
 from torch import Tensor, nn
@@ -107,3 +108,17 @@ def test_a_second_pullback_is_an_error() -> None:
     pullback({})
     with pytest.raises(RuntimeError, match="once"):
         pullback({})
+
+
+def test_cotangents_that_are_given_away_are_taken_and_others_stay() -> None:
+    trunk = VGG19(VGG19Options()).trunk(["relu1_1", "relu2_1"])
+    assert isinstance(trunk, ChainTrunk)
+    image = random_image(16, 20).float()
+    features, pullback = chain_vjp(trunk, image)
+    kept = cotangents_for(features)
+    first = pullback(kept)
+    assert set(kept) == {"relu1_1", "relu2_1"}
+    given = GivenAway(kept)
+    again = chain_vjp(trunk, image)[1](given)
+    assert not given
+    assert torch.equal(first, again)

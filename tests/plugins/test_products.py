@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from stylectl.plugins.losses.products import mixed_channels, outer_products
@@ -20,11 +22,11 @@ def test_they_are_the_sums_over_positions_and_over_channels(
     matrices = random(shape[0], 4, shape[1], seed=1).to(dtype)
     exact = maps.double()
     # Sums of up to 1320 products of numbers about 1, each rounded by 6e-8 in float32.
-    close = {"rtol": 1e-4, "atol": 1e-3}
+    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-3)
     gram = torch.einsum("ncij,ndij->ncd", exact, exact)
-    torch.testing.assert_close(outer_products(maps), gram.to(dtype), **close)
+    close(outer_products(maps), gram.to(dtype))
     mixed = torch.einsum("ndc,ncij->ndij", matrices.double(), exact)
-    torch.testing.assert_close(mixed_channels(matrices, maps), mixed.to(dtype), **close)
+    close(mixed_channels(matrices, maps), mixed.to(dtype))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
