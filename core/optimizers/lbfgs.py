@@ -36,8 +36,9 @@ class LBFGS(Optimizer):
     )
 
     def pictures(self, steps: int) -> int:
-        """See Optimizer. The pairs, two images, two gradients, a direction; the bands' places."""
-        return 2 * min(self.history, steps) + 5 + (self.scaling == "spectral")
+        """See Optimizer. The pairs, two images, two gradients, a direction; the bands' places, and
+        what their sums take."""
+        return 2 * min(self.history, steps) + 5 + (3 if self.scaling == "spectral" else 0)
 
     def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
         """See Optimizer."""

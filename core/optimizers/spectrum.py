@@ -8,6 +8,8 @@ at a frequency is the inverse of the curvature that the last steps met there, ta
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -46,9 +48,11 @@ class Spectrum:
 
     def learn(self, moved: Tensor, change: Tensor) -> None:
         """From a step, and how the gradient changed along it."""
-        step, slope = _transform(moved), _transform(change)
-        pairs = ((step, slope), (slope, slope), (step, step))
-        products = torch.stack([self._by_band(a, b) for a, b in pairs])
+        products = torch.zeros_like(self._products)
+        for step, slope in zip(_channels(moved), _channels(change), strict=True):
+            a, b = _transform(step), _transform(slope)
+            for number, pair in enumerate(((a, b), (b, b), (a, a))):
+                products[number] += self._by_band(*pair)
         self._products = _DECAY * self._products + products / products[1].sum()
 
     def scaled(self, vector: Tensor, inverse_curvature: float) -> Tensor:
@@ -61,20 +65,28 @@ class Spectrum:
         gains = gains.clamp(inverse_curvature / _MOST, inverse_curvature * _MOST).log().float()
         low, high = gains[self._below], gains[self._below + 1]
         gain = torch.lerp(low, high, self._share).exp().to(vector)
-        filtered: Tensor = torch.fft.irfft2(_transform(vector) * gain, s=self._size, norm="ortho")
+        filtered = torch.empty_like(vector)
+        for result, channel in zip(_channels(filtered), _channels(vector), strict=True):
+            result.copy_(torch.fft.irfft2(_transform(channel) * gain, s=self._size, norm="ortho"))
         return filtered
 
     def _by_band(self, a: Tensor, b: Tensor) -> Tensor:
         """The inner product of two transforms in parts that add up to it: (_BANDS,)."""
-        products = (a.real * b.real + a.imag * b.imag).sum(dim=(0, 1)).cpu() * self._count
+        products = (a.real * b.real + a.imag * b.imag).cpu().double().mul_(self._count)
         above, below = products * self._share, self._below.flatten()
         bands = torch.zeros(_BANDS, dtype=torch.float64)
-        bands.index_add_(0, below, (products - above).flatten())
         bands.index_add_(0, below + 1, above.flatten())
+        bands.index_add_(0, below, products.sub_(above).flatten())
         return bands
 
 
-def _transform(vector: Tensor) -> Tensor:
-    """Orthonormal, (N, C, H, W // 2 + 1), complex."""
-    spectrum: Tensor = torch.fft.rfft2(vector, norm="ortho")
+def _channels(pictures: Tensor) -> Iterator[Tensor]:
+    """One at a time (H, W), since transforms of a large picture take as much memory as it does."""
+    for picture in pictures:
+        yield from picture
+
+
+def _transform(channel: Tensor) -> Tensor:
+    """Orthonormal, (H, W // 2 + 1), complex."""
+    spectrum: Tensor = torch.fft.rfft2(channel, norm="ortho")
     return spectrum
