@@ -21,10 +21,10 @@ class GivenAway(dict[str, Tensor]):
 
 
 #: dL/dfeatures -> dL/dimage (N, 3, H, W), float32, both on the backend's device. Layers that are
-#: left out count as zero. The cotangents are not modified. May be called once: it frees what the
-#: forward pass kept. Raises UsageError for a layer that the backend was not made for, BackendError
-#: for a cotangent that has another shape or type than its layer; a second call gives the same again
-#: or raises BackendError.
+#: left out count as zero. The cotangents' values are not modified. May be called once: it frees
+#: what the forward pass kept. Raises UsageError for a layer that the backend was not made for,
+#: BackendError for a cotangent that has another shape or type than its layer; a second call gives
+#: the same again or raises BackendError.
 Pullback = Callable[[Features], Tensor]
 
 

@@ -13,6 +13,7 @@ from .backend import FeatureBackend, Features
 from .blame import blaming
 from .cotangents import WeightedLoss
 from .errors import PluginError
+from .freed_memory import give_back_freed_memory
 from .masks import region_of
 from .objective import Objective
 from .plan import Plan, PlannedTerm
@@ -34,6 +35,8 @@ def objective_of(
     plan: Plan, backend: FeatureBackend, losses: Sequence[WeightedLoss], sight: Sight
 ) -> Objective | TiledObjective:
     """The sum of bound losses, evaluated by tiles if the picture is to be cut."""
+    # What binding them took lies in pieces that a step's arrays do not fit into.
+    give_back_freed_memory()
     if len(sight.tiler.tiles(*sight.content.shape[2:])) > 1:
         return TiledObjective(backend, losses, sight.tiler, plan.network)
     return Objective(backend, losses, plan.network, plan.cotangents)

@@ -13,7 +13,6 @@ from torch import Generator, Tensor
 from .canvas import size_notices
 from .color import coloring, recolored
 from .events import Listener, Notice, RunFinished, RunStarted, ScaleStarted, StepDone, ignore
-from .freed_memory import give_back_freed_memory
 from .guard import steps_with_recovery
 from .initial import StartingPoint
 from .inputs import Inputs
@@ -99,8 +98,6 @@ class _Painter:
         else:
             start = self._carried_over(self.image, sight.content)
         objective = self._studio.objective(self._plan, self._inputs, sight)
-        # What the references' features took lies in pieces that a step's arrays do not fit into.
-        give_back_freed_memory()
         colors = coloring(self._inputs, self._plan.job.color, scale, self._backend.device)
         iterates = steps_with_recovery(
             self._plan.optimizer,

@@ -134,13 +134,14 @@ class TiledObjective:
             with blaming(self._network):
                 features, pullback = self._backend.vjp(tile.crop(image))
             cotangents = GivenAway(self._cotangents(tile, features, tile.crop(image), slopes))
+            del features  # the backend holds those that it needs
             direct = cotangents.pop(IMAGE_LAYER, None)
             into = tile.crop(gradient)
             if direct is not None:
                 into += direct
             with blaming(self._network):
                 into += pullback(cotangents)
-            del features, pullback, cotangents, direct
+            del pullback, cotangents, direct
             give_back_freed_memory()
 
     def _cotangents(

@@ -114,10 +114,3 @@ def _ratios(peer: Figures, ours: Figures) -> dict[str, float | None]:
     """None where ours is 0, as the loss of a flat picture with itself is."""
     pairs = {key: (getattr(peer, key), getattr(ours, key)) for key in _COMPARED}
     return {key: round(one / other, 3) if other else None for key, (one, other) in pairs.items()}
-
-
-def _cell(figures: Figures, key: str) -> str:
-    if key == "seconds":
-        low, high = figures.seconds_spread
-        return f"{figures.seconds:.3f} ({low:.3f} to {high:.3f})"
-    return f"{getattr(figures, key):.5g}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .allocator import keep_freed_memory
+from .leaving import leave_after
 
 if TYPE_CHECKING:
     import torch
@@ -139,4 +140,4 @@ def _medians(calls: Sequence[Callable[[], object]], repeats: int) -> list[float]
 
 if __name__ == "__main__":
     keep_freed_memory()
-    typer.run(main)
+    leave_after(lambda: typer.run(main))

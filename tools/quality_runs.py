@@ -19,29 +19,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..core.errors import UsageError
+from .plain_terms import plain_terms
 
 if TYPE_CHECKING:
     from ..core.events import Event
     from ..core.job import Job
 
-_CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
-
-#: In our terms, whose pixels are in [0, 1].
-_TERMS: list[dict[str, Any]] = [
-    # 1/2 of the mean, in our term.
-    {"name": "content", "weight": 10.0, "layers": {"relu4_2": 1.0}, "normalization": "mean"},
-    {
-        "name": "style",
-        "weight": 100.0,
-        # 1 / (4 C^2) of the sum of the squares of F F^T / M - A A^T / M', in our term; here the
-        # mean is 1 / C^2 of the sum, and C^2 divides the squares.
-        "layers": {name: 4 / channels**2 for name, channels in _CHANNELS.items()},
-        "normalization": "paper",
-    },
-    {"name": "tv", "weight": 0.001 * 255, "power": 1, "reduction": "sum"},
-]
 _OBJECTIVE: dict[str, Any] = {
-    "terms": _TERMS,
+    "terms": plain_terms(content=5.0, style=100.0, differences=0.001),
     "backbone": {"name": "vgg19", "weights": "embedded", "pooling": "max", "padding": "zeros"},
 }
 

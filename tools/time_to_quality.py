@@ -151,7 +151,6 @@ def _moment(run: MeasuredRun, point: Point | None) -> dict[str, float] | None:
 
 def _measured_apart(content: str, style: str, size: int, iterations: int) -> MeasuredRun:
     """The reference, in a process of its own: both runs find nothing warm."""
-
     from .quality_runs import MeasuredRun
 
     program = [sys.executable, "-P", "-m", "stylectl.tools.time_to_quality"]

@@ -28,7 +28,6 @@ class LBFGS(Optimizer):
         default="armijo",
         description="how a step's length is found; each trial beyond the first costs an evaluation",
     )
-
     scaling: Literal["spectral", "scalar"] = Field(
         default="spectral",
         description="what a direction begins with: an inverse curvature for each band of spatial "

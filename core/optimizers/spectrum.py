@@ -30,7 +30,7 @@ class Spectrum:
     """
 
     def __init__(self, image: Tensor) -> None:
-        """For pictures of the size of `image` (N, C, H, W), on its device."""
+        """For pictures of the size of `image` (N, C, H, W)."""
         self._size = height, width = image.shape[2], image.shape[3]
         across = torch.fft.rfftfreq(width)
         frequency = (torch.fft.fftfreq(height).unsqueeze(1).square() + across.square()).sqrt()
@@ -56,9 +56,9 @@ class Spectrum:
         self._products = _DECAY * self._products + products / products[1].sum()
 
     def scaled(self, vector: Tensor, inverse_curvature: float) -> Tensor:
-        """The vector, filtered by the inverse of the curvature. `inverse_curvature` is that of the
-        picture as a whole, from which a band's may differ by so much. A symmetric and positive
-        definite map."""
+        """The vector, filtered by the inverse of the curvature: a symmetric and positive definite
+        map. `inverse_curvature` is that of the picture as a whole; a band's is at most a hundred
+        times more or less."""
         along, slopes, steps = self._products.clamp_min(torch.finfo(torch.float64).tiny).unbind()
         # Where the curvature came out negative there is only its size to go by.
         gains = torch.where(self._products[0] > 0, along / slopes, (steps / slopes).sqrt())

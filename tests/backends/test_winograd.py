@@ -80,7 +80,7 @@ def test_a_fast_convolution_pads_as_the_direct_one_does(
     assert off(FastConvolution(direct)(x), direct.double()(x.double())) <= CLOSE
 
 
-def test_a_convolution_without_a_bias_is_none_the_less() -> None:
+def test_a_convolution_needs_no_bias() -> None:
     direct = nn.Conv2d(128, 256, 3, padding=1, bias=False).requires_grad_(False)
     x = random(1, 128, 40, 40)
     assert off(FastConvolution(direct)(x), direct(x)) <= CLOSE

@@ -19,13 +19,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, **hidden, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
 
 
-@pytest.fixture(scope="session")
-def program(environment: dict[str, str]) -> Program:
-    """Runs `stylectl` as a user would, in a process of its own."""
+def runner(module: str, environment: dict[str, str]) -> Program:
+    """Runs `python -m MODULE` in a process of its own."""
 
     def run(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "stylectl", *map(str, arguments)],
+            [sys.executable, "-m", module, *map(str, arguments)],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -35,3 +34,15 @@ def program(environment: dict[str, str]) -> Program:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def program(environment: dict[str, str]) -> Program:
+    """Runs `stylectl` as a user would."""
+    return runner("stylectl", environment)
+
+
+@pytest.fixture(scope="session")
+def maintenance(environment: dict[str, str]) -> Callable[[str], Program]:
+    """Runs one of the modules for maintainers in `tools/`."""
+    return lambda name: runner(f"stylectl.tools.{name}", environment)

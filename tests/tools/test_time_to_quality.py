@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +33,9 @@ FLOAT32 = 2e-5
 
 
 @pytest.fixture
-def module(environment: dict[str, str], tmp_path: Path) -> Module:
+def module(maintenance: Callable[[str], Module], tmp_path: Path) -> Module:
     """Runs the module as a maintainer would, on small pictures."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "stylectl.tools.time_to_quality", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    return run
+    return partial(maintenance("time_to_quality"), folder=tmp_path)
 
 
 def save(path: Path, seed: int, height: int, width: int) -> str:
