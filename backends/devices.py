@@ -46,6 +46,10 @@ def _has(device: torch.device, precision: str) -> bool:
             return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
         case "cpu", "fp16":
             return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
+        case "cuda", "tf32":
+            return torch.cuda.get_device_capability(device) >= (8, 0)
+        case "cpu" | "mps", "tf32":
+            return False
         case "cuda", "bf16":
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
         case "mps", "bf16":

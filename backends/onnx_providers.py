@@ -6,17 +6,15 @@ import ctypes
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import onnxruntime
 import torch
 
+from ..core.backend import Precision
 from ..core.errors import BackendError, UsageError
-from .devices import find_device
+from .devices import check_precision, find_device
 from .onnx_session import Provider
 from .onnx_tensorrt import NAME as TENSORRT
-
-Precision = Literal["float32", "bf16", "fp16"]
 
 _CPU: Provider = ("CPUExecutionProvider", {})
 _SUFFIX = {"linux": ".so", "win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
@@ -63,7 +61,8 @@ def find_place(name: str, precision: Precision) -> Place:
         )
     _check(kind)
     device = find_device(f"cuda:{index or 0}")
-    cuda = ("CUDAExecutionProvider", _cuda_options(device))
+    check_precision(device, precision)
+    cuda = ("CUDAExecutionProvider", _cuda_options(device, precision))
     if kind == "cuda":
         if precision == "bf16":
             raise BackendError(
@@ -72,6 +71,8 @@ def find_place(name: str, precision: Precision) -> Place:
             )
         return Place(device, (cuda, _CPU), half=precision == "fp16")
     _check("cuda")
+    if precision == "tf32":
+        raise BackendError("TensorRT is not told to use TF32; use --device cuda")
     return Place(device, ((TENSORRT, _tensorrt_options(device, precision)), cuda, _CPU))
 
 
@@ -82,10 +83,10 @@ def provider_library(part: str) -> Path:
     return folder / f"{_PREFIX}onnxruntime_providers_{part}{_SUFFIX}"
 
 
-def _cuda_options(device: torch.device) -> dict[str, str]:
+def _cuda_options(device: torch.device, precision: Precision) -> dict[str, str]:
     return {
         "device_id": str(device.index or 0),
-        "use_tf32": "0",  # float32 means float32
+        "use_tf32": "1" if precision == "tf32" else "0",  # float32 means float32
         "cudnn_conv_algo_search": "HEURISTIC",  # not by timing, whose outcome varies
     }
 

@@ -71,6 +71,9 @@ class Session:
         self._session = None
 
 
+onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+
+
 def load(model: Path, options: Any, providers: Sequence[Provider]) -> Any:
     """ONNX Runtime's own session. Raises BackendError when it cannot load the model."""
     try:

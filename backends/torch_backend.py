@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,7 +20,12 @@ from .fast_convolution import make_fast
 from .half import in_half_range
 from .torch_options import TorchOptions
 
-_DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 
 class TorchBackend(FeatureBackend):
@@ -43,8 +49,11 @@ class TorchBackend(FeatureBackend):
         for weight in trunk.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-        direct = isinstance(options, TorchOptions) and options.convolution == "direct"
-        if isinstance(trunk, ChainTrunk) and not direct:
+        if not isinstance(options, TorchOptions):
+            options = TorchOptions.model_validate(options.model_dump())
+        self._convolutions = partial(_convolutions, tf32=options.precision == "tf32")
+        self.recordable = self.device.type == "cuda" and options.cuda_graph == "auto"
+        if isinstance(trunk, ChainTrunk) and options.convolution == "auto":
             make_fast(trunk)
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
@@ -52,14 +61,14 @@ class TorchBackend(FeatureBackend):
         wanted = self.layers if layers is None else layers
         check_layers(wanted, self.layers)
         image = self._laid_out(image)
-        with torch.no_grad(), _exact_convolutions():
+        with torch.no_grad(), self._convolutions():
             activations = self._trunk(image, wanted)
         return {name: value.float() for name, value in activations.items()}
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
         """See FeatureBackend."""
         trunk, image = self._trunk, self._laid_out(image)
-        with _exact_convolutions():
+        with self._convolutions():
             activations, network_pullback = (
                 chain_vjp(trunk, image)
                 if isinstance(trunk, ChainTrunk)
@@ -70,7 +79,7 @@ class TorchBackend(FeatureBackend):
             scaled, scale = (
                 in_half_range(cotangents) if self._dtype == torch.float16 else (cotangents, 1.0)
             )
-            with _exact_convolutions():
+            with self._convolutions():
                 gradient = network_pullback(scaled)
             return gradient.contiguous().div_(scale)
 
@@ -113,9 +122,10 @@ def autograd_vjp(trunk: Trunk, image: Tensor) -> tuple[dict[str, Tensor], Pullba
 
 
 @contextmanager
-def _exact_convolutions() -> Iterator[None]:
-    """float32 means float32 on CUDA too (no TF32), and the same input gives the same output."""
+def _convolutions(tf32: bool) -> Iterator[None]:
+    """float32 means float32 on CUDA too, unless it is to be `tf32`, and the same input gives the
+    same output."""
     with torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
     ):
         yield

@@ -17,3 +17,8 @@ class TorchOptions(BackendOptions):
         description="auto: by Winograd's algorithm where that is faster (float32 on the CPU, many "
         "channels); direct: as torch does it",
     )
+    cuda_graph: Literal["auto", "off"] = Field(
+        default="auto",
+        description="auto: on CUDA, the work of a step is recorded once and then launched as a "
+        "whole, where losses allow for it; off: each kernel is launched for itself",
+    )

@@ -28,13 +28,18 @@ class GivenAway(dict[str, Tensor]):
 Pullback = Callable[[Features], Tensor]
 
 
+#: In what the network computes. tf32 is float32 whose products see 11 bits of each factor; images,
+#: features, losses and gradients are float32 with all of them.
+Precision = Literal["float32", "tf32", "bf16", "fp16"]
+
+
 class BackendOptions(BaseModel):
     """What every backend can be told; a backend with more to say subclasses it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str = "auto"
-    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    precision: Precision = "float32"
 
 
 class FeatureBackend(ABC):
@@ -55,6 +60,9 @@ class FeatureBackend(ABC):
     device: torch.device
     #: How it runs, beside the device, where that is worth telling: kept with the picture.
     details: Mapping[str, str] = MappingProxyType({})
+    #: Whether its work can be recorded as a CUDA graph: all of it is queued on torch's current
+    #: stream, and nothing of what is computed is looked at.
+    recordable: bool = False
 
     @abstractmethod
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:

@@ -44,13 +44,13 @@ class ChainTrunk(Trunk):
 
     def normalize(self, image: Tensor) -> Tensor:
         """The image as the first step expects it, in the type of the weights."""
-        mean = image.new_tensor(self.mean).view(1, 3, 1, 1)
-        scale = image.new_tensor(self.scale).view(1, 3, 1, 1)
+        mean, scale = _per_channel(self.mean, image), _per_channel(self.scale, image)
         return ((image - mean) / scale).to(self._dtype)
 
     def normalize_vjp(self, gradient: Tensor, dtype: torch.dtype) -> Tensor:
         """From the gradient at what `normalize` gives to that at an image of the type `dtype`."""
-        return gradient.to(dtype) / gradient.new_tensor(self.scale, dtype=dtype).view(1, 3, 1, 1)
+        gradient = gradient.to(dtype)
+        return gradient / _per_channel(self.scale, gradient)
 
     def upto(self, layers: Collection[str]) -> list[tuple[str, nn.Module]]:
         """The named steps up to the deepest of `layers` (at least one)."""
@@ -60,3 +60,8 @@ class ChainTrunk(Trunk):
     @property
     def _dtype(self) -> torch.dtype:
         return next((weight.dtype for weight in self.parameters()), torch.float32)
+
+
+def _per_channel(values: Sequence[float], like: Tensor) -> Tensor:
+    """(1, C, 1, 1), made on the device: copying from the host would wait for it."""
+    return torch.stack([like.new_full((), value) for value in values]).view(1, -1, 1, 1)

@@ -13,6 +13,7 @@ from .backend import FeatureBackend, Features, GivenAway
 from .blame import blaming, is_out_of_memory
 from .cotangents import Cotangents, WeightedLoss, gradients, plain_cotangents
 from .errors import PluginError
+from .recorded import Recorded
 from .terms import IMAGE_LAYER
 
 
@@ -50,24 +51,46 @@ class Objective:
     ) -> None:
         """`network` is what messages call the backend and its backbone; `cotangents` makes one
         gradient for each layer out of the losses."""
-        self._backend = backend
-        self._losses = tuple(losses)
-        self._network = network
-        self._cotangents = cotangents
+        self._losses = _Losses(backend, tuple(losses), network, cotangents)
+        self._computed = Recorded(self._losses) if backend.recordable else self._losses
 
     def evaluate(self, image: Tensor) -> Evaluation:
         """Value, shares and gradient at `image` (N, 3, H, W); the image is not modified.
 
         Raises PluginError for a loss, or a network, that fails or breaks its contract.
         """
-        with blaming(self._network):
-            features, pullback = self._backend.vjp(image)
+        shares, gradient = self._computed(image)
+        value, *values = torch.cat([shares.sum(0, keepdim=True), shares]).tolist()
+        losses = dict(zip(self._losses.names, values, strict=True))
+        evaluation = Evaluation(value, losses, gradient)
+        if evaluation.finite:
+            return evaluation
+        return replace(evaluation, culprit=self._losses.culprit(image))
+
+
+@dataclass(frozen=True)
+class _Losses:
+    """The losses as a function of the picture, with the gradient of their sum."""
+
+    backend: FeatureBackend
+    losses: tuple[WeightedLoss, ...]
+    network: str
+    cotangents: Cotangents
+
+    @property
+    def names(self) -> list[str]:
+        return [term.name for term in self.losses]
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted losses (L,), in their order, and the gradient of their sum. It only queues
+        work on the device: reading a number back would wait for all of it."""
+        with blaming(self.network):
+            features, pullback = self.backend.vjp(image)
         leaves = leaves_of(features, image)
-        shares = [(term, term.weight * scalar(term, leaves)) for term in self._losses]
-        value = torch.stack([share for _, share in shares]).sum().item()
-        losses = {term.name: share.item() for term, share in shares}
+        shares = [(term, term.weight * scalar(term, leaves)) for term in self.losses]
+        values = torch.stack([share.detach() for _, share in shares])
         try:
-            cotangents = self._cotangents(shares, leaves)
+            cotangents = self.cotangents(shares, leaves)
         except Exception as error:
             if not is_out_of_memory(error):
                 self._gradients_apart(features, image)  # raises, with the name of whose it is
@@ -77,32 +100,29 @@ class Objective:
         del shares, leaves, features
         cotangents = GivenAway(cotangents)
         direct = cotangents.pop(IMAGE_LAYER, None)
-        with blaming(self._network):
+        with blaming(self.network):
             gradient = pullback(cotangents)
         if direct is not None:
             gradient = gradient + direct
-        evaluation = Evaluation(value, losses, gradient)
-        if evaluation.finite:
-            return evaluation
-        return replace(evaluation, culprit=self._culprit(image))
+        return values, gradient
 
-    def _culprit(self, image: Tensor) -> str:
+    def culprit(self, image: Tensor) -> str:
         """Whose value or gradient is not finite at `image`; the network's, if no term's is."""
-        apart = self._gradients_apart(self._backend.features(image), image)
+        apart = self._gradients_apart(self.backend.features(image), image)
         values = [f"{term.label} = {loss}" for term, loss, _ in apart if not math.isfinite(loss)]
         slopes = [
             f"the gradient of {term.label}"
             for term, _, slopes_of in apart
             if not all(each.isfinite().all() for each in slopes_of)
         ]
-        return ", ".join(values or slopes) or f"what {self._network} gives"
+        return ", ".join(values or slopes) or f"what {self.network} gives"
 
     def _gradients_apart(
         self, features: Features, image: Tensor
     ) -> list[tuple[WeightedLoss, float, list[Tensor]]]:
         """Each term's weighted loss and its gradients, to see whose fault something is."""
         found = []
-        for term in self._losses:
+        for term in self.losses:
             leaves = leaves_of(features, image)
             loss = term.weight * scalar(term, leaves)
             with blaming(f"the gradient of {term.label}"):

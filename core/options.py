@@ -40,6 +40,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "precision": ("backend", "precision"),
     "gradient": ("backend", "gradient"),
     "convolution": ("backend", "convolution"),
+    "cuda_graph": ("backend", "cuda_graph"),
     "weights": ("backbone", "weights"),
     "preprocessing": ("backbone", "preprocessing"),
     "pooling": ("backbone", "pooling"),

@@ -21,7 +21,7 @@ from .tiles import Tiler, tiler_for
 
 #: How far tiles may be from the whole, in units of the largest activation: float32 convolutions may
 #: sum in another order; half precision has 8 to 11 bits.
-_CLOSE = {"float32": 1e-4, "fp16": 0.02, "bf16": 0.1}
+_CLOSE = {"float32": 1e-4, "tf32": 0.02, "fp16": 0.02, "bf16": 0.1}
 
 
 def tilers_for(

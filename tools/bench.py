@@ -66,12 +66,15 @@ def command(
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda, cuda:N, mps or tensorrt.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, tf32, bf16 or fp16.")] = None,
     gradient: Annotated[
         str | None, typer.Option(help="Of the backend onnx: auto, native or torch.")
     ] = None,
     convolution: Annotated[
         str | None, typer.Option(help="Of the backend torch: auto or direct.")
+    ] = None,
+    cuda_graph: Annotated[
+        str | None, typer.Option(help="Of the backend torch, on CUDA: auto or off.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Whose layers and losses are run.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Counted evaluations (9).")] = None,
@@ -95,13 +98,11 @@ def command(
         raise UsageError("a photo needs a painting: stylectl bench PHOTO PAINTING")
     images = {"content": photo, "styles": [painting]} if painting else {}
     names = backend or ["torch"]
-    runtimes = _runtimes(names, device, {"gradient": gradient, "convolution": convolution})
+    common = {"device": device, "precision": precision}
+    choices = {"gradient": gradient, "convolution": convolution, "cuda_graph": cuda_graph}
+    runtimes = _runtimes(names, common, choices)
     if peer:
-        for flag, given in (
-            ("--precision", precision),
-            ("--preset", preset),
-            ("--repeats", repeats),
-        ):
+        for flag, given in (("--preset", preset), ("--repeats", repeats)):
             if given is not None:
                 raise UsageError(
                     f"{flag} has no effect with --peer: all compute what the peer does"
@@ -110,7 +111,7 @@ def command(
         return
     if iterations is not None:
         raise UsageError("--iterations has no effect without --peer; see --repeats")
-    more = {"precision": precision, "size": size, "scales": 1, "upscale": True, **images}
+    more = {"size": size, "scales": 1, "upscale": True, **images}
     measured = _measure([{**each, **more} for each in runtimes], preset, repeats or _REPEATS)
     if as_json:
         tables = [asdict(each) for each in measured]
@@ -124,7 +125,7 @@ def command(
 
 
 def _runtimes(
-    names: Sequence[str], device: str | None, choices: Mapping[str, str | None]
+    names: Sequence[str], common: Mapping[str, Any], choices: Mapping[str, str | None]
 ) -> list[dict[str, Any]]:
     """The options of each backend; `choices` are for those that have them."""
     from ..plugins.manager import load_plugins
@@ -133,9 +134,10 @@ def _runtimes(
     options = [backends.get(name).options.model_fields for name in names]
     for choice, given in choices.items():
         if given and not any(choice in each for each in options):
-            raise UsageError(f"--{choice} has no effect on {', '.join(names)}")
+            flag = choice.replace("_", "-")
+            raise UsageError(f"--{flag} has no effect on {', '.join(names)}")
     return [
-        {"backend": name, "device": device}
+        {"backend": name, **common}
         | {choice: given for choice, given in choices.items() if choice in each}
         for name, each in zip(names, options, strict=True)
     ]

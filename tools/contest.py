@@ -79,7 +79,8 @@ def hold_contest(
             job = _checked_job({**images, **common, **options}, objective)
             job |= {"content": str(content), "styles": [{"image": str(style)}]}
             entry = Entry(OURSELVES, str(content), str(style), "", threads, job)
-            enter(f"{OURSELVES} ({options['backend']})", entry)
+            how = [options["backend"], *filter(None, [options["precision"]])]
+            enter(f"{OURSELVES} ({', '.join(how)})", entry)
         # Where ours runs, the peer does.
         entry = replace(entry, program=peer.package, device=contestants[0].device, job={})
         enter(f"{peer.package} {peer.version}", entry)

@@ -274,9 +274,19 @@ Convolution = Annotated[
     ),
 ]
 
+CudaGraph = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the backend torch, on CUDA: auto, or off to launch each kernel for itself.",
+        rich_help_panel=_WORK,
+    ),
+]
+
 Precision = Annotated[
     str | None,
-    typer.Option(help="float32, or bf16 or fp16 where the device has it.", rich_help_panel=_WORK),
+    typer.Option(
+        help="float32, or tf32, bf16 or fp16 where the device has it.", rich_help_panel=_WORK
+    ),
 ]
 
 Pooling = Annotated[str | None, typer.Option(help="max or average.", rich_help_panel=_WORK)]

@@ -41,7 +41,7 @@ def peak_memory_mb(device: torch.device) -> float:
     import torch
 
     if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device) / 1e6)
+        return float(torch.cuda.max_memory_reserved(device) / 1e6)
     if sys.platform == "win32":
         import psutil
 

@@ -37,7 +37,7 @@ def command(
     ] = None,
     pooling: Annotated[str | None, typer.Option(help="max or average.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, tf32, bf16 or fp16.")] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="A further option of the backend, repeatable."),

@@ -43,7 +43,8 @@ def _terms(_flag: str, text: str) -> list[dict[str, Any]]:
 #: How an option's value is read; the job's model validates it.
 READERS: dict[str, Callable[[str, str], Any]] = {
     **dict.fromkeys(["preset", "content", "init", "backend", "backbone", "device"], _word),
-    **dict.fromkeys(["precision", "gradient", "convolution", "weights", "preprocessing"], _word),
+    **dict.fromkeys(["precision", "gradient", "convolution", "cuda_graph"], _word),
+    **dict.fromkeys(["weights", "preprocessing"], _word),
     **dict.fromkeys(["pooling", "padding", "optimizer", "max_memory"], _word),
     **dict.fromkeys(["strength", "preview", "seamless", "normalize_gradients"], _plain),
     **dict.fromkeys(["upscale", "scales", "iterations", "seed", "max_pixels"], _plain),

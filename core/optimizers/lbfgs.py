@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..objective import Evaluation
 from .base import Evaluate, Iterate, Optimizer
 from .line_search import armijo, strong_wolfe
+from .pairs import Pairs
 from .spectrum import Spectrum
 
 #: Root mean square change of the pixels, in [0, 1], in a step without known curvature.
@@ -43,23 +44,30 @@ class LBFGS(Optimizer):
         """See Optimizer."""
         evaluation = evaluate(image)
         spectrum = Spectrum(image) if self.scaling == "spectral" else None
-        pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=self.history)
+        pairs, first = Pairs(self.history, image), _same
         while True:
             yield Iterate(image, evaluation)
             gradient = evaluation.gradient
-            direction = _direction(gradient, pairs, spectrum)
-            if _dot(direction, gradient) >= 0:  # rounding has spoiled the curvature: start afresh
+            direction = -pairs.inverse_hessian_times(gradient, first)
+            (slope,) = _dots((direction, gradient))
+            if slope >= 0:  # rounding has spoiled the curvature: start afresh
                 pairs.clear()
-                direction = -gradient
+                first, direction = _same, -gradient
+                (slope,) = _dots((direction, gradient))
             length = step_scale if pairs else step_scale * _first_length(gradient)
-            step, new = self._search(image, evaluation, direction, length, evaluate)
+            step, new = self._search(image, evaluation, direction, slope, length, evaluate)
             moved, change = step * direction, new.gradient - gradient
-            curvature = _dot(moved, change)
-            if curvature > 1e-10 * _dot(change, change) ** 0.5 * _dot(moved, moved) ** 0.5:
-                pairs.append((moved, change, 1 / curvature))
+            curvature, slopes, steps = _dots((moved, change), (change, change), (moved, moved))
+            if curvature > 1e-10 * slopes**0.5 * steps**0.5:
+                pairs.add(moved, change)
+                inverse_curvature = curvature / slopes
                 if spectrum:
                     spectrum.learn(moved, change)
+                    first = partial(spectrum.scaled, inverse_curvature=inverse_curvature)
+                else:
+                    first = partial(torch.mul, inverse_curvature)
             image, evaluation = image + moved, new
+            del direction, moved, change, gradient, new  # not to be held during an evaluation
 
     def without_values(self) -> LBFGS:
         """See Optimizer."""
@@ -72,9 +80,14 @@ class LBFGS(Optimizer):
         return self.model_copy(update={"line_search": "none"})
 
     def _search(
-        self, image: Tensor, start: Evaluation, direction: Tensor, length: float, evaluate: Evaluate
+        self,
+        image: Tensor,
+        start: Evaluation,
+        direction: Tensor,
+        slope: float,
+        length: float,
+        evaluate: Evaluate,
     ) -> tuple[float, Evaluation]:
-        slope = _dot(direction, start.gradient)
         match self.line_search:
             case "none":
                 return length, evaluate(image + length * direction)
@@ -84,30 +97,19 @@ class LBFGS(Optimizer):
                 return strong_wolfe(image, start, direction, slope, length, evaluate)
 
 
-def _direction(
-    gradient: Tensor, pairs: deque[tuple[Tensor, Tensor, float]], spectrum: Spectrum | None
-) -> Tensor:
-    """Minus the inverse Hessian estimate times the gradient (the two-loop recursion)."""
-    vector = -gradient
-    coefficients = []
-    for moved, change, inverse_curvature in reversed(pairs):
-        coefficient = inverse_curvature * _dot(moved, vector)
-        coefficients.append(coefficient)
-        vector = torch.add(vector, change, alpha=-coefficient)
-    if pairs:
-        _, change, inverse_curvature = pairs[-1]
-        scale = 1 / (inverse_curvature * _dot(change, change))
-        vector = spectrum.scaled(vector, scale) if spectrum else scale * vector
-    for moved, change, inverse_curvature in pairs:
-        correction = coefficients.pop() - inverse_curvature * _dot(change, vector)
-        vector = torch.add(vector, moved, alpha=correction)
-    return vector
+def _same(gradient: Tensor) -> Tensor:
+    return gradient
 
 
 def _first_length(gradient: Tensor) -> float:
-    rms = (_dot(gradient, gradient) / gradient.numel()) ** 0.5
+    (square,) = _dots((gradient, gradient))
+    rms = (square / gradient.numel()) ** 0.5
     return _FIRST_STEP_RMS / rms if rms > 0 else 0.0
 
 
-def _dot(a: Tensor, b: Tensor) -> float:
-    return torch.dot(a.flatten(), b.flatten()).item()
+def _dots(*pairs: tuple[Tensor, Tensor]) -> list[float]:
+    """Inner products; the device is waited for once."""
+    found: list[float] = torch.stack(
+        [torch.dot(a.flatten(), b.flatten()) for a, b in pairs]
+    ).tolist()
+    return found

@@ -18,6 +18,8 @@ from torch import Tensor
 _BANDS = 16
 #: What of a step's curvature is left in the average after the next one; 0.8 to 1 do equally well.
 _DECAY = 0.9
+#: Frequencies whose products are added up on the device.
+_ROW = 1024
 #: How many times a gain may be more or less than a multiple of the identity would have.
 _MOST = 100.0
 
@@ -25,8 +27,9 @@ _MOST = 100.0
 class Spectrum:
     """Curvature by frequency, averaged over the last steps; the same for all channels.
 
-    The sums over bands are made on the CPU, in float64 and in one order, so that a run on another
-    device can be repeated.
+    Sums over a band are made on the device of the pictures, in one order (adding up at places that
+    several threads share would come out differently each time): frequencies are sorted by band and
+    laid out in rows, each of which is one band's alone.
     """
 
     def __init__(self, image: Tensor) -> None:
@@ -37,22 +40,30 @@ class Spectrum:
         lowest = 1 / max(height, width, 2)
         octaves = (frequency.clamp_min(lowest) / lowest).log()
         place = octaves / octaves.max().clamp_min(1e-6) * (_BANDS - 1)
-        self._below = place.floor().int().clamp_max(_BANDS - 2)
-        self._share = place - self._below
+        below = place.floor().int().clamp_max(_BANDS - 2)
         # A real picture's transform leaves out half, but of the columns that mirror themselves.
-        self._count = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)
-        self._count[0] = 1
+        count = torch.full_like(place, 2.0)
+        count[:, 0] = 1
         if width % 2 == 0:
-            self._count[-1] = 1
+            count[:, -1] = 1
+        rows, self._band = _rows_by_band(below.flatten())
+        count = torch.where(rows < 0, 0.0, count.flatten()[rows])
+        above = count * (place - below).flatten()[rows]
+        self._rows = rows.clamp_min(0).to(image.device, torch.int32)
+        self._weights = torch.stack([count - above, above]).to(image)
+        self._below, self._share = below.to(image.device), (place - below).to(image)
         self._products = torch.zeros(3, _BANDS, dtype=torch.float64)
 
     def learn(self, moved: Tensor, change: Tensor) -> None:
         """From a step, and how the gradient changed along it."""
-        products = torch.zeros_like(self._products)
+        sums = self._weights.new_zeros(3, 2, len(self._band))
         for step, slope in zip(_channels(moved), _channels(change), strict=True):
             a, b = _transform(step), _transform(slope)
             for number, pair in enumerate(((a, b), (b, b), (a, a))):
-                products[number] += self._by_band(*pair)
+                sums[number] += self._by_row(*pair)
+        low, high = sums.cpu().double().unbind(1)
+        products = torch.zeros_like(self._products)
+        products.index_add_(1, self._band, low).index_add_(1, self._band + 1, high)
         self._products = _DECAY * self._products + products / products[1].sum()
 
     def scaled(self, vector: Tensor, inverse_curvature: float) -> Tensor:
@@ -62,22 +73,30 @@ class Spectrum:
         along, slopes, steps = self._products.clamp_min(torch.finfo(torch.float64).tiny).unbind()
         # Where the curvature came out negative there is only its size to go by.
         gains = torch.where(self._products[0] > 0, along / slopes, (steps / slopes).sqrt())
-        gains = gains.clamp(inverse_curvature / _MOST, inverse_curvature * _MOST).log().float()
+        gains = gains.clamp(inverse_curvature / _MOST, inverse_curvature * _MOST).log().to(vector)
         low, high = gains[self._below], gains[self._below + 1]
-        gain = torch.lerp(low, high, self._share).exp().to(vector)
+        gain = torch.lerp(low, high, self._share).exp()
         filtered = torch.empty_like(vector)
         for result, channel in zip(_channels(filtered), _channels(vector), strict=True):
             result.copy_(torch.fft.irfft2(_transform(channel) * gain, s=self._size, norm="ortho"))
         return filtered
 
-    def _by_band(self, a: Tensor, b: Tensor) -> Tensor:
-        """The inner product of two transforms in parts that add up to it: (_BANDS,)."""
-        products = (a.real * b.real + a.imag * b.imag).cpu().double().mul_(self._count)
-        above, below = products * self._share, self._below.flatten()
-        bands = torch.zeros(_BANDS, dtype=torch.float64)
-        bands.index_add_(0, below + 1, above.flatten())
-        bands.index_add_(0, below, products.sub_(above).flatten())
-        return bands
+    def _by_row(self, a: Tensor, b: Tensor) -> Tensor:
+        """The inner product of two transforms in parts that add up to it, (2, rows): what counts
+        for the band of each row, and for the next one."""
+        products = (a.real * b.real).addcmul_(a.imag, b.imag).flatten()
+        sums: Tensor = torch.linalg.vecdot(products[self._rows], self._weights)
+        return sums
+
+
+def _rows_by_band(band: Tensor) -> tuple[Tensor, Tensor]:
+    """The positions of a vector (P,) of band numbers in rows (R, _ROW) of one band each, filled up
+    by -1; and the rows' bands (R,)."""
+    order, counts = band.argsort(stable=True), band.bincount()
+    bands = [some for some in torch.split(order, counts.tolist()) if len(some)]
+    parts = [row for some in bands for row in torch.split(some, _ROW)]
+    rows = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=-1)
+    return rows, band[rows[:, 0]].long()
 
 
 def _channels(pictures: Tensor) -> Iterator[Tensor]:

@@ -56,7 +56,7 @@ class ContentLoss(SumTerm):
                 squares = squares.flatten(2) * weights.to(squares)
             sums[layer] = squares.sum()
             if self._normalization == "mean":
-                sums[f"{layer} divisor"] = torch.tensor(float(target[0].numel()))
+                sums[f"{layer} divisor"] = target.new_full((), target[0].numel())
             elif self._normalization == "relative":
                 sums[f"{layer} divisor"] = target.square().sum()
         return sums
@@ -67,7 +67,7 @@ class ContentLoss(SumTerm):
         for layer, weight in self._weights.items():
             divisor = sums.get(f"{layer} divisor")
             share = 0.5 * weight * sums[layer]
-            shares.append(share if divisor is None else share / divisor.clamp_min(TINY).item())
+            shares.append(share if divisor is None else share / divisor.clamp_min(TINY))
         return torch.stack(shares).sum()
 
 

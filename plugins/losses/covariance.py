@@ -69,8 +69,8 @@ class CovarianceLoss(SumTerm):
                 shares.append(share * weight * squared / self._divisor(target))
         return torch.stack(shares).sum().to(sums[f"{self.layers[0]} positions"])
 
-    def _divisor(self, target: Tensor) -> float:
-        return max(target.square().sum().item(), TINY) if self._relative else 1.0
+    def _divisor(self, target: Tensor) -> Tensor | float:
+        return target.square().sum().clamp_min(TINY) if self._relative else 1.0
 
 
 @hookimpl

@@ -54,7 +54,7 @@ class HistogramLoss(LossTerm):
                 for style, share in targets[layer]:
                     target = resampled(style, own.shape[2])
                     remapped = torch.empty_like(own).scatter_(2, order, target.expand_as(own))
-                    divisor = max(target.square().sum().item(), TINY)
+                    divisor = target.square().sum().clamp_min(TINY)
                     squared = (own - remapped).square().sum()
                     shares.append(share * weight * squared / divisor)
             return torch.stack(shares).sum()

@@ -83,9 +83,9 @@ class MomentsLoss(SumTerm):
                 shares.append(share * weight * squared / self._divisor(target))
         return torch.stack(shares).sum().to(sums[f"{self.layers[0]} positions"])
 
-    def _divisor(self, target: Tensor) -> float:
+    def _divisor(self, target: Tensor) -> Tensor | float:
         if self._relative:
-            return max(target.square().sum().item(), TINY)
+            return target.square().sum().clamp_min(TINY)
         return float(target.shape[-1])
 
 

@@ -103,13 +103,13 @@ class MrfLoss(LossTerm):
             means[..., y, x] += patches[..., y, x].flatten(1)[:, nearest]
             counts[..., y, x] += 1
         mean /= count.clamp_min(1)
-        spread, squares = 0.0, 0.0
+        spread = squares = own.new_zeros(())
         for y, x in offsets:
             chosen = patches[..., y, x].flatten(1)[:, nearest]
-            spread += (chosen - means[..., y, x]).square().sum().item()
-            squares += patches[..., y, x].square().sum().item()
+            spread = spread + (chosen - means[..., y, x]).square().sum()
+            squares = squares + patches[..., y, x].square().sum()
         divisor = squares / patches[0, :, :, 0, 0].numel() * nearest.numel()
-        return ((count * (own - mean).square()).sum() + spread) / max(divisor, TINY)
+        return ((count * (own - mean).square()).sum() + spread) / divisor.clamp_min(TINY)
 
 
 def _ring(own: Tensor, style: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Matrix products of whole layers.
+"""Matrix products of whole layers, which give a layer in the layout of another.
 
 On the CPU they run as 1x1 convolutions: torch's convolutions (oneDNN) take a layer in either layout
 as it lies in memory, give one in the same layout, and use all of the processor; its matrix products
@@ -30,7 +30,10 @@ def outer_products(maps: Tensor) -> Tensor:
 def mixed_channels(matrices: Tensor, maps: Tensor) -> Tensor:
     """sum_j M_ij F_jk: matrices (N, C', C) and maps (N, C, H, W) -> (N, C', H, W)."""
     if not _as_convolutions(maps):
-        return (matrices @ maps.flatten(2)).view(len(maps), -1, *maps.shape[2:])
+        if not maps.is_contiguous(memory_format=torch.channels_last):
+            return (matrices @ maps.flatten(2)).view(len(maps), -1, *maps.shape[2:])
+        rows = maps.permute(0, 2, 3, 1).flatten(1, 2)
+        return (rows @ matrices.mT).view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
     kernels = matrices[..., None, None].unbind()
     pairs = zip(torch.split(maps, 1), kernels, strict=True)
     found = [functional.conv2d(each, kernel) for each, kernel in pairs]

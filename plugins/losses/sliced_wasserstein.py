@@ -103,7 +103,7 @@ def resampled(quantiles: Tensor, positions: int) -> Tensor:
 def relative_distance(own: Tensor, quantiles: Tensor) -> Tensor:
     """Squared distance of the quantiles (N, D, M) from the target (1, D, M'), by its square."""
     target = resampled(quantiles, own.shape[2])
-    return (own - target).square().sum() / max(target.square().sum().item(), TINY)
+    return (own - target).square().sum() / target.square().sum().clamp_min(TINY)
 
 
 @hookimpl

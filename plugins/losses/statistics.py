@@ -32,7 +32,7 @@ def weights_of(region: Region, layer: str) -> Tensor | None:
 def count_of(rows: Tensor, weights: Tensor | None) -> Tensor:
     """The number of positions of rows (N, C, M), or the sum of their weights: a scalar of the same
     type, on the same device."""
-    return rows.new_tensor(float(rows.shape[2])) if weights is None else weights.sum().to(rows)
+    return rows.new_full((), rows.shape[2]) if weights is None else weights.sum().to(rows)
 
 
 def mean_of(rows: Tensor, weights: Tensor | None) -> Tensor:

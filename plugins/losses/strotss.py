@@ -136,7 +136,7 @@ def moments_distance(own: Tensor, target: Tensor) -> Tensor:
     """L_m of (N, n, C) and (1, m, C), summed over the batch."""
     parts = []
     for mine, its in zip(_moments(own), _moments(target), strict=True):
-        parts.append((mine - its).abs().sum() / max(its.abs().sum().item(), TINY))
+        parts.append((mine - its).abs().sum() / its.abs().sum().clamp_min(TINY))
     return parts[0] + parts[1]
 
 

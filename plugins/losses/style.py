@@ -14,7 +14,7 @@ from ...core.specs import LossTermSpec
 from ...core.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
 from .products import mixed_channels, outer_products
-from .statistics import CHUNK, TINY, weights_of
+from .statistics import CHUNK, TINY, count_of, weights_of
 
 
 class StyleOptions(BaseModel):
@@ -57,8 +57,7 @@ class StyleLoss(SumTerm):
         for layer in self.layers:
             weights = weights_of(region, layer)
             sums[layer] = gram_matrix(features[layer], weights)
-            positions = features[layer][0, 0].numel() if weights is None else weights.sum().item()
-            sums[f"{layer} positions"] = torch.tensor(float(positions))
+            sums[f"{layer} positions"] = count_of(features[layer].flatten(2), weights)
         return sums
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
@@ -72,9 +71,9 @@ class StyleLoss(SumTerm):
                 shares.append(share * weight * squared / self._divisor(target))
         return torch.stack(shares).sum()
 
-    def _divisor(self, target: Tensor) -> float:
+    def _divisor(self, target: Tensor) -> Tensor | float:
         if self._relative:
-            return max(target.square().sum().item(), TINY)
+            return target.square().sum().clamp_min(TINY)
         return 4.0 * target.shape[-1] ** 2
 
 
@@ -115,7 +114,7 @@ class _Gram(torch.autograd.Function):
 
 
 def _mean_gram(sums: Sums, layer: str) -> Tensor:
-    return sums[layer] / max(sums[f"{layer} positions"].item(), TINY)
+    return sums[layer] / sums[f"{layer} positions"].clamp_min(TINY)
 
 
 @hookimpl

@@ -64,8 +64,8 @@ class WassersteinLoss(SumTerm):
             for style, share in styles:
                 mean, factor, trace = (style[f"{layer} {each}"] for each in _GAUSSIAN)
                 distance = _distance(*own, mean, factor, trace)
-                mean_square = (mean.square().sum() + trace).item()
-                shares.append(share * weight * distance / max(mean_square, TINY))
+                mean_square = (mean.square().sum() + trace).clamp_min(TINY)
+                shares.append(share * weight * distance / mean_square)
         return torch.stack(shares).sum().to(sums[f"{self.layers[0]} positions"])
 
 

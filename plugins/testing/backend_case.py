@@ -35,6 +35,7 @@ class BackendTolerance:
 TOLERANCES: Mapping[str, BackendTolerance] = {
     "float32": BackendTolerance(features=5e-6, gradient=1e-5),
     "bf16": BackendTolerance(features=2e-2, gradient=0.25),
+    "tf32": BackendTolerance(features=3e-3, gradient=0.15),
     "fp16": BackendTolerance(features=3e-3, gradient=0.15),
 }
 

@@ -9,6 +9,7 @@ import torch
 from stylectl.backends.devices import check_precision
 from stylectl.backends.onnx_backend import OnnxBackend
 from stylectl.backends.onnx_options import OnnxOptions
+from stylectl.backends.onnx_providers import find_place
 from stylectl.backends.torch_backend import TorchBackend
 from stylectl.core.backbone import Backbone
 from stylectl.core.backend import BackendOptions, FeatureBackend
@@ -22,6 +23,14 @@ def lacking(precision: str) -> bool:
     except BackendError:
         return True
     return False
+
+
+def on_cuda() -> bool:
+    try:
+        find_place("cuda", "float32")
+    except BackendError:
+        return False
+    return True
 
 
 class TestTorch(BackendSuite):
@@ -46,6 +55,7 @@ class TestTorchInFp16(TestTorch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
 class TestTorchOnCuda(TestTorch):
     devices = ("cuda",)
+    precisions = ("float32", "tf32", "bf16", "fp16")
 
 
 @pytest.mark.usefixtures("cache")
@@ -60,4 +70,15 @@ class TestOnnx(BackendSuite):
 
 
 class TestOnnxWithTheGradientOfTorch(TestOnnx):
+    gradient = "torch"
+
+
+@pytest.mark.skipif(not on_cuda(), reason="this machine has no CUDA that ONNX Runtime can use")
+class TestOnnxOnCuda(TestOnnx):
+    devices = ("cuda",)
+    precisions = ("float32", "tf32", "fp16")
+
+
+@pytest.mark.skipif(not on_cuda(), reason="this machine has no CUDA that ONNX Runtime can use")
+class TestOnnxOnCudaWithTheGradientOfTorch(TestOnnxOnCuda):
     gradient = "torch"

@@ -139,6 +139,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("precision", "bf16", ("backend", "precision"), "bf16"),
     ("gradient", "torch", ("backend", "gradient"), "torch"),
     ("convolution", "direct", ("backend", "convolution"), "direct"),
+    ("cuda_graph", "off", ("backend", "cuda_graph"), "off"),
     ("weights", "torchvision", ("backbone", "weights"), "torchvision"),
     ("preprocessing", "caffe", ("backbone", "preprocessing"), "caffe"),
     ("pooling", "average", ("backbone", "pooling"), "average"),

@@ -135,7 +135,8 @@ def test_several_backends_compete_and_the_report_is_in_words(
     ("arguments", "said"),
     [
         (("--peer", "pastich"), "did you mean pastiche?"),
-        (("--peer", "pastiche", "--precision", "bf16"), "--precision has no effect"),
+        (("--peer", "pastiche", "--precision", "tf32", "--device", "cpu"), "has no tf32"),
+        (("--peer", "pastiche", "--convolution", "fast"), "convolution"),
         (("--peer", "pastiche", "--preset", "paper"), "--preset has no effect"),
         (("--peer", "pastiche", "--repeats", "3"), "--repeats has no effect"),
         (("--peer", "pastiche", "--gradient", "torch"), "--gradient has no effect"),
