@@ -110,9 +110,18 @@ def _is_apart(pooling: nn.MaxPool2d) -> bool:
 
 
 def _unpooled(pooling: nn.MaxPool2d, size: torch.Size, places: Tensor, gradient: Tensor) -> Tensor:
+    if gradient.device.type == "cuda":  # where max_unpool2d would lay it out channels first
+        unpooled = gradient.new_zeros(size[0], size[2] * size[3], size[1])
+        unpooled.scatter_(1, _positions(places).long(), _positions(gradient))
+        return unpooled.view(size[0], *size[2:], size[1]).permute(0, 3, 1, 2)
     side = pooling.kernel_size
     window = (side, side) if isinstance(side, int) else side
     return functional.max_unpool2d(gradient, places.long(), window, output_size=size)
+
+
+def _positions(maps: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, H * W, C), which takes no copy where it is channels last."""
+    return maps.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def convolution_vjp(

@@ -49,15 +49,14 @@ class Pairs:
         if not self._slots:
             return first(gradient)
         order = torch.tensor(self._slots)
-        products = self._products[order][:, order]
-        upper, diagonal = products.triu(), products.diagonal()
+        upper = self._products[order][:, order]  # what is below the diagonal is not looked at
         steps, changes = self._rows(self._steps), self._rows(self._changes)
 
         along = _small(steps @ gradient.flatten())[order]
         back = torch.linalg.solve_triangular(upper, along.unsqueeze(1), upper=True).squeeze(1)
         rest = torch.addmv(gradient.flatten(), changes.mT, self._large(back, order), alpha=-1)
         guess = first(rest.view_as(gradient))
-        off = diagonal * back - _small(changes @ guess.flatten())[order]
+        off = upper.diagonal() * back - _small(changes @ guess.flatten())[order]
         forth = torch.linalg.solve_triangular(upper.mT, off.unsqueeze(1), upper=False).squeeze(1)
         found = torch.addmv(guess.flatten(), steps.mT, self._large(forth, order))
         return found.view_as(gradient)

@@ -8,8 +8,6 @@ at a frequency is the inverse of the curvature that the last steps met there, ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
@@ -20,6 +18,8 @@ _BANDS = 16
 _DECAY = 0.9
 #: Frequencies whose products are added up on the device.
 _ROW = 1024
+#: Numbers that are transformed at a time: pictures of up to 2400x2400 px as a whole.
+_AT_ONCE = 2**24
 #: How many times a gain may be more or less than a multiple of the identity would have.
 _MOST = 100.0
 
@@ -57,10 +57,9 @@ class Spectrum:
     def learn(self, moved: Tensor, change: Tensor) -> None:
         """From a step, and how the gradient changed along it."""
         sums = self._weights.new_zeros(3, 2, len(self._band))
-        for step, slope in zip(_channels(moved), _channels(change), strict=True):
+        for step, slope in zip(_parts(moved), _parts(change), strict=True):
             a, b = _transform(step), _transform(slope)
-            for number, pair in enumerate(((a, b), (b, b), (a, a))):
-                sums[number] += self._by_row(*pair)
+            sums += torch.stack([self._by_row(*pair) for pair in ((a, b), (b, b), (a, a))])
         low, high = sums.cpu().double().unbind(1)
         products = torch.zeros_like(self._products)
         products.index_add_(1, self._band, low).index_add_(1, self._band + 1, high)
@@ -77,14 +76,14 @@ class Spectrum:
         low, high = gains[self._below], gains[self._below + 1]
         gain = torch.lerp(low, high, self._share).exp()
         filtered = torch.empty_like(vector)
-        for result, channel in zip(_channels(filtered), _channels(vector), strict=True):
-            result.copy_(torch.fft.irfft2(_transform(channel) * gain, s=self._size, norm="ortho"))
+        for result, part in zip(_parts(filtered), _parts(vector), strict=True):
+            result.copy_(torch.fft.irfft2(_transform(part) * gain, s=self._size, norm="ortho"))
         return filtered
 
     def _by_row(self, a: Tensor, b: Tensor) -> Tensor:
         """The inner product of two transforms in parts that add up to it, (2, rows): what counts
         for the band of each row, and for the next one."""
-        products = (a.real * b.real).addcmul_(a.imag, b.imag).flatten()
+        products = (a.real * b.real).addcmul_(a.imag, b.imag).sum(0).flatten()
         sums: Tensor = torch.linalg.vecdot(products[self._rows], self._weights)
         return sums
 
@@ -99,13 +98,14 @@ def _rows_by_band(band: Tensor) -> tuple[Tensor, Tensor]:
     return rows, band[rows[:, 0]].long()
 
 
-def _channels(pictures: Tensor) -> Iterator[Tensor]:
-    """One at a time (H, W), since transforms of a large picture take as much memory as it does."""
-    for picture in pictures:
-        yield from picture
+def _parts(pictures: Tensor) -> tuple[Tensor, ...]:
+    """Channels (C, H, W): all at once, unless they are so large that transforms of them would take
+    more memory than is worth it."""
+    channels = pictures.view(-1, *pictures.shape[2:])
+    return torch.split(channels, len(channels) if channels.numel() <= _AT_ONCE else 1)
 
 
-def _transform(channel: Tensor) -> Tensor:
-    """Orthonormal, (H, W // 2 + 1), complex."""
-    spectrum: Tensor = torch.fft.rfft2(channel, norm="ortho")
+def _transform(channels: Tensor) -> Tensor:
+    """Orthonormal, (C, H, W // 2 + 1), complex."""
+    spectrum: Tensor = torch.fft.rfft2(channels, norm="ortho")
     return spectrum
