@@ -11,7 +11,7 @@ import onnxruntime
 from torch import Tensor
 
 from ..core.backbone import Backbone
-from ..core.backend import BackendOptions, FeatureBackend, Features, Pullback
+from ..core.backend import FeatureBackend, Features, Pullback
 from ..core.contract import check_image, check_layers, checked_pullback
 from ..core.errors import BackendError
 from ..core.freed_memory import release_freed_memory
@@ -25,6 +25,7 @@ from .onnx_session import Session, to_onnx, to_torch
 from .onnx_tensorrt import ShapeRange, shape_ranges
 from .onnx_vjp import NativeVjp
 from .torch_backend import TorchBackend
+from .torch_options import TorchOptions
 
 
 class OnnxBackend(FeatureBackend):
@@ -46,7 +47,13 @@ class OnnxBackend(FeatureBackend):
         self._half = options.precision == "fp16"
         self._models_open = ExitStack()
         self._models = models = self._models_open.enter_context(
-            open_models(backbone, self.layers, half=place.half, on_cpu=self.device.type == "cpu")
+            open_models(
+                backbone,
+                self.layers,
+                half=place.half,
+                on_cpu=self.device.type == "cpu",
+                convolution=options.convolution,
+            )
         )
         self.gradient, self.gradient_reason = _choice(options, models)
         self._torch = self._fallback(backbone, options) if self.gradient == "torch" else None
@@ -88,7 +95,11 @@ class OnnxBackend(FeatureBackend):
             each.close()
 
     def _fallback(self, backbone: Backbone, options: OnnxOptions) -> TorchBackend:
-        same = BackendOptions(device=str(self.device), precision=options.precision)
+        same = TorchOptions(
+            device=str(self.device),
+            precision=options.precision,
+            convolution=options.convolution,
+        )
         try:
             return TorchBackend(backbone, self.layers, same)
         except BackendError as error:

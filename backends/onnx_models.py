@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import onnx
 import torch
@@ -19,6 +20,7 @@ from ..core.files import user_cache
 from .kept_files import kept_folder, key_of
 from .onnx_export import export_trunk, weights_hash
 from .onnx_gradient import NoGradientError, differentiate
+from .onnx_winograd import with_winograd
 
 _FORWARD, _BACKWARD, _REASON = "forward.onnx", "backward.onnx", "reason.txt"
 
@@ -43,18 +45,25 @@ def cache_folder() -> Path:
 
 @contextmanager
 def open_models(
-    backbone: Backbone, layers: Sequence[str], *, half: bool, on_cpu: bool
+    backbone: Backbone,
+    layers: Sequence[str],
+    *,
+    half: bool,
+    on_cpu: bool,
+    convolution: Literal["auto", "direct"],
 ) -> Iterator[Models]:
     """The models of the backbone's trunk for `layers`, from the cache, or made and put there.
 
+    `auto` has an effect on the CPU alone: there are both ways of some convolutions then.
     The files are there inside the `with`. Where the cache cannot be written to, they are temporary.
     Raises WeightsError when the weights cannot be used, BackendError for a trunk without an ONNX
     form.
     """
     source = _source(backbone, layers, half)
-    key = key_of(*source.marks, on_cpu, version("onnx"), _makers())
+    target = _Target(on_cpu, winograd=on_cpu and convolution == "auto")
+    key = key_of(*source.marks, target, version("onnx"), _makers())
     fresh = not (cache_folder() / "models" / key).exists()
-    with kept_folder(cache_folder() / "models", key, partial(_make, source, on_cpu)) as folder:
+    with kept_folder(cache_folder() / "models", key, partial(_make, source, target)) as folder:
         del source  # it holds the weights
         backward = folder / _BACKWARD
         yield Models(
@@ -89,14 +98,27 @@ def _source(backbone: Backbone, layers: Sequence[str], half: bool) -> _Source:
     )
 
 
-def _make(source: _Source, on_cpu: bool, folder: Path) -> None:
+@dataclass(frozen=True)
+class _Target:
+    """What models are made for: ONNX Runtime's CPU provider, or any; with `winograd`, in float32,
+    with both ways of some convolutions."""
+
+    on_cpu: bool
+    winograd: bool
+
+    def finished(self, model: onnx.ModelProto) -> bytes:
+        """The model as it is written."""
+        return bytes((with_winograd(model) if self.winograd else model).SerializeToString())
+
+
+def _make(source: _Source, target: _Target, folder: Path) -> None:
     model, backward, reason = source.model(), b"", ""
     try:
-        pair = differentiate(model, on_cpu=on_cpu)
-        model, backward = pair.forward, pair.backward.SerializeToString()
+        pair = differentiate(model, on_cpu=target.on_cpu)
+        model, backward = pair.forward, target.finished(pair.backward)
     except NoGradientError as error:
         reason = str(error)
-    (folder / _FORWARD).write_bytes(model.SerializeToString())
+    (folder / _FORWARD).write_bytes(target.finished(model))
     (folder / _BACKWARD).write_bytes(backward)
     (folder / _REASON).write_text(reason)
 
@@ -118,7 +140,7 @@ def _trunk_marks(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tup
 def _makers() -> str:
     """A hash of the code that makes models, so that a changed rule never meets a stale one."""
     digest, folder = hashlib.sha256(), Path(__file__).parent
-    makers = (folder / "onnx_chain.py", folder / "onnx_export.py")
+    makers = [folder / f"onnx_{name}.py" for name in ("chain", "export", "winograd")]
     for module in sorted((*folder.glob("onnx_gradient/*.py"), *makers)):
         digest.update(module.read_bytes())
     return digest.hexdigest()

@@ -17,3 +17,8 @@ class OnnxOptions(BackendOptions):
         description="native: in ONNX Runtime; torch: by PyTorch on the same weights; "
         "auto: native where every operator of the network has a rule",
     )
+    convolution: Literal["auto", "direct"] = Field(
+        default="auto",
+        description="auto: by Winograd's algorithm where that is faster (on the CPU, many "
+        "channels); direct: as ONNX Runtime does it",
+    )

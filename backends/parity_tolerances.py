@@ -109,5 +109,15 @@ _FP16: Tolerances = {
     ),
 }
 
+_TF32: Tolerances = {
+    quantity: Tolerance(fp16.limit, "11 bits of each factor, as fp16 has")
+    for quantity, fp16 in _FP16.items()
+}
+
 #: By the precision that a backend's options name.
-TOLERANCES: Mapping[str, Tolerances] = {"float32": _FLOAT32, "bf16": _BF16, "fp16": _FP16}
+TOLERANCES: Mapping[str, Tolerances] = {
+    "float32": _FLOAT32,
+    "tf32": _TF32,
+    "bf16": _BF16,
+    "fp16": _FP16,
+}
