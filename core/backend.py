@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 
@@ -15,9 +15,37 @@ from torch import Tensor
 Features = Mapping[str, Tensor]
 
 
-class GivenAway(dict[str, Tensor]):
-    """Cotangents of which the caller keeps none: a pullback may take each out of it, so that its
-    memory is free once it has been used. Any other mapping stays as it is."""
+class GivenAway(Mapping[str, Tensor]):
+    """Cotangents of which the caller keeps none: a pullback may `take` each out of it, so that its
+    memory is free once it has been used. Those that are `awaited` are computed when they are first
+    looked at. Any other mapping stays as it is."""
+
+    def __init__(
+        self,
+        known: Mapping[str, Tensor],
+        awaited: Mapping[str, Callable[[], Tensor]] = MappingProxyType({}),
+    ) -> None:
+        self._known, self._awaited = dict(known), dict(awaited)
+
+    def take(self, layer: str) -> Tensor:
+        """The cotangent, which is not there any more."""
+        cotangent = self[layer]
+        del self._known[layer]
+        return cotangent
+
+    def __getitem__(self, layer: str) -> Tensor:
+        if layer in self._awaited:
+            self._known[layer] = self._awaited.pop(layer)()
+        return self._known[layer]
+
+    def __contains__(self, layer: object) -> bool:
+        return layer in self._known or layer in self._awaited
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._known, *self._awaited])
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._awaited)
 
 
 #: dL/dfeatures -> dL/dimage (N, 3, H, W), float32, both on the backend's device. Layers that are

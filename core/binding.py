@@ -11,7 +11,6 @@ from torch import Tensor
 
 from .backend import FeatureBackend, Features
 from .blame import blaming
-from .cotangents import WeightedLoss
 from .errors import PluginError
 from .freed_memory import give_back_freed_memory
 from .masks import region_of
@@ -22,6 +21,7 @@ from .sight import SeenStyle, Sight
 from .terms import IMAGE_LAYER, LossTerm, References, Region, Style, SumTerm
 from .tiled import TiledObjective
 from .tiled_features import PartSeen, See, TiledFeatures
+from .weighted_losses import WeightedLoss
 
 
 def bind_objective(plan: Plan, backend: FeatureBackend, sight: Sight) -> Objective | TiledObjective:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .backend import FeatureBackend, Features, GivenAway
+from .backend import FeatureBackend, Features
 from .blame import blaming, is_out_of_memory
-from .cotangents import Cotangents, WeightedLoss, gradients, plain_cotangents
-from .errors import PluginError
+from .cotangents import Cotangents, plain_cotangents
+from .errors import StylectlError
 from .recorded import Recorded
 from .terms import IMAGE_LAYER
+from .weighted_losses import WeightedLoss, gradients
 
 
 @dataclass(frozen=True)
@@ -87,19 +88,16 @@ class _Losses:
         with blaming(self.network):
             features, pullback = self.backend.vjp(image)
         leaves = leaves_of(features, image)
-        shares = [(term, term.weight * scalar(term, leaves)) for term in self.losses]
-        values = torch.stack([share.detach() for _, share in shares])
         try:
-            cotangents = self.cotangents(shares, leaves)
+            values, cotangents = self.cotangents(self.losses, leaves)
+        except StylectlError:
+            raise
         except Exception as error:
             if not is_out_of_memory(error):
                 self._gradients_apart(features, image)  # raises, with the name of whose it is
             raise
-        # The losses' graph holds large intermediates that the pullback has no use for, and the
-        # backend holds those features that it needs.
-        del shares, leaves, features
-        cotangents = GivenAway(cotangents)
-        direct = cotangents.pop(IMAGE_LAYER, None)
+        del leaves, features  # the backend holds those that it needs
+        direct = cotangents.take(IMAGE_LAYER) if IMAGE_LAYER in cotangents else None
         with blaming(self.network):
             gradient = pullback(cotangents)
         if direct is not None:
@@ -124,7 +122,7 @@ class _Losses:
         found = []
         for term in self.losses:
             leaves = leaves_of(features, image)
-            loss = term.weight * scalar(term, leaves)
+            loss = term.value(leaves)
             with blaming(f"the gradient of {term.label}"):
                 found.append((term, loss.item(), list(gradients(loss, leaves).values())))
         return found
@@ -134,20 +132,3 @@ def leaves_of(features: Features, image: Tensor) -> dict[str, Tensor]:
     """The features and the pixels, as what the losses are differentiated by."""
     every = {**features, IMAGE_LAYER: image}
     return {name: value.detach().requires_grad_() for name, value in every.items()}
-
-
-def scalar(term: WeightedLoss, leaves: Features) -> Tensor:
-    """The term's loss, without its weight. Raises PluginError for what is no scalar."""
-    with blaming(term.label):
-        loss = term.loss(leaves)
-    if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:
-        raise PluginError(
-            f"{term.label} must return a scalar tensor with a gradient, got {_described(loss)}"
-        )
-    return loss
-
-
-def _described(loss: object) -> str:
-    if not isinstance(loss, Tensor):
-        return repr(loss)
-    return f"shape {tuple(loss.shape)}, requires_grad={loss.requires_grad}"

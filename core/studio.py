@@ -14,7 +14,6 @@ from typing import Self
 
 from .backend import FeatureBackend
 from .binding import Regions, bind_term, objective_of, regions_in
-from .cotangents import WeightedLoss
 from .fingerprint import fingerprint
 from .inputs import Inputs
 from .job import Choice, Job, TermChoice
@@ -22,6 +21,7 @@ from .objective import Objective
 from .plan import Plan, PlannedTerm
 from .sight import Sight
 from .tiled import TiledObjective
+from .weighted_losses import WeightedLoss
 
 #: Losses that are kept at most, whatever else may come: of 50 styles, say, at 5 scales in 2 terms.
 _MOST_LOSSES = 500

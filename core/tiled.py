@@ -11,53 +11,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from .backend import FeatureBackend, Features, GivenAway
 from .blame import blaming
-from .cotangents import WeightedLoss, gradients
 from .freed_memory import give_back_freed_memory
-from .objective import Evaluation, leaves_of, scalar
+from .objective import Evaluation, leaves_of
 from .terms import IMAGE_LAYER, SumLoss, Sums
 from .tiles import Tile, Tiler
-
-#: By part of the loss: what it makes of the sums, or the slopes of those.
-_PartSums = list[Sums]
-
-
-@dataclass(frozen=True)
-class _SumOfTiles:
-    """A weighted loss whose sums are taken tile by tile."""
-
-    weighted: WeightedLoss
-    loss: SumLoss
-
-    def sums(self, tile: Tile, maps: Features) -> _PartSums:
-        with blaming(self.weighted.label):
-            return self.loss.sums(maps, tile.of_whole)
-
-    def value_and_slopes(self, sums: _PartSums) -> tuple[float, _PartSums]:
-        """The weighted loss of the whole picture's sums, and its derivative by each of them, where
-        it depends on it."""
-        leaves = [_leaves(part) for part in sums]
-        with blaming(self.weighted.label):
-            value = self.weighted.weight * self.loss.of_sums(leaves)
-        every = {
-            (number, name): leaf
-            for number, part in enumerate(leaves)
-            for name, leaf in part.items()
-            if leaf.requires_grad
-        }
-        slopes: list[dict[str, Tensor]] = [{} for _ in leaves]
-        with blaming(f"the gradient of {self.weighted.label}"):
-            found = torch.autograd.grad(value, list(every.values()), allow_unused=True)
-        for (number, name), slope in zip(every, found, strict=True):
-            if slope is not None:
-                slopes[number][name] = slope
-        return value.item(), list(slopes)
+from .weighted_losses import WeightedLoss, WeightedSums, gradients
 
 
 class TiledObjective:
@@ -75,7 +40,7 @@ class TiledObjective:
         self._backend, self._network, self._tiler = backend, network, tiler
         self._losses = tuple(losses)
         self._tiled = [
-            _SumOfTiles(each, each.loss) for each in losses if isinstance(each.loss, SumLoss)
+            WeightedSums(each, each.loss) for each in losses if isinstance(each.loss, SumLoss)
         ]
         self._direct = [each for each in losses if not isinstance(each.loss, SumLoss)]
 
@@ -84,7 +49,8 @@ class TiledObjective:
         sums = self._sums(image)
         found = [each.value_and_slopes(part) for each, part in zip(self._tiled, sums, strict=True)]
         values = {
-            each.weighted.name: value for each, (value, _) in zip(self._tiled, found, strict=True)
+            each.weighted.name: value.item()
+            for each, (value, _) in zip(self._tiled, found, strict=True)
         }
         gradient = torch.zeros_like(image)
         suspects = [
@@ -94,7 +60,7 @@ class TiledObjective:
         ]
         for term in self._direct:
             leaf = image.detach().requires_grad_()
-            loss = term.weight * scalar(term, {IMAGE_LAYER: leaf})
+            loss = term.value({IMAGE_LAYER: leaf})
             values[term.name] = loss.item()
             with blaming(f"the gradient of {term.label}"):
                 pull = torch.autograd.grad(loss, leaf)[0]
@@ -114,28 +80,28 @@ class TiledObjective:
         culprit = ", ".join(odd or suspects) or f"what {self._network} gives"
         return replace(evaluation, culprit=culprit)
 
-    def _sums(self, image: Tensor) -> list[_PartSums]:
+    def _sums(self, image: Tensor) -> list[list[Sums]]:
         """The whole picture's, by term: the tiles' added up."""
-        total: list[_PartSums] = []
+        total: list[list[Sums]] = []
         for tile in self._tiles(image):
             with blaming(self._network), torch.no_grad():
                 features = self._backend.features(tile.crop(image))
             maps = tile.of_crop({**features, IMAGE_LAYER: tile.crop(image)})
             with torch.no_grad():
-                sums = [each.sums(tile, maps) for each in self._tiled]
+                sums = [each.sums(maps, tile.of_whole) for each in self._tiled]
             total = [_added(*each) for each in zip(total, sums, strict=True)] if total else sums
             del features, maps
             give_back_freed_memory()
         return total
 
-    def _add_tiles(self, gradient: Tensor, image: Tensor, slopes: list[_PartSums]) -> None:
+    def _add_tiles(self, gradient: Tensor, image: Tensor, slopes: list[list[Sums]]) -> None:
         """Add to `gradient` that of every tile."""
         for tile in self._tiles(image):
             with blaming(self._network):
                 features, pullback = self._backend.vjp(tile.crop(image))
             cotangents = GivenAway(self._cotangents(tile, features, tile.crop(image), slopes))
             del features  # the backend holds those that it needs
-            direct = cotangents.pop(IMAGE_LAYER, None)
+            direct = cotangents.take(IMAGE_LAYER) if IMAGE_LAYER in cotangents else None
             into = tile.crop(gradient)
             if direct is not None:
                 into += direct
@@ -145,7 +111,7 @@ class TiledObjective:
             give_back_freed_memory()
 
     def _cotangents(
-        self, tile: Tile, features: Features, crop: Tensor, slopes: list[_PartSums]
+        self, tile: Tile, features: Features, crop: Tensor, slopes: list[list[Sums]]
     ) -> dict[str, Tensor]:
         """By layer, for the whole crop: zero where the positions are other tiles'."""
         leaves = leaves_of(features, crop)
@@ -153,7 +119,7 @@ class TiledObjective:
         pulls = [
             (sums[name] * slope).sum()
             for each, parts in zip(self._tiled, slopes, strict=True)
-            for sums, by_name in zip(each.sums(tile, maps), parts, strict=True)
+            for sums, by_name in zip(each.sums(maps, tile.of_whole), parts, strict=True)
             for name, slope in by_name.items()
             if sums[name].requires_grad
         ]
@@ -164,15 +130,7 @@ class TiledObjective:
         yield from self._tiler.tiles(*image.shape[2:])
 
 
-def _leaves(sums: Sums) -> dict[str, Tensor]:
-    """What the loss is differentiated by; whole numbers are constants."""
-    return {
-        name: value.detach().requires_grad_(value.is_floating_point())
-        for name, value in sums.items()
-    }
-
-
-def _added(one: _PartSums, other: _PartSums) -> _PartSums:
+def _added(one: Sequence[Sums], other: Sequence[Sums]) -> list[Sums]:
     """By part and name."""
     return [
         {name: mine + theirs[name] for name, mine in part.items()}

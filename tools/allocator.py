@@ -8,10 +8,13 @@ import sys
 # mallopt's parameters, from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER = 2**31 - 1
+#: Arrays from this size on are given back: there are few of them, and what they leave would lie in
+#: pieces between smaller ones. The layers of 512 px are below it.
+_OWN_PAGES = 64 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Let glibc reuse large arrays instead of giving each back to the system.
+    """Let glibc reuse large arrays, but the very largest, instead of giving each back to the system.
 
     A step frees and takes the same arrays, of many megabytes, over and over; each time the system
     would have to find and clear the pages anew, which costs about a tenth of a step. For the
@@ -21,5 +24,5 @@ def keep_freed_memory() -> None:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _NEVER)
+        mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES)
         mallopt(_M_TRIM_THRESHOLD, _NEVER)

@@ -9,12 +9,13 @@ import pytest
 import stylectl
 import torch
 from stylectl.core.backend import FeatureBackend, Features
-from stylectl.core.cotangents import WeightedLoss, normalized_cotangents, plain_cotangents
+from stylectl.core.cotangents import normalized_cotangents, plain_cotangents
 from stylectl.core.errors import UsageError
 from stylectl.core.objective import Objective
 from stylectl.core.options import build_job
 from stylectl.core.presets import PRESETS
 from stylectl.core.terms import IMAGE_LAYER, Loss
+from stylectl.core.weighted_losses import WeightedLoss
 from torch import Tensor
 
 LAYERS = ("smooth1_1", "smooth2_1")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from stylectl.core.backend import FeatureBackend, Features
-from stylectl.core.cotangents import WeightedLoss
 from stylectl.core.errors import PluginError
 from stylectl.core.objective import Objective
 from stylectl.core.terms import IMAGE_LAYER, Loss, References, Style
+from stylectl.core.weighted_losses import WeightedLoss
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
 from stylectl.plugins.losses.style import StyleLoss, StyleOptions
 from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from stylectl.core.backend import FeatureBackend
 from stylectl.core.binding import bind_objective
-from stylectl.core.cotangents import WeightedLoss
 from stylectl.core.inputs import read_inputs
 from stylectl.core.objective import Evaluation, Objective
 from stylectl.core.options import build_job
@@ -23,6 +22,7 @@ from stylectl.core.specs import NoOptions
 from stylectl.core.terms import LossTerm, References, Style, SumTerm
 from stylectl.core.tiled import TiledObjective
 from stylectl.core.tiles import Tiler, tiler_for
+from stylectl.core.weighted_losses import WeightedLoss
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
 from stylectl.plugins.losses.covariance import CovarianceLoss, CovarianceOptions
 from stylectl.plugins.losses.moments import MomentsLoss, MomentsOptions
