@@ -44,7 +44,7 @@ def chain_vjp(trunk: ChainTrunk, image: Tensor) -> tuple[dict[str, Tensor], Pull
     def pullback(cotangents: Features) -> Tensor:
         if not tape:
             raise RuntimeError("a pullback may be called once")
-        take = cotangents.pop if isinstance(cotangents, GivenAway) else cotangents.__getitem__
+        take = cotangents.take if isinstance(cotangents, GivenAway) else cotangents.__getitem__
         gradient: Tensor | None = None
         with torch.no_grad():
             while tape:

@@ -14,7 +14,7 @@ _OWN_PAGES = 64 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Let glibc reuse large arrays, but the very largest, instead of giving each back to the system.
+    """Let glibc reuse large arrays, but for the largest, instead of giving them back to the system.
 
     A step frees and takes the same arrays, of many megabytes, over and over; each time the system
     would have to find and clear the pages anew, which costs about a tenth of a step. For the

@@ -70,9 +70,7 @@ def command(
     gradient: Annotated[
         str | None, typer.Option(help="Of the backend onnx: auto, native or torch.")
     ] = None,
-    convolution: Annotated[
-        str | None, typer.Option(help="Of the backend torch: auto or direct.")
-    ] = None,
+    convolution: Annotated[str | None, typer.Option(help="auto or direct, as for run.")] = None,
     cuda_graph: Annotated[
         str | None, typer.Option(help="Of the backend torch, on CUDA: auto or off.")
     ] = None,

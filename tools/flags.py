@@ -270,7 +270,8 @@ Gradient = Annotated[
 Convolution = Annotated[
     str | None,
     typer.Option(
-        help="Of the backend torch: auto, or direct for no shortcuts.", rich_help_panel=_WORK
+        help="Of the backends torch and onnx: auto, or direct for no shortcuts.",
+        rich_help_panel=_WORK,
     ),
 ]
 

@@ -99,7 +99,7 @@ def test_what_fits_is_not_cut_and_the_same_to_the_bit() -> None:
 
 
 def test_less_memory_takes_more_tiles() -> None:
-    counts = [count(paint(max_memory=limit, iterations=1)) for limit in ("9MB", "6MB")]
+    counts = [count(paint(max_memory=limit, iterations=1)) for limit in ("8MB", "6MB")]
     assert counts == sorted(set(counts))
 
 
