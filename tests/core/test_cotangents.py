@@ -1,20 +1,21 @@
-"""Normalized gradients: each term's pull at each of its layers has a length that is its weight."""
+"""How losses become cotangents: plainly, or with a length at each layer that is the term's weight."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 import stylectl
 import torch
-from stylectl.core.backend import FeatureBackend, Features
+from stylectl.core.backend import FeatureBackend, Features, GivenAway
 from stylectl.core.cotangents import normalized_cotangents, plain_cotangents
-from stylectl.core.errors import UsageError
+from stylectl.core.errors import PluginError, UsageError
 from stylectl.core.objective import Objective
 from stylectl.core.options import build_job
 from stylectl.core.presets import PRESETS
-from stylectl.core.terms import IMAGE_LAYER, Loss
+from stylectl.core.terms import IMAGE_LAYER, Loss, References, Region, Sums, SumTerm
 from stylectl.core.weighted_losses import WeightedLoss
 from torch import Tensor
 
@@ -177,3 +178,85 @@ def test_adam_compares_no_values() -> None:
         size=48, iterations=3, scales=1, device="cpu", normalize_gradients=True, optimizer="adam"
     )
     assert result.iterations == 3
+
+
+class Squared(SumTerm):
+    """The squares of a sum of one layer, and of one of both."""
+
+    reads = frozenset()
+    layers = LAYERS
+
+    def sums(self, features: Features, content: Features, region: Region) -> Sums:
+        both = sum((features[layer].pow(3).sum() for layer in LAYERS), torch.tensor(0.0))
+        count = features[LAYERS[0]].new_full((), features[LAYERS[0]].numel())
+        return {"first": features[LAYERS[0]].square().sum(), "both": both, "count": count}
+
+    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
+        return (sums["first"] / sums["count"]).square() + 0.1 * sums["both"].square()
+
+
+def layers_at(seed: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.rand(1, 2, 3, 4, generator=generator, dtype=torch.float64).requires_grad_()
+        for name in (*LAYERS, IMAGE_LAYER)
+    }
+
+
+def test_losses_of_sums_ask_for_the_gradient_of_the_sum_of_all() -> None:
+    of_sums = term("squared", 3.0, Squared().bind(References(content={}, styles=())))
+    terms = [of_sums, term("cubes", 2.0, cubes), term("again", 0.5, of_sums.loss)]
+    leaves = layers_at(5)
+    values, cotangents = plain_cotangents(terms, leaves)
+    total = torch.stack([each.value(leaves) for each in terms])
+    torch.testing.assert_close(values, total.detach())
+    expected = torch.autograd.grad(total.sum(), [leaves[layer] for layer in LAYERS])
+    assert set(cotangents) == set(LAYERS)  # no loss looks at the pixels
+    for layer, gradient in reversed(list(zip(LAYERS, expected, strict=True))):
+        torch.testing.assert_close(cotangents.take(layer), gradient)  # float64's own tolerance
+        assert layer not in cotangents
+
+
+def test_a_cotangent_is_computed_when_it_is_looked_at_and_once() -> None:
+    computed: list[str] = []
+
+    def awaited(layer: str) -> Tensor:
+        computed.append(layer)
+        return torch.ones(2)
+
+    known = {"a": torch.zeros(2)}
+    given = GivenAway(known, {layer: partial(awaited, layer) for layer in ("b", "c")})
+    assert set(given) == {"a", "b", "c"}
+    assert len(given) == 3
+    assert "b" in given
+    assert "d" not in given
+    assert computed == []
+    assert torch.equal(given["b"], torch.ones(2))
+    assert torch.equal(given.take("b"), torch.ones(2))
+    assert computed == ["b"]
+    assert set(given) == {"a", "c"}
+    assert {name: value.sum().item() for name, value in given.items()} == {"a": 0.0, "c": 2.0}
+    assert computed == ["b", "c"]
+    assert "a" in known
+
+
+def test_what_a_sum_asks_for_may_fail_and_is_laid_to_its_term(
+    smooth_backend: FeatureBackend,
+) -> None:
+    class Failing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.sum()
+
+        @staticmethod
+        def backward(ctx: Any, slope: Tensor) -> Tensor:
+            raise ValueError("no way back")
+
+    class Broken(Squared):
+        def sums(self, features: Features, content: Features, region: Region) -> Sums:
+            total: Tensor = Failing.apply(features[LAYERS[0]])  # type: ignore[no-untyped-call]
+            return {"first": total, "both": total, "count": total.new_ones(())}
+
+    loss = Broken().bind(References(content={}, styles=()))
+    with pytest.raises(PluginError, match=r"gradient of the loss term 'odd' failed.*no way back"):
+        Objective(smooth_backend, [term("odd", 1.0, loss)]).evaluate(picture())
