@@ -1,4 +1,4 @@
-"""How losses become cotangents: plainly, or with a length at each layer that is the term's weight."""
+"""How losses become cotangents, plainly or with lengths that are the terms' weights."""
 
 from __future__ import annotations
 
