@@ -50,7 +50,7 @@ class TorchBackend(FeatureBackend):
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if not isinstance(options, TorchOptions):
-            options = TorchOptions.model_validate(options.model_dump())
+            options = TorchOptions(device=options.device, precision=options.precision)
         self._convolutions = partial(_convolutions, tf32=options.precision == "tf32")
         self.recordable = self.device.type == "cuda" and options.cuda_graph == "auto"
         if isinstance(trunk, ChainTrunk) and options.convolution == "auto":
