@@ -140,7 +140,8 @@ def _trunk_marks(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tup
 def _makers() -> str:
     """A hash of the code that makes models, so that a changed rule never meets a stale one."""
     digest, folder = hashlib.sha256(), Path(__file__).parent
-    makers = [folder / f"onnx_{name}.py" for name in ("chain", "export", "winograd")]
+    names = ("onnx_chain", "onnx_export", "onnx_winograd", "winograd")
+    makers = [folder / f"{name}.py" for name in names]
     for module in sorted((*folder.glob("onnx_gradient/*.py"), *makers)):
         digest.update(module.read_bytes())
     return digest.hexdigest()

@@ -28,7 +28,7 @@ class Session:
 
     def __init__(self, model: Path, providers: Sequence[Provider], device: torch.device) -> None:
         """Raises BackendError when ONNX Runtime cannot load the model or the first provider."""
-        _share_arena()
+        _prepare_process()
         self._device = device
         self._session: Any = load(model, session_options(), providers)
         self._session.disable_fallback()
@@ -71,9 +71,6 @@ class Session:
         self._session = None
 
 
-onnxruntime.set_default_logger_severity(_FATAL_ONLY)
-
-
 def load(model: Path, options: Any, providers: Sequence[Provider]) -> Any:
     """ONNX Runtime's own session. Raises BackendError when it cannot load the model."""
     try:
@@ -99,12 +96,14 @@ def session_options() -> Any:
 
 
 @cache
-def _share_arena() -> None:
-    """One pool of memory for the process's sessions, which never run at the same time.
+def _prepare_process() -> None:
+    """Make one pool of memory for the process's sessions, which never run at the same time.
 
     Each session would otherwise keep as much as it needed at its peak: with the forward and the
-    backward model's, a third more in all.
+    backward model's, a third more in all. What is logged outside of sessions are ways that cuDNN
+    cannot take, before one that it can.
     """
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
     kind, where = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, where)
     onnxruntime.create_and_register_allocator(memory, None)

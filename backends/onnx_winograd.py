@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-#: Side of a tile's outputs, and of the inputs that they are computed from.
-_TILE, _INPUTS = 4, 6
-_RESULTS, _PRODUCTS = _TILE**2, _INPUTS**2
+from .winograd import INPUTS, TILE, G
+
+_RESULTS, _PRODUCTS = TILE**2, INPUTS**2
 #: Winograd's way pays from so many channels on, and so many tiles of 4x4 outputs. Measured with
 #: the kernels of VGG-19 in ONNX Runtime 1.31: with fewer channels, the maps from and to tiles take
 #: as long as the products that they save; with fewer tiles, making the transformed kernel does.
@@ -31,14 +31,6 @@ _B_T = (
     (0, -2, -1, 2, 1, 0),
     (0, 2, -1, -2, 1, 0),
     (0, 4, 0, -5, 0, 1),
-)
-_G = (
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0, 0, 1),
 )
 _A_T = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
 
@@ -118,8 +110,8 @@ def _both_ways(convolution: _Convolution, constants: _Constants) -> list[onnx.No
     batch = choice.add("Shape", convolution.node.input[0], end=1)
     size = choice.add("Shape", convolution.node.input[0], start=2)
     size = choice.add("Add", size, constants.integers(2 * convolution.padding - 2))
-    tiles = choice.add("Add", size, constants.integers(_TILE - 1))  # parts of one count as well
-    tiles = choice.add("Div", tiles, constants.integers(_TILE))
+    tiles = choice.add("Add", size, constants.integers(TILE - 1))  # parts of one count as well
+    tiles = choice.add("Div", tiles, constants.integers(TILE))
     enough = choice.add("ReduceProd", tiles)
     enough = choice.add("GreaterOrEqual", enough, constants.integers(_TILES))
     single = choice.add("Equal", batch, constants.integers(1))
@@ -156,18 +148,18 @@ def _by_winograd(
     # computes what depends on constants alone when it loads a model, and would keep it. It takes
     # four times the memory of the kernel, and making it a tenth of the time that it saves.
     columns = nodes.add("Reshape", kernel, nodes.add("Mul", batch, integers(-1, 9)))
-    products = nodes.add("Gemm", constants.kronecker(_G), columns, transB=1)
+    products = nodes.add("Gemm", constants.kronecker(G), columns, transB=1)
     products = nodes.add("Reshape", products, integers(_PRODUCTS, outputs, inputs))
 
     planes = nodes.add("Reshape", x, integers(inputs, 1, 0, 0))
     values = nodes.add(
         "Conv",
         planes,
-        constants.kronecker(_B_T, (_PRODUCTS, 1, _INPUTS, _INPUTS)),
-        kernel_shape=[_INPUTS] * 2,
-        strides=[_TILE] * 2,
+        constants.kronecker(_B_T, (_PRODUCTS, 1, INPUTS, INPUTS)),
+        kernel_shape=[INPUTS] * 2,
+        strides=[TILE] * 2,
         # To where a last tile ends that has a single row, or column, of the output.
-        pads=[padding] * 2 + [padding + _TILE - 1] * 2,
+        pads=[padding] * 2 + [padding + TILE - 1] * 2,
     )
     values = nodes.add("Reshape", values, integers(inputs, _PRODUCTS, -1))
     values = nodes.add("Transpose", values, perm=[1, 0, 2])  # (36, inputs, T)
@@ -180,7 +172,7 @@ def _by_winograd(
         values = nodes.add("Add", values, nodes.add("Reshape", each, integers(-1, 1)))
     shape = nodes.add("Concat", integers(1, _RESULTS * outputs), tiles, axis=0)
     values = nodes.add("Reshape", values, shape)
-    whole = nodes.add("DepthToSpace", values, blocksize=_TILE, mode="DCR")
+    whole = nodes.add("DepthToSpace", values, blocksize=TILE, mode="DCR")
     nodes.add("Slice", whole, integers(0, 0), size, integers(2, 3))
     return _branch(convolution, nodes.made)
 

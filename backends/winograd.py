@@ -20,12 +20,13 @@ from torch import Tensor
 from torch.nn import functional
 
 #: Side of a tile's outputs, and of the inputs that they are computed from.
-_TILE, _INPUTS = 4, 6
-_PRODUCTS = _INPUTS**2
+TILE, INPUTS = 4, 6
+_PRODUCTS = INPUTS**2
 #: Tiles in a strip: enough for fast matrix products, few enough for the cache.
 _STRIP = 384
 
-_G = (
+#: From a kernel g to what is multiplied: G g G^T.
+G = (
     (1 / 4, 0, 0),
     (-1 / 6, -1 / 6, -1 / 6),
     (-1 / 6, 1 / 6, -1 / 6),
@@ -35,7 +36,7 @@ _G = (
 )
 #: Of the transformed outputs, the one that A^T adds to every output: a bias added there is added
 #: everywhere.
-_TO_ALL = _INPUTS + 1
+_TO_ALL = INPUTS + 1
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Kernel:
 def transformed(kernel: Tensor, bias: Tensor | None) -> Kernel:
     """A kernel (K, C, 3, 3) with its bias (K), if there is any."""
     outputs, inputs = kernel.shape[:2]
-    g = torch.tensor(_G, dtype=torch.float64)
+    g = torch.tensor(G, dtype=torch.float64)
     both = torch.kron(g, g).to(kernel)
     columns = kernel.permute(2, 3, 0, 1).reshape(9, outputs * inputs)
     everywhere = kernel.new_zeros(_PRODUCTS, outputs)
@@ -76,25 +77,25 @@ def _convolve(x: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
     outputs, inputs = len(kernel.products) // _PRODUCTS, kernel.products.shape[1]
     down, right = padding
     height, width = x.shape[2] + 2 * down - 2, x.shape[3] + 2 * right - 2
-    tall, wide = -(-height // _TILE), -(-width // _TILE)
+    tall, wide = -(-height // TILE), -(-width // TILE)
     source = x[0].permute(1, 2, 0)
-    result = x.new_empty(_TILE * tall, _TILE * wide, outputs)
+    result = x.new_empty(TILE * tall, TILE * wide, outputs)
     for first, count in _strips(tall, wide):
-        top, bottom = _TILE * first - down, _TILE * (first + count) + 2 - down
+        top, bottom = TILE * first - down, TILE * (first + count) + 2 - down
         within = source[max(top, 0) : bottom]
-        framed = x.new_zeros(bottom - top, _TILE * wide + 2, inputs)
+        framed = x.new_zeros(bottom - top, TILE * wide + 2, inputs)
         framed[max(-top, 0) :][: len(within), right : right + x.shape[3]] = within
-        rows = x.new_empty(count, _INPUTS, _TILE * wide + 2, inputs)
+        rows = x.new_empty(count, INPUTS, TILE * wide + 2, inputs)
         _inputs(_every_fourth(framed, count, 0), rows.unbind(1))
-        values = x.new_empty(count, wide, _INPUTS, _INPUTS, inputs)
+        values = x.new_empty(count, wide, INPUTS, INPUTS, inputs)
         _inputs(_every_fourth(rows, wide, 2, 1), values.unbind(3))
         products = functional.conv2d(
             _as_image(values), kernel.products, kernel.bias, groups=_PRODUCTS
         )
         values = _as_tiles(products, outputs)
-        columns = x.new_empty(count, wide, _TILE, _INPUTS, outputs)
+        columns = x.new_empty(count, wide, TILE, INPUTS, outputs)
         _outputs(values.unbind(2), columns.unbind(2))
-        strip = result[_TILE * first :][: _TILE * count].view(count, _TILE, wide, _TILE, outputs)
+        strip = result[TILE * first :][: TILE * count].view(count, TILE, wide, TILE, outputs)
         _outputs(columns.unbind(3), [each.transpose(1, 2) for each in strip.unbind(3)])
     return _channels_first(result[:height, :width])
 
@@ -102,23 +103,23 @@ def _convolve(x: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
 def _adjoint(gradient: Tensor, products: Tensor, padding: tuple[int, int]) -> Tensor:
     outputs, inputs = len(products) // _PRODUCTS, products.shape[1]
     height, width = gradient.shape[2:]
-    tall, wide = -(-height // _TILE), -(-width // _TILE)
+    tall, wide = -(-height // TILE), -(-width // TILE)
     source = gradient[0].permute(1, 2, 0)
-    framed = gradient.new_zeros(_TILE * tall + 2, _TILE * wide + 2, inputs)
+    framed = gradient.new_zeros(TILE * tall + 2, TILE * wide + 2, inputs)
     for first, count in _strips(tall, wide):
-        strip = _filled(source[_TILE * first :][: _TILE * count], _TILE * count, _TILE * wide)
-        strip = strip.view(count, _TILE, wide, _TILE, outputs)
-        columns = gradient.new_empty(count, wide, _TILE, _INPUTS, outputs)
+        strip = _filled(source[TILE * first :][: TILE * count], TILE * count, TILE * wide)
+        strip = strip.view(count, TILE, wide, TILE, outputs)
+        columns = gradient.new_empty(count, wide, TILE, INPUTS, outputs)
         _outputs_adjoint([each.transpose(1, 2) for each in strip.unbind(3)], columns.unbind(3))
-        values = gradient.new_empty(count, wide, _INPUTS, _INPUTS, outputs)
+        values = gradient.new_empty(count, wide, INPUTS, INPUTS, outputs)
         _outputs_adjoint(columns.unbind(2), values.unbind(2))
         carried = functional.conv_transpose2d(_as_image(values), products, groups=_PRODUCTS)
         values = _as_tiles(carried, inputs)
-        rows = gradient.new_empty(count, _INPUTS, _TILE * wide + 2, inputs)
-        rows[:, :, _TILE * wide :] = 0
+        rows = gradient.new_empty(count, INPUTS, TILE * wide + 2, inputs)
+        rows[:, :, TILE * wide :] = 0
         _inputs_adjoint(values.unbind(3), _every_fourth(rows, wide, 2, 1))
         # A strip's last two rows are the next one's first two as well.
-        own = framed[_TILE * first :][: _TILE * count + 2]
+        own = framed[TILE * first :][: TILE * count + 2]
         shared = own[:2].clone()
         _inputs_adjoint(rows.unbind(1), _every_fourth(own, count, 0))
         own[:2] += shared
@@ -138,9 +139,9 @@ def _every_fourth(maps: Tensor, tiles: int, dim: int, to: int | None = None) -> 
     """Along `dim`, the tiles' first positions, second ones, up to the sixth; then that dimension is
     moved `to` another place."""
     found = []
-    for start in range(_INPUTS):
-        stop = start + _TILE * (tiles - 1) + 1
-        index = (slice(None),) * dim + (slice(start, stop, _TILE),)
+    for start in range(INPUTS):
+        stop = start + TILE * (tiles - 1) + 1
+        index = (slice(None),) * dim + (slice(start, stop, TILE),)
         found.append(maps[index] if to is None else maps[index].movedim(dim, to))
     return found
 
@@ -159,7 +160,7 @@ def _as_image(values: Tensor) -> Tensor:
 
 def _as_tiles(products: Tensor, channels: int) -> Tensor:
     """The way back."""
-    return products[0].permute(1, 2, 0).view(*products.shape[2:], _INPUTS, _INPUTS, channels)
+    return products[0].permute(1, 2, 0).view(*products.shape[2:], INPUTS, INPUTS, channels)
 
 
 def _batch(images: list[Tensor]) -> Tensor:

@@ -50,26 +50,15 @@ def main(
     """Print the table."""
     import torch
 
-    from ..core.binding import bind_objective
     from ..core.chain import ChainTrunk
-    from ..core.inputs import read_inputs
-    from ..core.options import build_job
-    from ..core.plan import make_plan
-    from ..core.sight import at_scale, scales_for
-    from ..plugins.manager import load_plugins
+    from .measuring import at_one_scale
 
-    job = build_job({"size": size, "scales": 1, "upscale": True, "device": "cpu"})
-    plan = make_plan(job, load_plugins().registry)
-    inputs = read_inputs(plan)
-    (scale,) = scales_for(plan, inputs)
-    backend = plan.open_backend()
-    sight = at_scale(plan, inputs, scale, backend.device)
-    objective = bind_objective(plan, backend, sight)
-    trunk = plan.backbone.trunk(plan.layers)
+    found = at_one_scale({"size": size, "device": "cpu"})
+    trunk = found.plan.backbone.trunk(found.plan.layers)
     assert isinstance(trunk, ChainTrunk)
     with torch.no_grad():
-        layers = list(_measured(trunk, sight.content, repeats))
-    (whole,) = _medians([lambda: objective.evaluate(sight.content)], repeats)
+        layers = list(_measured(trunk, found.content, repeats))
+    (whole,) = _medians([lambda: found.objective.evaluate(found.content)], repeats)
     print("\n".join(_lines(layers, whole)))
 
 

@@ -18,7 +18,7 @@ import typer
 
 from .allocator import keep_freed_memory
 from .leaving import leave_after
-from .measuring import peak_memory_mb, timed
+from .measuring import at_one_scale, peak_memory_mb, timed
 
 if TYPE_CHECKING:
     import torch
@@ -52,25 +52,14 @@ def main(
 
 def _measured(options: Mapping[str, Any], repeats: int) -> tuple[float, float, float]:
     """Seconds of an evaluation and of an iteration, and MB (10^6 bytes)."""
-    from ..core.binding import bind_objective
-    from ..core.inputs import read_inputs
-    from ..core.options import build_job
-    from ..core.plan import make_plan
-    from ..core.sight import at_scale, scales_for
-    from ..plugins.manager import load_plugins
-
-    job = build_job({**options, "scales": 1, "upscale": True})
-    plan = make_plan(job, load_plugins().registry)
-    inputs = read_inputs(plan)
-    (scale,) = scales_for(plan, inputs)
-    with plan.open_backend() as backend:
-        sight = at_scale(plan, inputs, scale, backend.device)
-        objective = bind_objective(plan, backend, sight)
-        iterates = plan.optimizer.iterate(sight.content, objective.evaluate, 1.0)
+    found = at_one_scale(options)
+    with found.backend as backend:
+        evaluate, content = found.objective.evaluate, found.content
+        iterates = found.plan.optimizer.iterate(content, evaluate, 1.0)
         for _ in range(_FIRST):
             next(iterates)
         iteration = _median(lambda: next(iterates), backend.device, repeats)
-        evaluation = _median(lambda: objective.evaluate(sight.content), backend.device, repeats)
+        evaluation = _median(lambda: evaluate(content), backend.device, repeats)
         return evaluation, iteration, peak_memory_mb(backend.device)
 
 

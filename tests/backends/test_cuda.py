@@ -11,17 +11,15 @@ import pytest
 import torch
 from stylectl.backends.torch_backend import TorchBackend
 from stylectl.backends.torch_options import TorchOptions
-from stylectl.core.backend import FeatureBackend
-from stylectl.core.binding import bind_objective
-from stylectl.core.inputs import read_inputs
+from stylectl.core.backend import FeatureBackend, Features, Pullback
 from stylectl.core.objective import Objective
 from stylectl.core.optimizers import LBFGS
 from stylectl.core.optimizers.spectrum import Spectrum
 from stylectl.core.options import build_job
 from stylectl.core.plan import make_plan
 from stylectl.core.recorded import Recorded
-from stylectl.core.sight import at_scale, scales_for
 from stylectl.plugins.manager import load_plugins
+from stylectl.tools.measuring import at_one_scale
 from torch import Tensor
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
@@ -33,7 +31,12 @@ SAME_VALUE, SAME_GRADIENT = 1e-4, 2e-2
 
 TERMS: dict[str, dict[str, Any]] = {
     "content and style": {},
-    "paper": {"preset": "paper"},
+    "paper": {
+        "terms": [
+            {"name": name, "weight": 1e-4, "normalization": "paper"}
+            for name in ("content", "style")
+        ]
+    },
     **{
         name: {"terms": [{"name": name, "weight": 1.0}]}
         for name in (
@@ -53,18 +56,10 @@ TERMS: dict[str, dict[str, Any]] = {
 
 
 def objective(table: dict[str, Any], **runtime: Any) -> tuple[Objective, Tensor, FeatureBackend]:
-    """At one scale of 96 px of the sample pair, and the content image."""
-    terms = {key: value for key, value in table.items() if key != "preset"}
-    options = {"size": 96, "scales": 1, "device": "cuda", **runtime}
-    job = build_job(options, terms, preset=table.get("preset"))
-    plan = make_plan(job, load_plugins().registry)
-    inputs = read_inputs(plan)
-    (scale,) = scales_for(plan, inputs)
-    backend = plan.open_backend()
-    sight = at_scale(plan, inputs, scale, backend.device)
-    bound = bind_objective(plan, backend, sight)
-    assert isinstance(bound, Objective)
-    return bound, sight.content, backend
+    """At 96 px of the sample pair, and the content image."""
+    found = at_one_scale({"size": 96, "device": "cuda", **runtime}, table)
+    assert isinstance(found.objective, Objective)
+    return found.objective, found.content, found.backend
 
 
 def noisy(image: Tensor, seed: int) -> Tensor:
@@ -88,6 +83,23 @@ def test_a_recorded_objective_is_the_plain_one(terms: dict[str, Any], precision:
         assert got.value == pytest.approx(expected.value, rel=SAME_VALUE)
         assert got.losses == pytest.approx(expected.losses, rel=SAME_VALUE)
         assert distance(got.gradient, expected.gradient) <= SAME_GRADIENT
+
+
+def test_the_network_is_not_asked_again_once_it_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorded, content, backend = objective({})
+    calls: list[None] = []
+    vjp = backend.vjp
+
+    def counted(image: Tensor) -> tuple[Features, Pullback]:
+        calls.append(None)
+        return vjp(image)
+
+    monkeypatch.setattr(backend, "vjp", counted)
+    for seed in range(6):
+        recorded.evaluate(noisy(content, seed))
+    assert len(calls) == 3  # plainly, watched, and while it was recorded
 
 
 def test_what_a_record_gave_stays_as_it_is() -> None:
