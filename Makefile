@@ -26,10 +26,10 @@ imports:
 	$(BIN)/lint-imports --verbose
 
 pytest:
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 pictures: $(VENV)/installed ## Make what the gallery and the page of controls show and lack.
-	$(BIN)/python -m stylectl.tools.doc_pictures
+	$(BIN)/python -m stylectl.tools.maintenance.doc_pictures
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -10,10 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .core.backbone import Backbone, LayerInfo, Trunk
-    from .core.backend import BackendOptions, FeatureBackend, Features, Pullback
-    from .core.chain import ChainTrunk
-    from .core.contract import check_image, check_layers, checked_pullback
     from .core.errors import (
         BackendError,
         OutputError,
@@ -22,22 +18,44 @@ if TYPE_CHECKING:
         UsageError,
         WeightsError,
     )
-    from .core.events import Event, Notice, RunFinished, RunStarted, ScaleStarted, StepDone
-    from .core.job import Job
-    from .core.result import Result, Snapshot, StepRecord
-    from .core.specs import (
+    from .core.interfaces.backbone import Backbone, LayerInfo
+    from .core.interfaces.backend import BackendOptions, FeatureBackend, Features, Pullback
+    from .core.interfaces.contract import check_image, check_layers, checked_pullback
+    from .core.interfaces.events import (
+        Event,
+        Notice,
+        RunFinished,
+        RunStarted,
+        ScaleStarted,
+        StepDone,
+    )
+    from .core.interfaces.result import Result, Snapshot, StepRecord
+    from .core.interfaces.specs import (
         BackboneSpec,
         BackendSpec,
         LossTermSpec,
         NoOptions,
-        Writer,
         WriterSpec,
     )
-    from .core.terms import IMAGE_LAYER, Loss, LossTerm, References, Region, Style, Sums, SumTerm
+    from .core.interfaces.terms import (
+        IMAGE_LAYER,
+        Loss,
+        LossTerm,
+        References,
+        Region,
+        Style,
+        Sums,
+        SumTerm,
+    )
+    from .core.interfaces.trunk import ChainTrunk, Trunk
+    from .core.interfaces.writer import Writer
+    from .core.job.model import Job
+    from .core.job.presets import PRESETS
     from .plugins.hookspecs import hookimpl
-    from .tools.api import run
-    from .tools.many import batch, sweep
-    from .tools.queue_events import (
+    from .tools.api.batch import batch
+    from .tools.api.run import run
+    from .tools.api.sweep import sweep
+    from .tools.queue.events import (
         QueueFinished,
         QueueStarted,
         Report,
@@ -48,10 +66,6 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    ".core.backbone": ("Backbone", "LayerInfo", "Trunk"),
-    ".core.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
-    ".core.chain": ("ChainTrunk",),
-    ".core.contract": ("check_image", "check_layers", "checked_pullback"),
     ".core.errors": (
         "BackendError",
         "OutputError",
@@ -60,18 +74,26 @@ _HOMES = {
         "UsageError",
         "WeightsError",
     ),
-    ".core.events": ("Event", "Notice", "RunFinished", "RunStarted", "ScaleStarted", "StepDone"),
-    ".core.job": ("Job",),
-    ".core.result": ("Result", "Snapshot", "StepRecord"),
-    ".core.specs": (
+    ".core.interfaces.backbone": ("Backbone", "LayerInfo"),
+    ".core.interfaces.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
+    ".core.interfaces.contract": ("check_image", "check_layers", "checked_pullback"),
+    ".core.interfaces.events": (
+        "Event",
+        "Notice",
+        "RunFinished",
+        "RunStarted",
+        "ScaleStarted",
+        "StepDone",
+    ),
+    ".core.interfaces.result": ("Result", "Snapshot", "StepRecord"),
+    ".core.interfaces.specs": (
         "BackboneSpec",
         "BackendSpec",
         "LossTermSpec",
         "NoOptions",
-        "Writer",
         "WriterSpec",
     ),
-    ".core.terms": (
+    ".core.interfaces.terms": (
         "IMAGE_LAYER",
         "Loss",
         "LossTerm",
@@ -81,10 +103,15 @@ _HOMES = {
         "SumTerm",
         "Sums",
     ),
+    ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
+    ".core.interfaces.writer": ("Writer",),
+    ".core.job.model": ("Job",),
+    ".core.job.presets": ("PRESETS",),
     ".plugins.hookspecs": ("hookimpl",),
-    ".tools.api": ("run",),
-    ".tools.many": ("batch", "sweep"),
-    ".tools.queue_events": (
+    ".tools.api.batch": ("batch",),
+    ".tools.api.run": ("run",),
+    ".tools.api.sweep": ("sweep",),
+    ".tools.queue.events": (
         "QueueFinished",
         "QueueStarted",
         "Report",
@@ -97,6 +124,7 @@ _HOMES = {
 
 __all__ = [
     "IMAGE_LAYER",
+    "PRESETS",
     "Backbone",
     "BackboneSpec",
     "BackendError",

@@ -1,1 +1,1 @@
-"""The CNN runtimes behind `core.backend.FeatureBackend`."""
+"""The CNN runtimes; they know `core.interfaces` and nothing above it."""

@@ -1,6 +1,8 @@
-"""Which device and which precision this machine has."""
+"""The devices and precisions of this machine."""
 
 from __future__ import annotations
+
+import re
 
 import torch
 
@@ -16,9 +18,10 @@ def find_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
+    match = re.fullmatch(r"(cpu|mps|cuda)(?::(\d+))?", name)
+    if match is None:
         raise UsageError(f"unknown device {name!r}; there is auto, cpu, cuda, cuda:N, mps")
+    kind, index = match.groups()
     if kind == "cuda" and not torch.cuda.is_available():
         built = torch.version.cuda
         reason = (
@@ -26,18 +29,18 @@ def find_device(name: str) -> torch.device:
             if built
             else f"torch {torch.__version__} is built without CUDA"
         )
-        raise BackendError(f"no CUDA device: {reason}; use --device cpu")
+        raise BackendError(f"no CUDA device: {reason}; use `device=cpu`")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
         raise BackendError(f"no device {name}: this machine has {torch.cuda.device_count()} GPUs")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise BackendError("no MPS device: it needs a Mac with Apple silicon; use --device cpu")
+        raise BackendError("no MPS device: it needs a Mac with Apple silicon; use `device=cpu`")
     return torch.device(name)
 
 
 def check_precision(device: torch.device, precision: str) -> None:
     """Raises BackendError when the device cannot compute in `precision`, or only by emulation."""
     if precision != "float32" and not _has(device, precision):
-        raise BackendError(f"the device {device} has no {precision}; use --precision float32")
+        raise BackendError(f"the device {device} has no {precision}; use `precision=float32`")
 
 
 def _has(device: torch.device, precision: str) -> bool:

@@ -1,1 +1,1 @@
-"""The method: what is optimised and how. Knows interfaces only, never a plugin or a runtime."""
+"""The method: what is optimised and how. Imports nothing from the other three packages."""

@@ -1,19 +1,30 @@
-"""The one family of errors that stylectl raises on purpose.
+"""The family of errors that stylectl raises on purpose.
 
-Each message says what was wrong, with which file or option, and what to do. The command line prints
-it in one line and leaves with the error's `exit_code`; anything else that escapes is a bug of ours.
+A message says what was wrong, with which file or option, and what to do. Options are written in
+backticks, as in Python: `style_weight`, `size=512`; the command line shows them as flags. It prints
+the message in one line and exits with `exit_code`. Any other exception that escapes is a bug.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Self
 
 
 class StylectlError(Exception):
     """Base of every error that stylectl raises on purpose."""
 
     exit_code = 1
+
+    def reworded(self, message: str) -> Self:
+        """The same error with another message. Its class's constructor, which may take other
+        arguments, is not called."""
+        error = type(self).__new__(type(self), message)
+        error.__dict__.update(self.__dict__)
+        error.args = (message,)
+        error.__cause__ = self.__cause__ or self
+        return error
 
 
 class UsageError(StylectlError):

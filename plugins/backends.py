@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..backends.onnx_options import OnnxOptions
-from ..backends.torch_options import TorchOptions
-from ..core.backbone import Backbone
-from ..core.backend import BackendOptions, FeatureBackend
-from ..core.specs import BackendSpec
+from ..backends.onnxruntime.options import OnnxOptions
+from ..backends.pytorch.options import TorchOptions
+from ..core.interfaces.backbone import Backbone
+from ..core.interfaces.backend import BackendOptions, FeatureBackend
+from ..core.interfaces.specs import BackendSpec
 from .hookspecs import hookimpl
 
 
@@ -30,12 +30,12 @@ def stylectl_backends() -> Iterable[BackendSpec]:
 
 
 def _torch(backbone: Backbone, layers: Sequence[str], options: BackendOptions) -> FeatureBackend:
-    from ..backends.torch_backend import TorchBackend
+    from ..backends.pytorch.backend import TorchBackend
 
     return TorchBackend(backbone, layers, options)
 
 
 def _onnx(backbone: Backbone, layers: Sequence[str], options: OnnxOptions) -> FeatureBackend:
-    from ..backends.onnx_backend import OnnxBackend
+    from ..backends.onnxruntime.backend import OnnxBackend
 
     return OnnxBackend(backbone, layers, options)

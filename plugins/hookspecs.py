@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pluggy
 
-from ..core.events import RunFinished, RunStarted, StepDone
-from ..core.specs import BackboneSpec, BackendSpec, LossTermSpec, WriterSpec
+from ..core.interfaces.events import RunFinished, RunStarted, StepDone
+from ..core.interfaces.specs import BackboneSpec, BackendSpec, LossTermSpec, WriterSpec
 
 PROJECT = "stylectl"
 

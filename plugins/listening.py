@@ -3,47 +3,56 @@
 from __future__ import annotations
 
 from ..core.errors import PluginError
-from ..core.events import Event, Listener, Notice, RunFinished, RunStarted, StepDone
+from ..core.interfaces.events import (
+    Event,
+    Listener,
+    Notice,
+    RunFinished,
+    RunStarted,
+    StepDone,
+)
 from .manager import PluginRecord, Plugins
 
 
 class PluginListeners:
-    """Passes a run's events to the plugins. One that fails is told of nothing more, and `listener`
-    is told of it; the run goes on, for its picture is worth more than what a plugin thinks of it.
+    """Passes a run's events to `listener`, then to the plugins. A plugin that fails gets no more
+    events, and `listener` a notice; the run continues, and `failure` is to be raised when its
+    outputs are written.
     """
 
     def __init__(self, plugins: Plugins, listener: Listener) -> None:
         self._plugins, self._listener = plugins, listener
-        # Found once: a step should not cost more for each plugin that only brings something.
+        # Found once: a step should not cost more for each plugin that does not listen.
         self._listening = {
             hook: [
                 record
                 for record in plugins.records
-                if record.state == "loaded" and plugins.answers(record.name, hook)
+                if record.state == "loaded" and plugins.has_hook(record.name, hook)
             ]
             for hook in ("stylectl_run_started", "stylectl_step", "stylectl_run_finished")
         }
-        #: The first failure, to be raised when the picture is written.
+        #: The first failure of a plugin.
         self.failure: PluginError | None = None
 
-    def hear(self, event: Event) -> None:
-        """Takes in one event of the run."""
+    def __call__(self, event: Event) -> None:
+        """Handle an event of the run."""
+        self._listener(event)
         match event:
             case RunStarted():
-                self._tell("stylectl_run_started", event)
+                self._call("stylectl_run_started", event)
             case StepDone():
-                self._tell("stylectl_step", event)
+                self._call("stylectl_step", event)
             case RunFinished():
-                self._tell("stylectl_run_finished", event)
+                self._call("stylectl_run_finished", event)
 
-    def _tell(self, hook: str, event: Event) -> None:
+    def _call(self, hook: str, event: Event) -> None:
         for record in tuple(self._listening[hook]):
             try:
-                self._plugins.ask(record.name, hook, event=event)
+                self._plugins.call(record.name, hook, event=event)
             except Exception as error:
-                self._give_up(record, hook, error)
+                self._drop(record, hook, error)
 
-    def _give_up(self, record: PluginRecord, hook: str, error: Exception) -> None:
+    def _drop(self, record: PluginRecord, hook: str, error: Exception) -> None:
         for listening in self._listening.values():
             if record in listening:
                 listening.remove(record)
@@ -51,7 +60,7 @@ class PluginListeners:
             f"the plugin {record.name} ({record.origin}) failed in {hook}: "
             f"{type(error).__name__}: {error}"
         )
-        self._listener(Notice(f"{message}; the run goes on without it"))
+        self._listener(Notice(f"{message}; the run continues without it"))
         if self.failure is None:
             self.failure = PluginError(message)
             self.failure.__cause__ = error

@@ -1,4 +1,4 @@
-"""Finding plugins, and gathering what they bring."""
+"""Finding plugins, and gathering their contributions."""
 
 from __future__ import annotations
 
@@ -7,57 +7,17 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points, version
 from typing import Any, Literal
 
 import pluggy
 
 from ..core.errors import PluginError, UsageError, did_you_mean
-from ..core.registry import Registry
-from ..core.specs import BackboneSpec, BackendSpec, LossTermSpec, Spec, WriterSpec
-from . import backends, hookspecs
-from .backbones import onnx_file, torchvision_models, vgg19
-from .losses import (
-    content,
-    covariance,
-    histogram,
-    laplacian,
-    moments,
-    mrf,
-    sliced_wasserstein,
-    strotss,
-    style,
-    total_variation,
-    wasserstein,
-)
-from .writers import gif, mp4, npy, numbers, pillow, png, report, tif
-
-#: The built-in plugins go through the same hooks as everyone's.
-_BUILT_IN = (
-    backends,
-    vgg19,
-    torchvision_models,
-    onnx_file,
-    content,
-    covariance,
-    histogram,
-    laplacian,
-    moments,
-    mrf,
-    sliced_wasserstein,
-    strotss,
-    style,
-    total_variation,
-    wasserstein,
-    png,
-    pillow,
-    tif,
-    npy,
-    numbers,
-    gif,
-    mp4,
-    report,
-)
+from ..core.interfaces.specs import BackboneSpec, BackendSpec, LossTermSpec, Spec, WriterSpec
+from ..core.planning.registry import Registry
+from . import hookspecs
+from .builtin import BUILT_IN
 
 _BUILT_IN_ORIGIN = "built-in"
 
@@ -82,21 +42,21 @@ class PluginRecord:
 
 @dataclass(frozen=True)
 class Plugins:
-    """The plugins of one run: what they bring, and the ones that listen. `problems` has a sentence
-    for each that is broken, and for each name that STYLECTL_PLUGINS has in vain."""
+    """The plugins of a process: their contributions, and those that listen. `problems` has a
+    sentence for each that is broken, and for each unknown name in STYLECTL_PLUGINS."""
 
     records: tuple[PluginRecord, ...]
     registry: Registry
     problems: tuple[str, ...]
     _manager: pluggy.PluginManager
 
-    def answers(self, name: str, hook: str) -> bool:
+    def has_hook(self, name: str, hook: str) -> bool:
         """Whether a loaded plugin has the hook."""
         return _has_hook(self._manager, name, hook)
 
-    def ask(self, name: str, hook: str, **arguments: object) -> list[Any]:
-        """Calls the hook of one plugin alone, so that what happens can be laid to it."""
-        return _ask(self._manager, name, hook, **arguments)
+    def call(self, name: str, hook: str, **arguments: object) -> list[Any]:
+        """Call the hook of one plugin alone, so that its errors can be attributed to it."""
+        return _call(self._manager, name, hook, **arguments)
 
 
 def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
@@ -111,7 +71,7 @@ def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
     names = [plugin.name for plugin in found]
     for name in switched_off:
         if name not in names:
-            raise UsageError(f"--no-plugin: no plugin {name!r}; {did_you_mean(name, names)}")
+            raise UsageError(f"`no_plugin`: no plugin {name!r}; {did_you_mean(name, names)}")
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     if os.environ.get("STYLECTL_TRACE_PLUGINS") == "1":
@@ -121,7 +81,7 @@ def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
     used: dict[str, _Found] = {}
     records = []
     for plugin in found:
-        reason = "--no-plugin" if plugin.name in switched_off else _not_listed(plugin)
+        reason = "switched off" if plugin.name in switched_off else _not_listed(plugin)
         if reason:
             records.append(PluginRecord(plugin.name, plugin.origin, "skipped", reason))
             continue
@@ -155,12 +115,8 @@ class _Found:
 
 
 def _built_in() -> Iterator[_Found]:
-    for module in _BUILT_IN:
-        yield _Found(module.__name__.rpartition(".")[2], _BUILT_IN_ORIGIN, partial(_same, module))
-
-
-def _same(plugin: object) -> object:
-    return plugin
+    for name, module in BUILT_IN.items():
+        yield _Found(name, _BUILT_IN_ORIGIN, partial(import_module, module, __package__))
 
 
 def _installed() -> Iterator[_Found]:
@@ -216,7 +172,7 @@ def _known_hooks() -> list[str]:
 
 
 def _specs(manager: pluggy.PluginManager, name: str, hook: str, kind: type[Spec]) -> list[Spec]:
-    answers = _ask(manager, name, hook)
+    answers = _call(manager, name, hook)
     if not answers and _has_hook(manager, name, hook):
         raise TypeError(f"{hook} must give {kind.__name__} objects, not None")
     specs = [spec for answer in answers for spec in answer]
@@ -231,8 +187,8 @@ def _has_hook(manager: pluggy.PluginManager, name: str, hook: str) -> bool:
     return hook in [caller.name for caller in callers]
 
 
-def _ask(manager: pluggy.PluginManager, name: str, hook: str, **arguments: object) -> list[Any]:
-    """Calls the hook of one plugin alone, so that what happens can be laid to it."""
+def _call(manager: pluggy.PluginManager, name: str, hook: str, **arguments: object) -> list[Any]:
+    """Call the hook of one plugin alone, so that its errors can be attributed to it."""
     others = [plugin for known, plugin in manager.list_name_plugin() if known != name]
     answers: list[Any] = manager.subset_hook_caller(hook, others)(**arguments)
     return answers

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 import pytest
 import torch
-from stylectl.core.backbone import Backbone
-from stylectl.core.backend import FeatureBackend, Features, Pullback
+from stylectl.core.interfaces.backbone import Backbone
+from stylectl.core.interfaces.backend import FeatureBackend, Features, Pullback
 from stylectl.testing import TinyBackbone
 from torch import Tensor
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import stylectl
 import typer
-from stylectl.core.registry import Registry
+from stylectl.core.planning.registry import Registry
 from stylectl.plugins import hookspecs
 from stylectl.plugins.manager import load_plugins
 from stylectl.tools.cli import app

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import stylectl
 import typer
-from stylectl.core.options import OPTIONS, build_job
+from stylectl.core.job.building import build_job
+from stylectl.core.job.options import OPTIONS
 from stylectl.tools.cli import app
 
 ROOT = Path(__file__).parent.parent

@@ -84,10 +84,17 @@ def environment(wheel: Path, tmp_path: Path) -> Environment:
 def test_the_wheel_holds_every_module_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    maintenance = ROOT / "tools" / "maintenance"
+    modules = [
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if not path.is_relative_to(maintenance)
+    ]
     expected = {f"stylectl/{path.relative_to(ROOT).as_posix()}" for path in modules}
     assert expected | {"stylectl/testing.py"} <= set(names)
-    assert not [name for name in names if name.startswith("stylectl/tests/") or "/.venv/" in name]
+    unwanted = ("stylectl/tests/", "stylectl/tools/maintenance/")
+    assert not [name for name in names if name.startswith(unwanted) or "/.venv/" in name]
 
 
 def test_the_wheel_holds_weights_samples_template_and_licenses(wheel: Path) -> None:

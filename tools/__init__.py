@@ -1,1 +1,1 @@
-"""The command line: one module for each `stylectl` command, and the maintainers' scripts."""
+"""What people call: the command line, the Python API, batches, benchmarks."""

@@ -1,6 +1,6 @@
 """The `stylectl` program: its commands.
 
-Each command's module is imported when the command runs, so that help and mistakes cost no torch.
+Each command imports what it needs when it runs, so that help and mistakes cost no torch.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from importlib.metadata import version
 
 import typer
 
-from . import batch, bench, cache, export, listing, parity, plugins, run, show, sweep
-from .allocator import keep_freed_memory
-from .leaving import leave_after
+from ..core.malloc import keep_freed_memory
+from .commands import batch, bench, cache, export, listing, parity, plugins, run, show, sweep
+from .console.exit import run_and_exit
+from .console.options import JobCommand
 
 app = typer.Typer(
     name="stylectl",
@@ -19,14 +20,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run.command)
-app.command("sweep")(sweep.command)
-app.command("batch")(batch.command)
+app.command("run", cls=JobCommand)(run.command)
+app.command("sweep", cls=JobCommand)(sweep.command)
+app.command("batch", cls=JobCommand)(batch.command)
 app.command("show")(show.command)
 app.command("list")(listing.command)
-app.command("bench")(bench.command)
+app.command("bench", cls=JobCommand)(bench.command)
 app.command("export")(export.command)
-app.command("parity")(parity.command)
+app.command("parity", cls=JobCommand)(parity.command)
 app.command("cache")(cache.command)
 app.add_typer(plugins.app, name="plugins")
 
@@ -47,6 +48,6 @@ def _program(
 
 
 def main() -> None:
-    """Run the program and leave: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     keep_freed_memory()
-    leave_after(lambda: app(prog_name="stylectl", standalone_mode=False))
+    run_and_exit(lambda: app(prog_name="stylectl", standalone_mode=False))

@@ -1,23 +1,25 @@
-"""Adam (Kingma and Ba 2015, algorithm 1) with an averaged picture."""
+"""Adam (Kingma and Ba 2015, algorithm 1) with averaged iterates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from .base import Evaluate, Iterate, Optimizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
 
 
 class Adam(Optimizer):
-    """Adam; the picture is an exponential average of the iterates, which takes out its noise.
+    """Adam; the result is an exponential average of the iterates, which takes out its noise.
 
     The average is corrected for its start in the way that Adam corrects its moments, so that the
-    first picture is the first iterate.
+    first result is the first iterate.
     """
 
     step_size: float = Field(
@@ -27,13 +29,17 @@ class Adam(Optimizer):
         default=0.99, ge=0, lt=1, description="decay of the average of iterates; 0 averages nothing"
     )
 
-    def pictures(self, steps: int) -> int:
+    def images_held(self, steps: int) -> int:
         """See Optimizer. Two moments, the average as it is and as it is shown, a divisor; the
         image, two gradients."""
         return 8
 
-    def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
+    def iterate(
+        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
+    ) -> Iterator[Iterate]:
         """See Optimizer."""
+        import torch
+
         step_size, decay = step_scale * self.step_size, self.averaging
         first, second = torch.zeros_like(image), torch.zeros_like(image)
         average = torch.zeros_like(image)

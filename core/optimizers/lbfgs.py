@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from ..errors import UsageError
-from ..objective import Evaluation
 from .base import Evaluate, Iterate, Optimizer
-from .line_search import armijo, strong_wolfe
-from .pairs import Pairs
-from .spectrum import Spectrum
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..objective.evaluation import Evaluation
 
 #: Root mean square change of the pixels, in [0, 1], in a step without known curvature.
 _FIRST_STEP_RMS = 0.01
@@ -35,16 +34,23 @@ class LBFGS(Optimizer):
         "frequencies, or one for all",
     )
 
-    def pictures(self, steps: int) -> int:
+    def images_held(self, steps: int) -> int:
         """See Optimizer. The pairs, two images, two gradients, a direction; the bands' places, and
         what their sums take."""
         return 2 * min(self.history, steps) + 5 + (3 if self.scaling == "spectral" else 0)
 
-    def iterate(self, image: Tensor, evaluate: Evaluate, step_scale: float) -> Iterator[Iterate]:
+    def iterate(
+        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
+    ) -> Iterator[Iterate]:
         """See Optimizer."""
+        import torch
+
+        from .curvature_pairs import CurvaturePairs
+        from .spectral_scaling import SpectralScaling
+
         evaluation = evaluate(image)
-        spectrum = Spectrum(image) if self.scaling == "spectral" else None
-        pairs, first = Pairs(self.history, image), _same
+        spectrum = SpectralScaling(image) if self.scaling == "spectral" else None
+        pairs, first = CurvaturePairs(min(self.history, max(steps, 1)), image), _same
         while True:
             yield Iterate(image, evaluation)
             gradient = evaluation.gradient
@@ -57,8 +63,8 @@ class LBFGS(Optimizer):
             length = step_scale if pairs else step_scale * _first_length(gradient)
             step, new = self._search(image, evaluation, direction, slope, length, evaluate)
             moved, change = step * direction, new.gradient - gradient
-            curvature, slopes, steps = _dots((moved, change), (change, change), (moved, moved))
-            if curvature > 1e-10 * slopes**0.5 * steps**0.5:
+            curvature, slopes, moves = _dots((moved, change), (change, change), (moved, moved))
+            if curvature > 1e-10 * slopes**0.5 * moves**0.5:
                 pairs.add(moved, change)
                 inverse_curvature = curvature / slopes
                 if spectrum:
@@ -74,8 +80,8 @@ class LBFGS(Optimizer):
         if "line_search" in self.model_fields_set and self.line_search != "none":
             raise UsageError(
                 f"optimizer lbfgs: the line search {self.line_search} compares values of the loss, "
-                "of which normalized gradients are not the slope; set the optimizer's line_search "
-                'to "none" in the job, or use --optimizer adam'
+                "of which normalized gradients are not the slope; "
+                "use `optimizer.line_search=none` or `optimizer=adam`"
             )
         return self.model_copy(update={"line_search": "none"})
 
@@ -88,6 +94,8 @@ class LBFGS(Optimizer):
         length: float,
         evaluate: Evaluate,
     ) -> tuple[float, Evaluation]:
+        from .line_search import armijo, strong_wolfe
+
         match self.line_search:
             case "none":
                 return length, evaluate(image + length * direction)
@@ -109,7 +117,9 @@ def _first_length(gradient: Tensor) -> float:
 
 def _dots(*pairs: tuple[Tensor, Tensor]) -> list[float]:
     """Inner products; the device is waited for once."""
-    found: list[float] = torch.stack(
+    import torch
+
+    values: list[float] = torch.stack(
         [torch.dot(a.flatten(), b.flatten()) for a, b in pairs]
     ).tolist()
-    return found
+    return values

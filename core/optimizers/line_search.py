@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..objective import Evaluation
+from ..objective.evaluation import Evaluation
 from .base import Evaluate
 
 #: Sufficient decrease and curvature constants; Nocedal and Wright's for quasi-Newton methods.

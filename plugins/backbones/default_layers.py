@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...core.backbone import LayerInfo
+from ...core.interfaces.backbone import LayerInfo
 
 #: Beyond it a position stands for so much of the picture that it says little of where things are.
 _LARGEST_STRIDE = 16

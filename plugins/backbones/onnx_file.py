@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.backbone import Backbone, Trunk
 from ...core.errors import BackendError, UsageError, WeightsError
-from ...core.specs import BackboneSpec
+from ...core.interfaces.backbone import Backbone
+from ...core.interfaces.specs import BackboneSpec
 from ..hookspecs import hookimpl
 from .default_layers import default_layers
-from .onnx_graph import feature_maps
-from .onnx_model import OnnxPreprocessing, image_model
-from .onnx_reading import read_onnx
+from .onnx.graph import feature_maps
+from .onnx.model import OnnxPreprocessing, image_model
+from .onnx.reading import read_onnx
+
+if TYPE_CHECKING:
+    from ...core.interfaces.trunk import Trunk
 
 #: Where a file says what its input is; stylectl writes "none": the preprocessing is in the graph.
 PREPROCESSING_KEY = "stylectl.preprocessing"
@@ -58,7 +62,7 @@ class OnnxFile(Backbone):
         """What the network expects. Raises UsageError when neither the file nor the job says."""
         if self._preprocessing is None:
             raise UsageError(
-                f"{self.path}: the file does not say what it expects; say with --preprocessing "
+                f"{self.path}: the file does not say what it expects; say with `preprocessing` "
                 "whether it is caffe (BGR, 0-255), torchvision (RGB, normalised) or none (RGB, 0-1)"
             )
         return self._preprocessing
@@ -71,7 +75,7 @@ class OnnxFile(Backbone):
 
     def trunk(self, layers: Collection[str]) -> Trunk:
         """Raises BackendError: there is no torch module for it."""
-        raise BackendError(f"{self.name}: PyTorch cannot run an ONNX file, --backend onnx can")
+        raise BackendError(f"{self.name}: PyTorch cannot run an ONNX file, `backend=onnx` can")
 
 
 def _agreed(stated: str | None, options: OnnxFileOptions) -> OnnxPreprocessing | None:

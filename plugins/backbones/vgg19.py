@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
 
-from ...core.backbone import Backbone, LayerInfo, Trunk
-from ...core.chain import ChainTrunk
-from ...core.specs import BackboneSpec
+from ...core.interfaces.backbone import Backbone, LayerInfo
+from ...core.interfaces.specs import BackboneSpec
 from ..hookspecs import hookimpl
 from .padding import DESCRIPTION, Padding, set_padding
 from .preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
-from .weights import BLOCKS, PreprocessingName, Weights, check_preprocessing, load_weights
+from .vgg19_weights import BLOCKS, PreprocessingName, Weights, check_preprocessing, load_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ...core.interfaces.trunk import Trunk
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
@@ -81,6 +84,10 @@ class VGG19(Backbone):
 
     def trunk(self, layers: Collection[str]) -> Trunk:
         """See Backbone."""
+        from torch import nn
+
+        from ...core.interfaces.trunk import ChainTrunk
+
         weights = load_weights(self._options.weights, self._options.preprocessing)
         pooling = nn.MaxPool2d(2) if self._options.pooling == "max" else nn.AvgPool2d(2)
         steps = _steps(weights, pooling, layers)
@@ -93,6 +100,8 @@ def _steps(
     weights: Weights, pooling: nn.Module, layers: Collection[str]
 ) -> Iterable[tuple[str, nn.Module]]:
     """Convolution, rectifier, and pooling before each block, up to the deepest of `layers`."""
+    from torch import nn
+
     names = [info.name for info in VGG19.layers]
     depth = 1 + max(names.index(layer) for layer in layers)
     for name, (kernel, bias) in zip(names[:depth], weights.convolutions, strict=False):
@@ -105,6 +114,8 @@ def _steps(
 
 
 def _convolution(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
+    from torch import nn
+
     outputs, inputs = kernel.shape[:2]
     convolution = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, device="meta")
     convolution.weight = nn.Parameter(kernel, requires_grad=False)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import Region, Sums, SumTerm
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
-from .statistics import TINY, weights_of
+from .statistics.sums import TINY, weights_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ContentOptions(BaseModel):
@@ -63,6 +64,8 @@ class ContentLoss(SumTerm):
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
         """Half the weighted sum over the layers."""
+        import torch
+
         shares = []
         for layer, weight in self._weights.items():
             divisor = sums.get(f"{layer} divisor")

@@ -9,17 +9,18 @@ of channels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import Region, Sums, SumTerm
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
-from .statistics import TINY, covariance_sums, mean_and_covariance
+from .statistics.sums import TINY, covariance_sums, mean_and_covariance
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class CovarianceOptions(BaseModel):
@@ -60,6 +61,8 @@ class CovarianceLoss(SumTerm):
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
         """The weighted sum over layers and styles."""
+        import torch
+
         shares = []
         for layer, weight in self._weights.items():
             _, own = mean_and_covariance(sums, layer)

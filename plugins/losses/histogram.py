@@ -7,16 +7,16 @@ Using Histogram Losses", section 4.3.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from ...core.backend import Features
-from ...core.specs import LossTermSpec, NoOptions
-from ...core.terms import Loss, LossTerm, References
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec, NoOptions
+from ...core.interfaces.terms import Loss, LossTerm, References
 from ..hookspecs import hookimpl
-from .sliced_wasserstein import resampled
-from .statistics import TINY
+from .statistics.sums import TINY, resampled
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class HistogramLoss(LossTerm):
@@ -41,6 +41,8 @@ class HistogramLoss(LossTerm):
 
     def bind(self, references: References) -> Loss:
         """Sort the styles' activations."""
+        import torch
+
         targets = {
             layer: [(quantiles(style.features[layer]), style.weight) for style in references.styles]
             for layer in self.layers

@@ -6,17 +6,17 @@ Li, Xu, Nie and Chua 2017, "Laplacian-Steered Neural Style Transfer".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
-from torch.nn import functional
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import IMAGE_LAYER, Loss, LossTerm, References
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References
 from ..hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class LaplacianOptions(BaseModel):
@@ -54,6 +54,8 @@ class LaplacianLoss(LossTerm):
 
     def bind(self, references: References) -> Loss:
         """The targets are the content's Laplacians."""
+        import torch
+
         content, border = references.content, "circular" if references.wraps else "replicate"
         targets = [pooled_laplacian(content[IMAGE_LAYER], pool, border) for pool in self._pools]
 
@@ -72,6 +74,8 @@ class LaplacianLoss(LossTerm):
 
 def pooled_laplacian(image: Tensor, pool: int, border: str = "replicate") -> Tensor:
     """(N, 3, H, W) -> (N, 1, ceil(H / pool), ceil(W / pool)); `border` is a mode of padding."""
+    from torch.nn import functional
+
     # Everything here is linear: adding the colors up first is the same and cheaper.
     pooled = functional.avg_pool2d(image.sum(1, keepdim=True), pool, ceil_mode=True)
     framed = functional.pad(pooled, (1, 1, 1, 1), mode=border)

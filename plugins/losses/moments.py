@@ -7,17 +7,18 @@ normalization as style.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import Region, Sums, SumTerm
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
-from .statistics import TINY, count_of, double, mean_of, weights_of
+from .statistics.sums import TINY, count_of, double, mean_of, weights_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MomentsOptions(BaseModel):
@@ -74,6 +75,8 @@ class MomentsLoss(SumTerm):
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
         """The weighted sum over layers and styles."""
+        import torch
+
         shares = []
         for layer, weight in self._weights.items():
             own = _moments(sums, layer)
@@ -91,6 +94,8 @@ class MomentsLoss(SumTerm):
 
 def _moments(sums: Sums, layer: str) -> Tensor:
     """Means and standard deviations: (2, N, C)."""
+    import torch
+
     count = double(sums[f"{layer} positions"]).clamp_min(TINY)
     mean = sums[f"{layer} totals"] / count
     variance = sums[f"{layer} squares"] / count - mean.square()

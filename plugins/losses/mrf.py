@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
-from torch.nn import functional
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import Loss, LossTerm, References
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import Loss, LossTerm, References
 from ..hookspecs import hookimpl
-from .statistics import TINY
+from .statistics.sums import TINY
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Patches are this high and wide; less where a layer of either image is smaller.
 PATCH = 3
@@ -71,6 +72,8 @@ class MrfLoss(LossTerm):
 
     def bind(self, references: References) -> Loss:
         """Keeps the styles' features: their patches would take nine times the memory."""
+        import torch
+
         styles, wraps = references.styles, references.wraps
 
         def loss(features: Features) -> Tensor:
@@ -93,6 +96,8 @@ class MrfLoss(LossTerm):
         number times that from the patches' mean, plus their spread around it, which is a constant:
         so autograd has to keep one mean for each position instead of every patch.
         """
+        import torch
+
         size = patch_size(own, style)
         nearest = nearest_patches(own.detach(), style, self._options)
         patches = windows(style, size, self._options.style_stride)
@@ -114,6 +119,8 @@ class MrfLoss(LossTerm):
 
 def _ring(own: Tensor, style: Tensor) -> Tensor:
     """The features with as much of the opposite edge after each end as a patch reaches over it."""
+    from torch.nn import functional
+
     rows, columns = (
         min(PATCH - 1, of_own, of_style - 1)
         for of_own, of_style in zip(own.shape[1:], style.shape[1:], strict=True)
@@ -133,6 +140,8 @@ def windows(features: Tensor, size: tuple[int, int], stride: int) -> Tensor:
 
 def nearest_patches(own: Tensor, style: Tensor, options: MrfOptions) -> Tensor:
     """For each patch of `own`, its place among the patches of `style`: (rows, columns)."""
+    import torch
+
     size = patch_size(own, style)
     own_patches = windows(own, size, options.stride)
     style_patches = windows(style, size, options.style_stride)
@@ -153,6 +162,8 @@ def nearest_patches(own: Tensor, style: Tensor, options: MrfOptions) -> Tensor:
 
 def _chunks(patches: Tensor, chunk: int) -> Iterator[tuple[Tensor, int]]:
     """At most `chunk` patches at a time, each a row; with the place of the first."""
+    import torch
+
     columns = patches.shape[2]
     every = torch.arange(patches.shape[1] * columns, device=patches.device)
     for places in torch.split(every, chunk):

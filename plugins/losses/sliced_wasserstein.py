@@ -6,17 +6,19 @@ Heitz, Vanhoey, Chambon and Belcour 2021, "A Sliced Wasserstein Loss for Neural 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
-from torch.nn import functional
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import Loss, LossTerm, References
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import Loss, LossTerm, References
 from ..hookspecs import hookimpl
-from .statistics import TINY
+from .statistics.sums import TINY, resampled
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 class SlicedWassersteinOptions(BaseModel):
@@ -56,6 +58,8 @@ class SlicedWassersteinLoss(LossTerm):
 
     def bind(self, references: References) -> Loss:
         """Draw the directions and sort the styles' projections."""
+        import torch
+
         generator = torch.Generator().manual_seed(references.seed)
         directions, targets = {}, {}
         for layer in self.layers:
@@ -82,6 +86,9 @@ def unit_vectors(number: int | None, like: Tensor, generator: torch.Generator) -
 
     Drawn on the CPU, so that a seed means the same on every device.
     """
+    import torch
+    from torch.nn import functional
+
     channels = like.shape[1]
     shape = (number or channels, channels)
     drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -91,13 +98,6 @@ def unit_vectors(number: int | None, like: Tensor, generator: torch.Generator) -
 def sorted_projections(features: Tensor, directions: Tensor) -> Tensor:
     """(N, C, H, W) on directions (D, C) -> (N, D, H * W), ascending."""
     return (directions @ features.flatten(2)).sort(dim=2).values
-
-
-def resampled(quantiles: Tensor, positions: int) -> Tensor:
-    """(N, D, M) -> (N, D, positions): value i stands for the quantile (i + 1/2) / M."""
-    if quantiles.shape[2] == positions:
-        return quantiles
-    return functional.interpolate(quantiles, positions, mode="linear", align_corners=False)
 
 
 def relative_distance(own: Tensor, quantiles: Tensor) -> Tensor:

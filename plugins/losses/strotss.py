@@ -7,16 +7,19 @@ Self-Similarity".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import Loss, LossTerm, References
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import Loss, LossTerm, References
 from ..hookspecs import hookimpl
-from .statistics import TINY
+from .statistics.sums import TINY
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 #: A mean cosine distance below this is rounding: flat pictures have one activation everywhere.
 FLAT = 1e-4
@@ -75,6 +78,8 @@ class StrotssLoss(LossTerm):
 
     def bind(self, references: References) -> Loss:
         """Draw the positions; sample the styles and the content there."""
+        import torch
+
         generator = torch.Generator().manual_seed(references.seed)
         places, contents = {}, {}
         targets: dict[str, list[tuple[Tensor, float]]] = {}
@@ -111,6 +116,8 @@ def positions(features: Tensor, samples: int, generator: torch.Generator) -> Ten
 
     Drawn on the CPU, so that a seed means the same on every device.
     """
+    import torch
+
     number = features.shape[2] * features.shape[3]
     return torch.randperm(number, generator=generator)[:samples].sort().values.to(features.device)
 
@@ -127,6 +134,8 @@ def cosine_distance(first: Tensor, second: Tensor) -> Tensor:
 
 def relaxed_earth_movers(own: Tensor, target: Tensor) -> Tensor:
     """L_r of (N, n, C) and (1, m, C), summed over the batch."""
+    import torch
+
     distance = cosine_distance(own, target)
     there, back = distance.amin(2).mean(1), distance.amin(1).mean(1)
     return torch.maximum(there, back).sum()
@@ -148,6 +157,8 @@ def self_similarity(rows: Tensor) -> Tensor:
 
 def _directions(rows: Tensor) -> Tensor:
     """Unit vectors; zero, with a gradient of zero, where there is no direction."""
+    import torch
+
     square = rows.square().sum(2, keepdim=True)
     some = square > TINY
     return rows * torch.where(some, square, 1.0).rsqrt() * some

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import Region, Sums, SumTerm
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import Region, Sums, SumTerm
 from ..hookspecs import hookimpl
-from .products import mixed_channels, outer_products
-from .statistics import CHUNK, TINY, count_of, weights_of
+from .statistics.sums import TINY, count_of, weights_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class StyleOptions(BaseModel):
@@ -53,6 +53,8 @@ class StyleLoss(SumTerm):
 
     def sums(self, features: Features, content: Features, region: Region) -> Sums:
         """Per layer: the Gram matrix (N, C, C), and the number of positions."""
+        from .statistics.gram import gram_matrix
+
         sums: dict[str, Tensor] = {}
         for layer in self.layers:
             weights = weights_of(region, layer)
@@ -62,6 +64,8 @@ class StyleLoss(SumTerm):
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
         """The weighted sum over layers and styles."""
+        import torch
+
         shares = []
         for layer, weight in self._weights.items():
             own = _mean_gram(sums, layer)
@@ -75,42 +79,6 @@ class StyleLoss(SumTerm):
         if self._relative:
             return target.square().sum().clamp_min(TINY)
         return 4.0 * target.shape[-1] ** 2
-
-
-def gram_matrix(features: Tensor, weights: Tensor | None = None) -> Tensor:
-    """G_ij = sum_k w_k F_ik F_jk (eq. 3): (N, C, H, W) -> (N, C, C), summed over the positions k,
-    with their weights (1, 1, H * W), if there are any."""
-    gram: Tensor = _Gram.apply(features, weights)  # type: ignore[no-untyped-call]
-    return gram
-
-
-class _Gram(torch.autograd.Function):
-    """autograd would multiply twice, once for each factor, not knowing that they are the same."""
-
-    @staticmethod
-    def forward(
-        ctx: torch.autograd.function.FunctionCtx, features: Tensor, weights: Tensor | None
-    ) -> Tensor:
-        ctx.save_for_backward(features, weights)  # type: ignore[arg-type]  # None may be saved
-        if weights is None:
-            return outer_products(features)
-        rows = features.flatten(2)
-        gram = rows.new_zeros(rows.shape[0], rows.shape[1], rows.shape[1])
-        for first in range(0, rows.shape[2], CHUNK):
-            some = rows[..., first : first + CHUNK]
-            gram.baddbmm_(some * weights[..., first : first + CHUNK].to(some), some.mT)
-        return gram
-
-    @staticmethod
-    def backward(
-        ctx: torch.autograd.function.BackwardCFunction, gradient: Tensor
-    ) -> tuple[Tensor, None]:
-        saved: Sequence[Any] = ctx.saved_tensors
-        features, weights = saved
-        product = mixed_channels(gradient + gradient.mT, features)
-        if weights is not None:
-            product *= weights.to(product).unflatten(2, features.shape[2:])
-        return product, None
 
 
 def _mean_gram(sums: Sums, layer: str) -> Tensor:

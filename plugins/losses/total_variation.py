@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from ...core.backend import Features
-from ...core.specs import LossTermSpec
-from ...core.terms import IMAGE_LAYER, Loss, LossTerm, References
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References
 from ..hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class TotalVariationOptions(BaseModel):

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...backends.torch_backend import TorchBackend, autograd_vjp
-from ...core.backbone import Backbone, LayerInfo
-from ...core.backend import BackendOptions
+from ...backends.pytorch.backend import TorchBackend, autograd_vjp
 from ...core.errors import StylectlError, UsageError
-from ...core.plan import create_backbone
-from ...core.specs import BackboneSpec
+from ...core.interfaces.backbone import Backbone, LayerInfo
+from ...core.interfaces.backend import BackendOptions
+from ...core.interfaces.specs import BackboneSpec
+from ...core.planning.backbones import create_backbone
 from ...core.validation import validated
 from .pictures import painting, photo
 from .require import require

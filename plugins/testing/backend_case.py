@@ -9,11 +9,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ...backends.exact import ExactBackend
-from ...backends.parity_figures import relative_l2
-from ...core.backbone import Backbone
-from ...core.backend import BackendOptions, FeatureBackend, Features
+from ...backends.accuracy.distances import relative_l2
+from ...backends.accuracy.exact import ExactBackend
 from ...core.errors import StylectlError
+from ...core.interfaces.backbone import Backbone
+from ...core.interfaces.backend import BackendOptions, FeatureBackend, Features
 from .pictures import painting
 from .require import require
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...backends.parity_figures import relative_l2
-from ...core.backbone import Backbone
-from ...core.backend import BackendOptions, FeatureBackend
+from ...backends.accuracy.distances import relative_l2
 from ...core.errors import BackendError, UsageError
+from ...core.interfaces.backbone import Backbone
+from ...core.interfaces.backend import BackendOptions, FeatureBackend
 from .backend_case import SIZES, TOLERANCES, BackendTolerance, Case, refuses, texture
 from .network import KinkedBackbone, TinyBackbone
 from .require import require

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.backbone import Backbone, LayerInfo, Trunk
-from ...core.chain import ChainTrunk
+from ...core.interfaces.backbone import Backbone, LayerInfo
+from ...core.interfaces.trunk import ChainTrunk, Trunk
 
 
 class TinyBackbone(Backbone):

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...core.images import Picture
-from ...core.options import build_job
-from ...core.result import Result, Snapshot, StepRecord
-from ...core.schedule import Scale
+from ...core.interfaces.result import Result, Snapshot, StepRecord
+from ...core.interfaces.source_image import SourceImage
+from ...core.job.building import build_job
+from ...core.sizes.pyramid import Scale
 
 
 def photo(height: int, width: int) -> Tensor:
@@ -85,6 +85,6 @@ def _grid(height: int, width: int) -> tuple[Tensor, Tensor]:
     return rows, columns
 
 
-def _picture(path: str, image: Tensor) -> Picture:
+def _picture(path: str, image: Tensor) -> SourceImage:
     pixels = image[0].permute(1, 2, 0).mul(255).round().byte().numpy()
-    return Picture(path, "0" * 64, Image.fromarray(pixels), None)
+    return SourceImage(path, "0" * 64, Image.fromarray(pixels), None)

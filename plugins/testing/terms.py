@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
-from ...core.backend import Features
 from ...core.errors import StylectlError
-from ...core.plan import check_term, default_layers
-from ...core.specs import LossTermSpec
-from ...core.terms import IMAGE_LAYER, Loss, LossTerm, References, Style, SumTerm
+from ...core.interfaces.backend import Features
+from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References, Style, SumTerm
+from ...core.planning.terms import check_term, default_layers
 from ...core.validation import validated
 from .network import TinyBackbone
 from .pictures import painting, photo

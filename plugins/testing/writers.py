@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import StylectlError
-from ...core.outputs import Output, plan_outputs, write_outputs
-from ...core.registry import Registry
-from ...core.result import Result
-from ...core.specs import WriterSpec
+from ...core.interfaces.result import Result
+from ...core.interfaces.specs import WriterSpec
+from ...core.planning.registry import Registry
+from ...core.run.outputs import Output, plan_outputs, write_outputs
 from .pictures import result, snapshots
 from .require import require
 

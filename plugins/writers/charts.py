@@ -9,7 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
-from ...core.result import StepRecord
+from ...core.interfaces.result import StepRecord
 
 #: The drawing's size, and the plot's edges in it, in its own units.
 WIDTH, HEIGHT = 760, 320

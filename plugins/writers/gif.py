@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image
 from pydantic import Field
 
-from ...core.result import Result, Snapshot
-from ...core.specs import Writer, WriterSpec
+from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.specs import WriterSpec
+from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
 from .timelapse import TimelapseOptions, finished, frame_size, way
 

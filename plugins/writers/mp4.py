@@ -11,8 +11,9 @@ from PIL import Image
 from pydantic import Field
 
 from ...core.errors import UsageError
-from ...core.result import Result, Snapshot
-from ...core.specs import Writer, WriterSpec
+from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.specs import WriterSpec
+from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
 from .timelapse import TimelapseOptions, finished, frame_size, way
 

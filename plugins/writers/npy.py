@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...core.result import Result, Snapshot
-from ...core.specs import NoOptions, Writer, WriterSpec
+from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.specs import NoOptions, WriterSpec
+from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
 from .pixels import channels
 

@@ -8,14 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...core.result import Result, Snapshot
-from ...core.specs import NoOptions, Writer, WriterSpec
+from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.specs import NoOptions, WriterSpec
+from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
 
 
 class JSONWriter(Writer):
     """One object with these keys, which stay; others may join them.
 
+    - `format`: the number of the record's format, 2
     - `job`: the job, with paths relative to the file's folder
     - `size`: width and height in pixels
     - `iterations`: optimizer steps made, over all scales
@@ -24,8 +26,8 @@ class JSONWriter(Writer):
     - `backend`, `device`, `details`: what it ran on, and how
     - `interrupted`, `stopped_by`: whether it ended early, and why (null if it did not)
     - `versions`, `inputs`: of the software, by name; SHA-256 of the image files, by path
-    - `scales`: the schedule: each `size` (width, height) and its `steps`
-    - `steps`: of each evaluated picture `scale` (a place in `scales`), `step` (0 is the scale's
+    - `scales`: the pyramid: each `size` (width, height) and its `steps`
+    - `steps`: of each evaluated image `scale` (a place in `scales`), `step` (0 is the scale's
       starting point), `seconds` since the start, `loss`, and `losses` by term
 
     A number that is not finite is null.
@@ -40,43 +42,33 @@ class JSONWriter(Writer):
         """See Writer."""
         numbers = {
             **record,
-            "stopped_by": stop_reason(result),
+            "stopped_by": result.stop_reason,
             "scales": [
                 {"size": [scale.width, scale.height], "steps": scale.steps}
                 for scale in result.scales
             ],
             "steps": [
                 {
-                    "scale": each.scale,
-                    "step": each.step,
-                    "seconds": round(each.seconds, 6),
-                    "loss": each.loss,
-                    "losses": dict(each.losses),
+                    "scale": step.scale,
+                    "step": step.step,
+                    "seconds": round(step.seconds, 6),
+                    "loss": step.loss,
+                    "losses": dict(step.losses),
                 }
-                for each in result.steps
+                for step in result.steps
             ],
         }
         text = json.dumps(_finite(numbers), indent=1, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8")
 
 
-def stop_reason(result: Result) -> str | None:
-    """What ended the run early, in words."""
-    error = result.stopped_by
-    if error is None:
-        return None
-    if isinstance(error, KeyboardInterrupt):
-        return "Ctrl-C"
-    return f"{type(error).__name__}: {error}"
-
-
 def _finite(value: Any) -> Any:
     """With null in place of what JSON has no number for."""
     match value:
         case dict():
-            return {key: _finite(each) for key, each in value.items()}
+            return {key: _finite(item) for key, item in value.items()}
         case list() | tuple():
-            return [_finite(each) for each in value]
+            return [_finite(item) for item in value]
         case float() if not math.isfinite(value):
             return None
     return value

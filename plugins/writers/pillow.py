@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...core.result import Result, Snapshot
-from ...core.specs import Writer, WriterSpec
+from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.specs import WriterSpec
+from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
 from .pixels import eight_bits
 

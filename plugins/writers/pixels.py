@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from ...core.result import Result
+from ...core.interfaces.result import Result
 
 
 def channels(result: Result, alpha: bool = True) -> np.ndarray:

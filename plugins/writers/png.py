@@ -10,9 +10,9 @@ from typing import Any, Literal
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.jobfile import PNG_KEY
-from ...core.result import Result, Snapshot
-from ...core.specs import Writer, WriterSpec
+from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.specs import WriterSpec
+from ...core.interfaces.writer import RECORD_KEY, Writer
 from ..hookspecs import hookimpl
 from .pixels import channels, eight_bits
 from .png16 import write_png16
@@ -38,7 +38,7 @@ class PNGWriter(Writer):
         """See Writer."""
         info = PngInfo()
         info.add(b"sRGB", bytes([0]))  # the color space, with the perceptual rendering intent
-        info.add_itxt(PNG_KEY, json.dumps(record))
+        info.add_itxt(RECORD_KEY, json.dumps(record))
         info.add_text("Software", f"stylectl {result.versions['stylectl']}")
         if self._bits == 16:
             write_png16(path, channels(result), info)

@@ -12,12 +12,13 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.images import Picture, fit
-from ...core.result import Result, Snapshot
-from ...core.specs import Writer, WriterSpec
+from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.source_image import SourceImage
+from ...core.interfaces.specs import WriterSpec
+from ...core.interfaces.writer import Writer
+from ...core.sizes.fitting import fit
 from ..hookspecs import hookimpl
 from .charts import loss_chart
-from .numbers import stop_reason
 from .pixels import eight_bits
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -75,7 +76,7 @@ class ReportWriter(Writer):
             ],
             chart=loss_chart(result.steps, labels),
             scales=_scale_rows(result, labels),
-            stopped_by=stop_reason(result),
+            stopped_by=result.stop_reason,
             planned=sum(scale.steps for scale in result.scales),
             job=tomli_w.dumps(record["job"]),
             inputs=record["inputs"],
@@ -93,7 +94,7 @@ class ReportWriter(Writer):
         return f"data:image/{kind.lower()};base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
-def _whole(picture: Picture) -> Image.Image:
+def _whole(picture: SourceImage) -> Image.Image:
     """With its transparency, if it has any."""
     if picture.alpha is None:
         return picture.rgb
@@ -102,7 +103,7 @@ def _whole(picture: Picture) -> Image.Image:
     return whole
 
 
-def _name(picture: Picture) -> str:
+def _name(picture: SourceImage) -> str:
     return Path(picture.path.removeprefix("sample:")).name
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.result import Result, Snapshot
-from ...core.specs import Writer, WriterSpec
+from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.specs import WriterSpec
+from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
 from .pixels import channels, whole_numbers
 

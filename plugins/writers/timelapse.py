@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sized
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.images import fit
-from ...core.result import Result, Snapshot
+from ...core.interfaces.result import Result, Snapshot
+from ...core.sizes.fitting import fit
 from .pixels import eight_bits
 
 

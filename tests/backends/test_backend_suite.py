@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 import torch
 from stylectl.backends.devices import check_precision
-from stylectl.backends.onnx_backend import OnnxBackend
-from stylectl.backends.onnx_options import OnnxOptions
-from stylectl.backends.onnx_providers import find_place
-from stylectl.backends.torch_backend import TorchBackend
-from stylectl.core.backbone import Backbone
-from stylectl.core.backend import BackendOptions, FeatureBackend
+from stylectl.backends.onnxruntime.backend import OnnxBackend
+from stylectl.backends.onnxruntime.options import OnnxOptions
+from stylectl.backends.onnxruntime.providers import find_place
+from stylectl.backends.pytorch.backend import TorchBackend
 from stylectl.core.errors import BackendError
+from stylectl.core.interfaces.backbone import Backbone
+from stylectl.core.interfaces.backend import BackendOptions, FeatureBackend
 from stylectl.testing import BackendSuite
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from stylectl.core.images import Picture
-from stylectl.core.options import build_job
-from stylectl.core.outputs import plan_outputs, write_outputs
-from stylectl.core.registry import Registry
-from stylectl.core.result import Result, Snapshot, StepRecord
-from stylectl.core.schedule import Scale
+from stylectl.core.interfaces.result import Result, Snapshot, StepRecord
+from stylectl.core.interfaces.source_image import SourceImage
+from stylectl.core.job.building import build_job
+from stylectl.core.planning.registry import Registry
+from stylectl.core.run.outputs import plan_outputs, write_outputs
+from stylectl.core.sizes.pyramid import Scale
 from stylectl.plugins.manager import load_plugins
 
 Install = Callable[..., str]
@@ -25,8 +25,8 @@ WIDTH, HEIGHT = 41, 30
 Write = Callable[..., Path]
 
 
-def picture(path: str, color: tuple[int, int, int]) -> Picture:
-    return Picture(path, "0" * 64, Image.new("RGB", (64, 48), color), None)
+def picture(path: str, color: tuple[int, int, int]) -> SourceImage:
+    return SourceImage(path, "0" * 64, Image.new("RGB", (64, 48), color), None)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import stylectl
 from PIL import Image
 from stylectl import PluginError, StylectlError, UsageError
 from stylectl.core.errors import NumericalError
-from stylectl.core.events import Event, Notice
+from stylectl.core.interfaces.events import Event, Notice
 from stylectl.plugins.manager import load_plugins
 
 Install = Callable[..., str]
@@ -280,7 +280,7 @@ def test_a_listener_that_fails_is_muted_and_loses_no_picture(
     assert (tmp_path / "out.png").exists()
     assert len(sys.modules[module].calls) == 1
     (told,) = [each.message for each in heard if isinstance(each, Notice) and "bad" in each.message]
-    assert "the run goes on without it" in told
+    assert "the run continues without it" in told
 
 
 def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked(

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import stylectl
 from stylectl.core.errors import PluginError, StylectlError, UsageError
-from stylectl.core.events import Notice, RunFinished, RunStarted, StepDone
-from stylectl.core.registry import Registry
+from stylectl.core.interfaces.events import Notice, RunFinished, RunStarted, StepDone
+from stylectl.core.planning.registry import Registry
 from stylectl.plugins.manager import Plugins, load_plugins
 
 GOOD = """
 import torch
 from stylectl import IMAGE_LAYER, LossTerm, LossTermSpec, hookimpl
-from stylectl.core.specs import NoOptions
+from stylectl.core.interfaces.specs import NoOptions
 
 
 class Darkness(LossTerm):
@@ -165,7 +165,7 @@ def test_a_name_that_two_distributions_claim_names_both(install: Install) -> Non
     install(GOOD, "night", "stylectl-night", "2.5")
     with pytest.raises(PluginError) as caught:
         load_plugins()
-    for word in ("darkness", "stylectl-dark 1.0", "stylectl-night 2.5", "--no-plugin"):
+    for word in ("darkness", "stylectl-dark 1.0", "stylectl-night 2.5", "no_plugin"):
         assert word in str(caught.value)
 
 
@@ -239,7 +239,7 @@ def test_a_plugin_may_be_switched_off(install: Install) -> None:
     plugins = load_plugins(["dark"])
     assert "darkness" not in term_names(plugins.registry)
     (skipped,) = [each for each in plugins.records if each.name == "dark"]
-    assert (skipped.state, skipped.reason) == ("skipped", "--no-plugin")
+    assert (skipped.state, skipped.reason) == ("skipped", "switched off")
     assert module not in sys.modules
 
 
@@ -252,7 +252,7 @@ def test_a_built_in_plugin_may_be_switched_off(monkeypatch: pytest.MonkeyPatch) 
 
 def test_switching_an_unknown_plugin_off_brings_up_the_nearest(install: Install) -> None:
     install(GOOD, "dark")
-    with pytest.raises(UsageError, match=r"--no-plugin: no plugin 'drak'; did you mean dark\?"):
+    with pytest.raises(UsageError, match=r"`no_plugin`: no plugin 'drak'; did you mean dark\?"):
         load_plugins(["drak"])
 
 

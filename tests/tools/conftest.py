@@ -44,5 +44,5 @@ def program(environment: dict[str, str]) -> Program:
 
 @pytest.fixture(scope="session")
 def maintenance(environment: dict[str, str]) -> Callable[[str], Program]:
-    """Runs one of the modules for maintainers in `tools/`."""
-    return lambda name: runner(f"stylectl.tools.{name}", environment)
+    """Runs one of the modules in `tools/maintenance/`."""
+    return lambda name: runner(f"stylectl.tools.maintenance.{name}", environment)

@@ -1,0 +1,1 @@
+"""Measures of accuracy: the float64 reference, distances between tensors."""

@@ -1,0 +1,168 @@
+"""Chains of plain steps as ONNX models, written out.
+
+torch.onnx.export takes seconds, most of them to load and to trace; a chain of convolutions,
+rectifiers and pooling, such as VGG-19, needs no tracing. What else a chain may have is left to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from ...core.interfaces.trunk import ChainTrunk, Trunk
+
+#: torch's names for padding that repeats what is there -> ONNX's.
+_PADDING = {"replicate": "edge", "reflect": "reflect", "circular": "wrap"}
+_IR_VERSION = 10
+
+
+def chain_model(
+    trunk: Trunk, layers: Sequence[str], image: str, opset: int
+) -> onnx.ModelProto | None:
+    """The trunk up to `layers`, from the input `image` (batch, 3, height, width) to a float32
+    output for each layer; None for a trunk that is no chain of plain steps."""
+    if type(trunk) is not ChainTrunk:  # one derived from it may do more
+        return None
+    steps = trunk.upto(layers)
+    if not all(_is_plain(step) for _, step in steps):
+        return None
+    half = any(weight.dtype == torch.float16 for weight in trunk.parameters())
+    graph = _Graph(half)
+    x, shrunk = _normalized(graph, trunk, image), 1
+    outputs = {}
+    for name, step in steps:
+        is_layer = name in layers
+        x = graph.step(step, x, name if is_layer and not half else "")
+        if isinstance(step, nn.MaxPool2d | nn.AvgPool2d):
+            shrunk *= _side(step)
+        if is_layer:
+            if half:
+                graph.add("Cast", [x], output=name, to=TensorProto.FLOAT)
+            outputs[name] = (graph.channels, shrunk)
+    described = [
+        helper.make_tensor_value_info(
+            name,
+            TensorProto.FLOAT,
+            ["batch", outputs[name][0], *(_sized(side, outputs[name][1]) for side in _SIDES)],
+        )
+        for name in layers
+    ]
+    whole = helper.make_graph(
+        graph.nodes,
+        "main_graph",
+        [helper.make_tensor_value_info(image, TensorProto.FLOAT, ["batch", 3, *_SIDES])],
+        described,
+        graph.initializers,
+    )
+    return helper.make_model(
+        whole,
+        producer_name="stylectl",
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=_IR_VERSION,
+    )
+
+
+_SIDES = ("height", "width")
+
+
+def _sized(side: str, shrunk: int) -> str:
+    return side if shrunk == 1 else f"({side}//{shrunk})"
+
+
+def _is_plain(step: nn.Module) -> bool:
+    """Whether the step keeps a map's size, or divides it by a whole number."""
+    if type(step).__module__.split(".")[0] != "torch":  # one derived from torch's may do more
+        return False
+    match step:
+        case nn.ReLU():
+            return True
+        case nn.Conv2d(padding=tuple(padding)):
+            window = zip(padding, step.kernel_size, step.dilation, strict=True)
+            kept = all(2 * pad == dilation * (side - 1) for pad, side, dilation in window)
+            return kept and step.stride == (1, 1)
+        case nn.MaxPool2d():
+            plain = (step.padding, step.dilation, step.ceil_mode) == (0, 1, False)
+            return plain and isinstance(step.stride, int) and step.stride == step.kernel_size
+        case nn.AvgPool2d():
+            plain = (step.padding, step.ceil_mode, step.divisor_override) == (0, False, None)
+            return plain and isinstance(step.stride, int) and step.stride == step.kernel_size
+    return False
+
+
+def _side(pooling: nn.MaxPool2d | nn.AvgPool2d) -> int:
+    assert isinstance(pooling.kernel_size, int)
+    return pooling.kernel_size
+
+
+def _normalized(graph: _Graph, trunk: ChainTrunk, image: str) -> str:
+    x = graph.add("Sub", [image, graph.constant("mean", trunk.mean)])
+    x = graph.add("Div", [x, graph.constant("scale", trunk.scale)])
+    return graph.add("Cast", [x], to=TensorProto.FLOAT16) if graph.half else x
+
+
+@dataclass
+class _Graph:
+    """A model's nodes and constants, as they are added. `channels` are those of the last step."""
+
+    half: bool
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: list[onnx.TensorProto] = field(default_factory=list)
+    channels: int = 3
+
+    def add(self, operator: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+        """A node; gives the name of its output, which is made up if none is given."""
+        name = output or f".{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(
+            helper.make_node(operator, inputs, [name], name.lstrip("."), **attributes)
+        )
+        return name
+
+    def constant(self, name: str, values: Tensor | Sequence[float]) -> str:
+        """An initializer; plain numbers are one for each channel."""
+        if isinstance(values, Tensor):
+            array = values.detach().contiguous().cpu().numpy()
+        else:
+            array = np.array(values, np.float32).reshape(1, -1, 1, 1)
+        self.initializers.append(numpy_helper.from_array(array, name))
+        return name
+
+    def step(self, step: nn.Module, x: str, output: str) -> str:
+        """The nodes of a step that `_is_plain`."""
+        match step:
+            case nn.Conv2d(padding=tuple(padding)):
+                self.channels = step.out_channels
+                return self._convolution(step, padding, x, output)
+            case nn.MaxPool2d() | nn.AvgPool2d():
+                window = [_side(step)] * 2
+                operator = "MaxPool" if isinstance(step, nn.MaxPool2d) else "AveragePool"
+                return self.add(operator, [x], output, kernel_shape=window, strides=window)
+        return self.add("Relu", [x], output)
+
+    def _convolution(
+        self, convolution: nn.Conv2d, padding: tuple[int, ...], x: str, output: str
+    ) -> str:
+        name, pads = f"convolution_{len(self.nodes)}", [*padding, *padding]
+        if convolution.padding_mode != "zeros":
+            frame = np.array([0, 0, *padding, 0, 0, *padding], np.int64)
+            self.initializers.append(numpy_helper.from_array(frame, f"{name}.frame"))
+            x = self.add("Pad", [x, f"{name}.frame"], mode=_PADDING[convolution.padding_mode])
+            pads = [0] * 4
+        weights = [self.constant(f"{name}.weight", convolution.weight)]
+        if convolution.bias is not None:
+            weights.append(self.constant(f"{name}.bias", convolution.bias))
+        return self.add(
+            "Conv",
+            [x, *weights],
+            output,
+            kernel_shape=list(convolution.kernel_size),
+            pads=pads,
+            dilations=list(convolution.dilation),
+            group=convolution.groups,
+        )

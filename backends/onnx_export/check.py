@@ -1,0 +1,69 @@
+"""An exported model beside the trunk that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor
+
+from ...core.errors import BackendError
+from ...core.interfaces.backbone import LayerInfo
+from ...core.interfaces.trunk import Trunk
+from .export import IMAGE
+
+#: Relative L2 distance of a layer, by the precision of the network. In float32 the order of the
+#: sums differs: a few times 6e-8 for each convolution, which adds up over some tens of layers. In
+#: float16 each activation is rounded by 5e-4, ONNX Runtime's processor kernels round less often
+#: than torch's, and that too adds up.
+TOLERANCE = {False: 1e-5, True: 1e-2}
+
+
+def check_model(model: onnx.ModelProto, trunk: Trunk, deepest: LayerInfo) -> Mapping[str, float]:
+    """Runs both at three sizes, and gives each layer's largest relative L2 distance.
+
+    Raises BackendError when one exceeds the tolerance.
+    """
+    side = deepest.smallest_side
+    half = next((weight.dtype for weight in trunk.parameters()), torch.float32) == torch.float16
+    worst: dict[str, float] = {}
+    sizes = ((side, side), (2 * side + 5, 3 * side + 7), (4 * side - 1, 3 * side))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for image in _noise(sizes):
+        for layer, distance in _distances(session, trunk, image).items():
+            worst[layer] = max(distance, worst.get(layer, 0.0))
+    for layer, distance in worst.items():
+        if not distance <= TOLERANCE[half]:  # also where it is not a number
+            raise BackendError(
+                f"the exported model differs from torch by {distance:.1e} at the layer {layer}; "
+                f"{TOLERANCE[half]:.0e} is allowed"
+            )
+    return worst
+
+
+def _noise(sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.rand(1, 3, height, width, generator=generator) for height, width in sizes]
+
+
+def _distances(
+    session: onnxruntime.InferenceSession, trunk: Trunk, image: Tensor
+) -> dict[str, float]:
+    layers = [output.name for output in session.get_outputs()]
+    found = session.run(layers, {IMAGE: image.numpy()})
+    with torch.no_grad():
+        expected = trunk(image, layers)
+    distances = {}
+    for layer, got in zip(layers, found, strict=True):
+        wanted = expected[layer].float()
+        if got.shape != wanted.shape:
+            raise BackendError(
+                f"the exported model's layer {layer} has the shape {got.shape}, "
+                f"torch's {tuple(wanted.shape)}"
+            )
+        distances[layer] = float((torch.from_numpy(got) - wanted).norm() / wanted.norm())
+    return distances

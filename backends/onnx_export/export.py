@@ -1,0 +1,151 @@
+"""Trunks as ONNX models: dynamic batch, height and width, preprocessing inside."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from ...core.errors import BackendError, OutputError
+from ...core.files import whole_file
+from ...core.interfaces.backbone import Backbone
+from ...core.interfaces.trunk import Trunk
+from .chain import chain_model
+
+#: The name of the models' one input.
+IMAGE = "image"
+#: The least opset with everything that the gradient's models use; known to TensorRT 10.
+_OPSET = 18
+#: The least opset whose padding can wrap around.
+_WRAPPING_OPSET = 19
+
+
+def export_trunk(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> onnx.ModelProto:
+    """A trunk that `backbone` made for `layers` (canonical names), as a checked model.
+
+    The model takes `image`, (N, 3, H, W), float32, RGB, sRGB-encoded in [0, 1], and gives a
+    float32 output (N, C, H', W') for each layer, under its name; between them the network has the
+    type of the trunk's weights. Raises BackendError when the trunk has no ONNX form.
+    """
+    model = chain_model(trunk, layers, IMAGE, _opset(trunk)) or _exported(trunk, layers, backbone)
+    described = {
+        "backbone": backbone.name,
+        "layers": ",".join(layers),
+        "weights_sha256": weights_hash(trunk),
+        "preprocessing": "none",  # is left to do: the input is RGB in [0, 1]
+        "version": version("stylectl"),
+    }
+    onnx.helper.set_model_props(
+        model, {f"stylectl.{key}": value for key, value in described.items()}
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def weights_hash(trunk: Trunk) -> str:
+    """SHA-256 of the weights' names, types, shapes and values, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, value in sorted(trunk.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.contiguous().cpu().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_model(model: onnx.ModelProto, path: Path) -> None:
+    """Writes the file whole, under a temporary name, and moves it into place.
+
+    Raises OutputError when that is not possible.
+    """
+    try:
+        with whole_file(path) as whole:
+            whole.write_bytes(model.SerializeToString(deterministic=True))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+class _Outputs(nn.Module):
+    """The trunk's activations as a tuple in a fixed order, in float32."""
+
+    def __init__(self, trunk: Trunk, layers: Sequence[str]) -> None:
+        super().__init__()
+        self.trunk, self.layers = trunk, tuple(layers)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        activations = self.trunk(image, self.layers)
+        return tuple(activations[layer].float() for layer in self.layers)
+
+
+def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.ModelProto:
+    side = backbone.deepest(layers).smallest_side
+    # Odd sizes, and two images: a size of one might be taken for a constant.
+    example = torch.zeros(2, 3, 4 * side + 15, 5 * side + 17)
+    any_size = torch.export.Dim.AUTO
+    try:
+        with _quietly():
+            program = torch.onnx.export(
+                _Outputs(trunk, layers).eval(),
+                (example,),
+                dynamo=True,
+                input_names=[IMAGE],
+                output_names=list(layers),
+                dynamic_shapes=({0: any_size, 2: any_size, 3: any_size},),
+                opset_version=_opset(trunk),
+                verbose=False,
+            )
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        reason = (str(root).strip() or type(root).__name__).splitlines()[0]
+        raise BackendError(f"the backbone {backbone.name} has no ONNX form: {reason}") from error
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    for each in (model.graph, *model.graph.node, *model.graph.value_info):
+        del each.metadata_props[:]  # names of files and stack traces of this machine
+    _name_sizes(model.graph, backbone)
+    return model
+
+
+def _opset(trunk: Trunk) -> int:
+    wraps = any(getattr(each, "padding_mode", "") == "circular" for each in trunk.modules())
+    return _WRAPPING_OPSET if wraps else _OPSET
+
+
+def _name_sizes(graph: onnx.GraphProto, backbone: Backbone) -> None:
+    """Calls the image's sizes batch, height and width, where torch has made up names.
+
+    Raises BackendError when one of them has become a constant.
+    """
+    sizes = [graph.input[0].type.tensor_type.shape.dim[axis].dim_param for axis in (0, 2, 3)]
+    if not all(sizes):
+        raise BackendError(f"the backbone {backbone.name} has no ONNX form for images of any size")
+    names = dict(zip(sizes, ("batch", "height", "width"), strict=True))
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        for each in value.type.tensor_type.shape.dim:
+            if each.HasField("dim_param"):
+                each.dim_param = re.sub(
+                    r"\w+", lambda word: names.get(word[0], word[0]), each.dim_param
+                )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """torch's exporter warns of its own deprecations and logs its progress."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

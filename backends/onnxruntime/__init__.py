@@ -1,0 +1,1 @@
+"""ONNX Runtime and TensorRT as a feature backend."""

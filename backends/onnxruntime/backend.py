@@ -1,0 +1,131 @@
+"""The ONNX Runtime backend: the exported backbone, with its gradient in ONNX or in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Literal
+
+import onnx
+import onnxruntime
+from torch import Tensor
+
+from ...core.errors import BackendError
+from ...core.interfaces.backbone import Backbone
+from ...core.interfaces.backend import FeatureBackend, Features, Pullback
+from ...core.interfaces.contract import check_image, check_layers, checked_pullback
+from ...core.malloc import collect_and_return_memory
+from ..onnx_export.export import IMAGE
+from ..onnx_gradient import cotangent_name
+from ..pytorch.backend import TorchBackend
+from ..pytorch.options import TorchOptions
+from .loading import Loader
+from .models import Models, open_models
+from .options import OnnxOptions
+from .providers import find_place
+from .session import Session, to_onnx, to_torch
+from .tensorrt import ShapeRange, shape_ranges
+from .vjp import NativeVjp
+
+
+class OnnxBackend(FeatureBackend):
+    """A backbone in ONNX Runtime.
+
+    `gradient` says what computes the vjp, and `gradient_reason` why: "native" is a second ONNX
+    model, whose inputs are values that the first has computed; "torch" is the torch backend, on
+    the same weights. ONNX Runtime and torch share the memory of what they hand over.
+    """
+
+    gradient: Literal["native", "torch"]
+    gradient_reason: str
+
+    def __init__(self, backbone: Backbone, layers: Sequence[str], options: OnnxOptions) -> None:
+        """Raises BackendError when the device, the precision, or a native gradient that was asked
+        for is not to be had."""
+        self._place = place = find_place(options.device, options.precision)
+        self.device, self.layers = place.device, tuple(layers)
+        self._half = options.precision == "fp16"
+        self._models_open = ExitStack()
+        self._models = models = self._models_open.enter_context(
+            open_models(
+                backbone,
+                self.layers,
+                half=place.half,
+                on_cpu=self.device.type == "cpu",
+                convolution=options.convolution,
+            )
+        )
+        self.gradient, self.gradient_reason = _choice(options, models)
+        self._torch = self._fallback(backbone, options) if self.gradient == "torch" else None
+        self._load({})
+        if not place.compiles:
+            self._models_open.close()
+        self.details = {
+            "onnxruntime": onnxruntime.__version__,
+            "gradient": self.gradient,
+            "gradient_because": self.gradient_reason,
+        }
+        collect_and_return_memory()
+
+    def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
+        """See FeatureBackend."""
+        wanted = self.layers if layers is None else tuple(layers)
+        check_layers(wanted, self.layers)
+        check_image(image)
+        found = self._forward.run({IMAGE: to_onnx(image.to(self.device))}, wanted)
+        return {layer: to_torch(value) for layer, value in found.items()}
+
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        """See FeatureBackend."""
+        check_image(image)
+        features, pullback = self._vjp(image.to(self.device))
+        return features, checked_pullback(features, pullback)
+
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> None:
+        """See FeatureBackend."""
+        if self._place.compiles:
+            ranges = shape_ranges(onnx.load(self._models.forward), sizes)
+            cotangents = {cotangent_name(layer): ranges[layer] for layer in self.layers}
+            self._load(ranges | cotangents)
+
+    def close(self) -> None:
+        """See FeatureBackend."""
+        self._models_open.close()
+        for each in self._open:
+            each.close()
+
+    def _fallback(self, backbone: Backbone, options: OnnxOptions) -> TorchBackend:
+        same = TorchOptions(
+            device=str(self.device),
+            precision=options.precision,
+            convolution=options.convolution,
+        )
+        try:
+            return TorchBackend(backbone, self.layers, same)
+        except BackendError as error:
+            raise BackendError(f"gradient = torch ({self.gradient_reason}): {error}") from None
+
+    def _load(self, ranges: Mapping[str, ShapeRange]) -> None:
+        loader = Loader(self._place, self._models.key, self._models.fresh)
+        self._forward = loader.session(self._models.forward, ranges)
+        self._open: list[Session | TorchBackend] = [self._forward]
+        self._vjp: Callable[[Tensor], tuple[Features, Pullback]]
+        if self._torch:
+            self._open.append(self._torch)
+            self._vjp = self._torch.vjp
+        elif self._models.backward:
+            backward = loader.session(self._models.backward, ranges)
+            self._open.append(backward)
+            self._vjp = NativeVjp(self._forward, backward, self.layers, self._half)
+
+
+def _choice(options: OnnxOptions, models: Models) -> tuple[Literal["native", "torch"], str]:
+    """What computes the gradient, and why."""
+    if options.gradient == "torch":
+        return "torch", "asked for"
+    if models.backward:
+        every = "every operator of the network has a gradient rule"
+        return "native", "asked for" if options.gradient == "native" else every
+    if options.gradient == "native":
+        raise BackendError(f"{models.reason}; use gradient=torch")
+    return "torch", models.reason

@@ -1,0 +1,65 @@
+"""From a model's file to a session: optimised, or compiled, for where it is to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from ...core.errors import BackendError
+from .models import cache_folder
+from .optimized import optimized
+from .providers import Place, provider_library
+from .session import Session
+from .tensorrt import ShapeRange, version_of, with_engines
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Opens models on a place; what is made of them is kept. `key` tells these models from all
+    others. Models that are `fresh` are run as they are: making them has taken its time, and the
+    next run may optimise them."""
+
+    place: Place
+    key: str
+    fresh: bool
+
+    def session(self, model: Path, ranges: Mapping[str, ShapeRange]) -> Session:
+        """The model, ready to run; for TensorRT, compiled for inputs in these ranges.
+
+        Raises BackendError when ONNX Runtime cannot load the model.
+        """
+        if self.place.compiles:
+            return self._compiled(model, ranges)
+        if self.fresh:
+            return Session(model, self.place.providers, self.place.device)
+        folder = cache_folder() / "optimized"
+        with optimized(model, self.key, self.place.providers, folder) as file:
+            return Session(file, self.place.providers, self.place.device)
+
+    def _compiled(self, model: Path, ranges: Mapping[str, ShapeRange]) -> Session:
+        inputs = onnx.load(model).graph.input
+        own = {each.name: ranges[each.name] for each in inputs if each.name in ranges}
+        try:
+            providers = with_engines(
+                self.place.providers,
+                cache_folder() / "engines",
+                f"{self.key} {model.name}",
+                version_of(provider_library("tensorrt")),
+                own,
+            )
+        except OSError as error:
+            raise BackendError(
+                f"TensorRT's engines cannot be kept in {cache_folder()} ({error.strerror}); "
+                "use `device=cuda`"
+            ) from None
+        try:
+            return Session(model, providers, self.place.device)
+        except BackendError:
+            if not own:
+                raise
+        # Where TensorRT leaves a part of the model to CUDA, the sizes at the parts' borders are not
+        # known beforehand: then it compiles for what comes.
+        return self._compiled(model, {})

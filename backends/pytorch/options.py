@@ -1,0 +1,25 @@
+"""Options of the PyTorch backend; here, so that listing them imports no PyTorch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ...core.interfaces.backend import BackendOptions
+from ...core.job.halves import HOW_COMPUTED
+
+
+class TorchOptions(BackendOptions):
+    """Options of the backend `torch`."""
+
+    convolution: Annotated[Literal["auto", "direct"], HOW_COMPUTED] = Field(
+        default="auto",
+        description="auto: by Winograd's algorithm where that is faster (float32 on the CPU, many "
+        "channels); direct: as torch does it",
+    )
+    cuda_graph: Annotated[Literal["auto", "off"], HOW_COMPUTED] = Field(
+        default="auto",
+        description="auto: on CUDA, the work of a step is recorded once and then launched as a "
+        "whole, where losses allow for it; off: each kernel is launched for itself",
+    )

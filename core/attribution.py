@@ -1,0 +1,43 @@
+"""Attributing errors: naming the plugin whose code failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .errors import PluginError, StylectlError
+
+#: How runtimes report a failed allocation in a plain RuntimeError: torch on the CPU and on MPS, and
+#: ONNX Runtime's arenas.
+_ALLOCATION_FAILED = re.compile(
+    r"DefaultCPUAllocator: (can't allocate|not enough) memory"
+    r"|(CUDA|MPS backend) out of memory"
+    r"|Failed to allocate memory for requested buffer"
+    r"|std::bad_alloc"
+)
+
+
+@contextmanager
+def attributed_to(label: str) -> Iterator[None]:
+    """Turn what a plugin's code raises into PluginError with the plugin's `label`.
+
+    StylectlError and failed allocations pass unchanged.
+    """
+    try:
+        yield
+    except StylectlError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise PluginError(f"{label} failed: {type(error).__name__}: {error}") from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, on the host or on a device."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and bool(_ALLOCATION_FAILED.search(str(error)))

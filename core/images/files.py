@@ -1,0 +1,96 @@
+"""A job's image files: which there are, their bytes and hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..errors import ImageError, UsageError
+from ..files import status_of
+from ..job.model import Job
+from ..job.samples import SAMPLES
+
+#: What the names of images end in: how those in a folder are found.
+SUFFIXES = frozenset(
+    (
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff"),
+        *(".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+    )
+)
+
+_MOST_BYTES = 2**31
+
+
+def file_sha256(path: str) -> str:
+    """SHA-256 of an image file, as its `SourceImage` has it. Raises as `file_bytes`."""
+    return hashlib.sha256(file_bytes(path)).hexdigest()
+
+
+def file_bytes(path: str) -> bytes:
+    """The contents of an image file, or of a sample. Raises UsageError for a missing file and
+    ImageError for one that is empty, too large or cannot be read."""
+    file = SAMPLES.get(path, Path(path))
+    status = status_of(file)
+    if status is None:
+        raise UsageError(f"{path}: no such file")
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"{path}: not a file")
+    if status.st_size > _MOST_BYTES:
+        raise ImageError(f"{path}: the file is larger than 2 GiB")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    if not data:
+        raise ImageError(f"{path}: the file is empty")
+    return data
+
+
+def input_files(job: Job, files_in: Callable[[str], Sequence[str]] | None = None) -> list[str]:
+    """The image files that a job reads, those in a style's folder instead of the folder. `files_in`
+    is in place of `style_files`, where results are remembered.
+
+    Raises UsageError for a folder without images.
+    """
+    used = [style for style in job.styles if style.weight]
+    list_files = files_in or style_files
+    files = [job.content, *(file for style in used for file in list_files(style.image))]
+    files += [job.start_path, job.content_mask, *(style.mask for style in used)]
+    if job.regions:
+        maps = zip(job.regions.styles, job.styles, strict=True)
+        files += [job.regions.content, *(path for path, style in maps if style.weight)]
+    return [file for file in files if file is not None]
+
+
+def style_files(path: str) -> list[str]:
+    """The image itself, or those that lie in a folder, by name; hidden files are left out.
+
+    Raises UsageError for a folder that cannot be read or has no images.
+    """
+    if not is_folder(path):
+        return [path]
+    files = sorted(file.as_posix() for file in images_in(Path(path)))
+    if not files:
+        raise UsageError(f"{path}: the folder has no image in it that stylectl reads")
+    return files
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files in a folder, without its subfolders and hidden files, in any order. Raises
+    UsageError for a folder that cannot be read."""
+    try:
+        return [
+            file
+            for file in folder.iterdir()
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+        ]
+    except OSError as error:
+        raise UsageError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+
+
+def is_folder(path: str) -> bool:
+    """Whether the path is that of a folder."""
+    status = status_of(Path(path))
+    return status is not None and stat.S_ISDIR(status.st_mode)

@@ -1,0 +1,1 @@
+"""The interfaces of plugin authors: backbones, backends, loss terms, writers, specs, events."""

@@ -1,0 +1,72 @@
+"""Events of a run, for its listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..job.model import Job
+from ..sizes.pyramid import Scale
+from .result import Result
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The job is valid, its images are read, its network stands ready. `details` are the
+    result's."""
+
+    job: Job
+    scales: tuple[Scale, ...]
+    device: str
+    details: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ScaleStarted:
+    """The optimizer begins at `scales[index]`."""
+
+    index: int
+    scale: Scale
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One optimizer step.
+
+    `step` counts from 0 (the scale's starting point) to the scale's `steps`; `losses` are the
+    terms' weighted shares of `loss`; `seconds` is the time since the run started. `image`
+    (1, 3, H, W), RGB, nominally in [0, 1], is the picture so far: copy it to change or keep it.
+    """
+
+    scale: int
+    step: int
+    loss: float
+    losses: Mapping[str, float]
+    seconds: float
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the user should know: what was assumed, adapted or survived."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """The last event, also of an interrupted run that has a picture."""
+
+    result: Result
+
+
+Event = RunStarted | ScaleStarted | StepDone | Notice | RunFinished
+Listener = Callable[[Event], None]
+
+
+def ignore(_event: object) -> None:
+    """The listener that does nothing."""

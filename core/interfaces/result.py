@@ -1,0 +1,131 @@
+"""The result of a run, and the records of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..job.model import Job
+from ..sizes.pyramid import Scale
+from .source_image import SourceImage
+
+#: The number of the records' format, in files and in ``--json``; see core/run/record.py.
+RECORD_FORMAT = 2
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One optimizer step: the terms' weighted losses; `seconds` since the run started."""
+
+    scale: int
+    step: int
+    losses: Mapping[str, float]
+    seconds: float
+
+    @property
+    def loss(self) -> float:
+        """The objective: the terms' sum."""
+        return sum(self.losses.values())
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The result so far, at the size that it had: `image` (H, W, 3), uint8, RGB, sRGB-encoded;
+    `seconds` since the run started."""
+
+    scale: int
+    step: int
+    seconds: float
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a run: an image, and how it was made.
+
+    - `image`: (H, W, 3), float32, RGB, sRGB-encoded in [0, 1].
+    - `alpha`: (H, W), float32 in [0, 1], kept from the content image, or None.
+    - `content`, `styles`: the images that it was made from, each style with its share; a texture
+      has no content.
+    - `steps`: one record for each evaluated image, each scale's starting point included. Losses
+      of different scales cannot be compared.
+    - `seconds`: from the start of the run to the finished result; `step_seconds` is the median
+      time of a step at the last scale.
+    - `inputs`: SHA-256 of each image file that was read, by its path in the job.
+    - `details`: how the backend ran, beside the device: `FeatureBackend.details`, and `tiles`, if
+      the result was computed in some.
+    - `stopped_by`: what ended the run early, if anything did: KeyboardInterrupt, or an error after
+      the first step.
+    - `scales`: the schedule, also of a run that did not come to its end.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray | None
+    content: SourceImage | None
+    styles: tuple[tuple[SourceImage, float], ...]
+    job: Job
+    scales: tuple[Scale, ...]
+    steps: tuple[StepRecord, ...]
+    inputs: Mapping[str, str]
+    versions: Mapping[str, str]
+    backend: str
+    device: str
+    details: Mapping[str, str]
+    seconds: float
+    stopped_by: BaseException | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run ended before its last step."""
+        return self.stopped_by is not None
+
+    @property
+    def stop_reason(self) -> str | None:
+        """What ended the run early, in words; None if nothing did."""
+        if self.stopped_by is None:
+            return None
+        if isinstance(self.stopped_by, KeyboardInterrupt):
+            return "Ctrl-C"
+        return f"{type(self.stopped_by).__name__}: {self.stopped_by}"
+
+    @property
+    def iterations(self) -> int:
+        """Optimizer steps made, over all scales."""
+        return sum(record.step > 0 for record in self.steps)
+
+    @property
+    def initial_losses(self) -> Mapping[str, float]:
+        """By term, at the run's very start (the coarsest scale)."""
+        return self.steps[0].losses
+
+    @property
+    def final_losses(self) -> Mapping[str, float]:
+        """By term, at the last step (of an averaging optimizer: its last iterate), unclipped."""
+        return self.steps[-1].losses
+
+    @property
+    def step_seconds(self) -> float:
+        """Median seconds of a step at the last scale; 0 when no step was made there."""
+        last = [record.seconds for record in self.steps if record.scale == self.steps[-1].scale]
+        return float(np.median(np.diff(last))) if len(last) > 1 else 0.0
+
+    def summary(self) -> dict[str, object]:
+        """The run's numbers, ready for JSON."""
+        height, width = self.image.shape[:2]
+        return {
+            "format": RECORD_FORMAT,
+            "size": [width, height],
+            "iterations": self.iterations,
+            "initial_loss": dict(self.initial_losses),
+            "final_loss": dict(self.final_losses),
+            "seconds": round(self.seconds, 3),
+            "seconds_per_iteration": round(self.step_seconds, 4),
+            "backend": self.backend,
+            "device": self.device,
+            "details": dict(self.details),
+            "interrupted": self.interrupted,
+            "versions": dict(self.versions),
+            "inputs": dict(self.inputs),
+        }

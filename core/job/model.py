@@ -1,0 +1,217 @@
+"""The job: what determines a result, and how this machine computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from .byte_sizes import bytes_of
+from .choices import Choice, ImagePath, Regions, StyleImage, TermChoice
+from .halves import HOW_COMPUTED
+
+#: Pixels that an input may have unless the job says otherwise: 16384 x 16384.
+DEFAULT_MAX_PIXELS = 16384 * 16384
+#: The strength at which the loss terms' weights are what the job says.
+NEUTRAL_STRENGTH = 0.5
+#: Long side of a result, at most, in pixels.
+LONGEST_SIDE = 65536
+
+_MOST_SCALES = 20
+
+#: Whose colors the result has, and by which method; see core/images/color_transfer.py.
+ColorFrom = Literal["style", "luminance", "histogram", "covariance"]
+
+
+class Job(BaseModel):
+    """Everything that determines a result, and how it is computed (fields marked `HOW_COMPUTED`).
+
+    Paths are relative to the folder that the program runs in; in a file, to the file's own folder.
+    A texture is a result without a content image: `content` is None, `size` is [width, height]. A
+    size of two numbers says so where `content` is left out; a single number is then a square's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    content: ImagePath | None = "sample:photo"
+    styles: tuple[StyleImage, ...] = Field(
+        default=(StyleImage(image="sample:painting"),), min_length=1
+    )
+    content_mask: ImagePath | None = Field(
+        default=None, description="an image of where the result is held to the content"
+    )
+    regions: Regions | None = None
+    color: ColorFrom = "style"
+    size: int | tuple[int, int] = Field(
+        default=512, description="long side of the result, in pixels; of a texture, both sides"
+    )
+    preview: bool = Field(default=False, description="make a small, quick result")
+    seamless: bool = Field(default=False, description="let it continue at the opposite edges")
+    upscale: bool = Field(default=False, description="allow a result larger than the content image")
+    scales: int | Literal["auto"] = Field(
+        description="sizes of the coarse-to-fine pyramid, at most; auto: as many as the size needs"
+    )
+    iterations: int = Field(ge=1, description="optimizer steps, over all scales together")
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    max_pixels: Annotated[int, HOW_COMPUTED] = Field(
+        default=DEFAULT_MAX_PIXELS, ge=1, description="largest input image that is decoded"
+    )
+    max_memory: Annotated[str | None, HOW_COMPUTED] = Field(
+        default=None, description="what the program may hold, such as 4GB; large results are tiled"
+    )
+    backend: Choice = Choice(name="torch")
+    backbone: Choice = Choice(name="vgg19")
+    init: Choice
+    optimizer: Choice
+    strength: float = Field(
+        default=NEUTRAL_STRENGTH,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="0 is nearly the photograph, 1 all painting; 0.5 takes the weights as they are",
+    )
+    normalize_gradients: bool = Field(
+        default=False, description="give each term's gradient at each layer an L1 norm of 1"
+    )
+    terms: tuple[TermChoice, ...] = Field(min_length=1)
+
+    @classmethod
+    def from_preset(cls, preset: str | None = None, **options: Any) -> Job:
+        """The job of a preset (None: the default one) with `options`, which are those of
+        `stylectl.run`: ``Job.from_preset("balanced", content="a.jpg", styles=["b.jpg"])``.
+
+        Raises UsageError for unknown names and values out of range.
+        """
+        from .building import build_job
+
+        return build_job(options, preset=preset)
+
+    def replace(self, **options: Any) -> Job:
+        """This job with other `options`, which are those of `stylectl.run`, validated.
+
+        Raises UsageError for unknown names and values out of range.
+        """
+        from .building import build_job
+
+        return build_job(options, self.as_table())
+
+    @field_validator("scales", mode="before")
+    @classmethod
+    def _count_or_auto(cls, value: object) -> object:
+        if value == "auto" or (str(value).isdecimal() and 1 <= int(str(value)) <= _MOST_SCALES):
+            return value
+        raise ValueError(f"should be auto, or a whole number from 1 to {_MOST_SCALES}")
+
+    @field_validator("max_memory")
+    @classmethod
+    def _size_of_memory(cls, value: str | None) -> str | None:
+        if value is not None:
+            bytes_of(value)
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _square_or_texture(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        size = value.get("size", cls.model_fields["size"].default)
+        if "content" not in value and is_pair(size):
+            return {**value, "content": None}
+        if value.get("content", "") is None and not is_pair(size):
+            return {**value, "size": (size, size)}
+        return value
+
+    @model_validator(mode="after")
+    def _texture_or_not(self) -> Self:
+        if self.content is not None and is_pair(self.size):
+            raise ValueError(
+                "size should be one number, the long side, since the content image gives the "
+                "shape; two are for a texture, which has none"
+            )
+        if self.content is None:
+            for key in ("upscale", "content_mask"):
+                if getattr(self, key):
+                    raise ValueError(f"{key} has no effect: a texture has no content image")
+            if self.color != "style":
+                raise ValueError(
+                    f"color {self.color!r} takes the content's colors, and a texture has none"
+                )
+        return self
+
+    @field_validator("size", mode="plain")
+    @classmethod
+    def _sides(cls, size: object) -> int | tuple[int, int]:
+        sides = tuple(size) if isinstance(size, list | tuple) else (size,)
+        if not all(type(side) is int and 1 <= side <= LONGEST_SIDE for side in sides):
+            raise ValueError(f"should be a whole number of pixels from 1 to {LONGEST_SIDE}")
+        match sides:
+            case (int(side),):
+                return side
+            case (int(width), int(height)):
+                return width, height
+        raise ValueError("should be a long side, or a texture's width and height")
+
+    @field_validator("styles")
+    @classmethod
+    def _some_style(cls, styles: tuple[StyleImage, ...]) -> tuple[StyleImage, ...]:
+        if not any(style.weight > 0 for style in styles):
+            raise ValueError("the style images' weights are all zero")
+        return styles
+
+    @field_validator("terms")
+    @classmethod
+    def _unique_terms(cls, terms: tuple[TermChoice, ...]) -> tuple[TermChoice, ...]:
+        names = [term.name for term in terms]
+        if len(set(names)) < len(names):
+            raise ValueError("a loss term is named twice")
+        return terms
+
+    @model_validator(mode="after")
+    def _regions_fit_the_styles(self) -> Self:
+        if self.regions is None:
+            return self
+        if any(style.mask for style in self.styles):
+            raise ValueError("regions and a style's mask exclude each other: both say where")
+        maps, styles = len(self.regions.styles), len(self.styles)
+        if maps != styles:
+            raise ValueError(f"regions has {maps} maps of styles for {styles} styles")
+        return self
+
+    @property
+    def has_style_regions(self) -> bool:
+        """Whether some style is wanted in a region alone."""
+        return self.regions is not None or any(style.mask for style in self.styles)
+
+    @property
+    def start_path(self) -> str | None:
+        """The image file to start from, if there is one."""
+        return self.init.options.get("path") if self.init.name == "file" else None
+
+    @property
+    def input_paths(self) -> list[str]:
+        """Every image file or folder that the job reads, as it names them."""
+        paths = [self.content, *(style.image for style in self.styles), self.start_path]
+        masks = [self.content_mask, *(style.mask for style in self.styles)]
+        if self.regions:
+            masks += [self.regions.content, *self.regions.styles]
+        return [path for path in (*paths, *masks) if path is not None]
+
+    def as_table(self) -> dict[str, Any]:
+        """Plain values, for TOML and JSON: what was set or is not the default, in the order of the
+        fields."""
+        values = self.model_dump(exclude_none=True)
+        values["styles"] = [
+            style.model_dump(exclude_none=True, exclude_unset=True) for style in self.styles
+        ]
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in values.items()
+            if name in self.model_fields_set or getattr(self, name) != fields[name].default
+        }
+
+
+def is_pair(size: object) -> bool:
+    """Whether a job's size is that of a texture."""
+    return isinstance(size, list | tuple)

@@ -1,0 +1,62 @@
+"""The paths of files in a job's plain values, and how they are called from another folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .samples import SAMPLES
+from .tables import choice_table, init_table
+
+_NETWORK_FILES = (".safetensors", ".pth", ".pt", ".onnx")
+
+#: Options of choices whose values may be files: (the choice, the option).
+_CHOICE_PATHS = (("init", "path"), ("backbone", "weights"), ("backbone", "model"))
+
+
+def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """A job's plain values with `change` applied to each path of a file in it."""
+
+    def changed(value: object) -> object:
+        return change(value) if isinstance(value, str) and value not in SAMPLES else value
+
+    def changed_in(value: object, *keys: str) -> object:
+        """In a table, its paths under these keys; else the value, a path itself."""
+        if not isinstance(value, dict):
+            return changed(value)
+        return {**value, **{key: changed(value[key]) for key in keys if key in value}}
+
+    table = dict(table)
+    for key in ("content", "content_mask"):
+        if key in table:
+            table[key] = changed(table[key])
+    if isinstance(styles := table.get("styles"), list | tuple):
+        table["styles"] = [changed_in(style, "image", "mask") for style in styles]
+    if isinstance(regions := table.get("regions"), dict):
+        table["regions"] = changed_in(regions, "content")
+        if isinstance(maps := regions.get("styles"), list | tuple):
+            table["regions"] |= {"styles": [changed(path) for path in maps]}
+    for key, option in _CHOICE_PATHS:
+        choice = table.get(key)
+        if isinstance(choice, str):
+            choice = init_table(choice) if key == "init" else choice_table(choice)
+        if isinstance(choice, dict) and is_path(choice.get(option), option):
+            table[key] = {**choice, option: changed(choice[option])}
+    return table
+
+
+def is_path(value: object, option: str) -> bool:
+    """Whether an option's value names a file; networks may also be named by a word."""
+    return isinstance(value, str) and (option == "path" or value.endswith(_NETWORK_FILES))
+
+
+def relocated(path: str, base: Path, to: Path) -> str:
+    """`path`, relative to the folder `base`, as it is called from the folder `to`."""
+    if Path(path).is_absolute():
+        return path
+    try:
+        return Path(os.path.relpath(base / path, to)).as_posix()
+    except ValueError:  # another drive on Windows
+        return str((base / path).resolve())

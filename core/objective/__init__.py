@@ -1,0 +1,1 @@
+"""The objective: weighted losses, gradients at the layers, evaluation by tiles, CUDA graphs."""

@@ -1,0 +1,132 @@
+"""The image that the optimisation starts from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..interfaces.source_image import SourceImage
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """What the first image may be made of: the content (1, 3, H, W) at the first scale and the
+    style images (1, 3, H', W') with their shares, RGB in [0, 1]; the run's source of random
+    numbers; and the image file to start from, if the job names one."""
+
+    content: Tensor
+    styles: Sequence[tuple[Tensor, float]]
+    generator: torch.Generator
+    image: SourceImage | None = None
+
+
+class Initializer(BaseModel, ABC):
+    """A way to start; its fields are the options of the job's `init` table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Whether the result begins as the content, so that each finer scale may take the content's
+    #: detail over as well.
+    shows_content: ClassVar[bool] = False
+
+    @property
+    def random(self) -> bool:
+        """Whether the seed matters."""
+        return True
+
+    @abstractmethod
+    def image(self, start: StartingPoint) -> Tensor:
+        """The first image, shaped like the content."""
+
+
+class FromContent(Initializer):
+    """The content image itself."""
+
+    shows_content = True
+
+    @property
+    def random(self) -> bool:
+        """Nothing is drawn."""
+        return False
+
+    def image(self, start: StartingPoint) -> Tensor:
+        """A copy of the content."""
+        return start.content.clone()
+
+
+class FromContentWithNoise(Initializer):
+    """The content image plus a little white noise: the paper's start."""
+
+    shows_content = True
+
+    noise: float = Field(
+        default=0.02, gt=0, le=1, description="standard deviation, where 1 is white minus black"
+    )
+
+    def image(self, start: StartingPoint) -> Tensor:
+        """Content plus Gaussian noise."""
+        return start.content + self.noise * _gaussian(start)
+
+
+class FromNoise(Initializer):
+    """White noise around the mid grey."""
+
+    noise: float = Field(
+        default=0.1, gt=0, le=1, description="standard deviation, where 1 is white minus black"
+    )
+
+    def image(self, start: StartingPoint) -> Tensor:
+        """Gaussian noise around 0.5."""
+        return 0.5 + self.noise * _gaussian(start)
+
+
+class FromStyleStatistics(Initializer):
+    """White noise with the style images' mean color and color covariance."""
+
+    def image(self, start: StartingPoint) -> Tensor:
+        """Gaussian noise, each pixel drawn with the styles' (weighted) mean and covariance."""
+        import torch
+
+        mean, covariance = torch.zeros(3), torch.zeros(3, 3)
+        for style, weight in start.styles:
+            pixels = style[0].flatten(1).cpu()
+            mean += weight * pixels.mean(1)
+            covariance += weight * torch.cov(pixels)
+        values, vectors = torch.linalg.eigh(covariance)
+        root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+        noise = _gaussian(start).cpu()
+        image = torch.einsum("ij,njhw->nihw", root, noise) + mean.view(1, 3, 1, 1)
+        return image.to(start.content.device)
+
+
+class FromFile(Initializer):
+    """An image file, scaled to the first scale's size."""
+
+    path: str = Field(description="the image file")
+
+    @property
+    def random(self) -> bool:
+        """Nothing is drawn."""
+        return False
+
+    def image(self, start: StartingPoint) -> Tensor:
+        """The file's pixels."""
+        assert start.image is not None
+        height, width = start.content.shape[-2:]
+        return start.image.tensor(height, width).to(start.content.device)
+
+
+def _gaussian(start: StartingPoint) -> Tensor:
+    """Drawn on the CPU, so that a seed means the same noise on every device."""
+    import torch
+
+    noise = torch.randn(start.content.shape, generator=start.generator)
+    return noise.to(start.content.device)

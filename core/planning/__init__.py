@@ -1,0 +1,1 @@
+"""From a job to a plan: names looked up, options validated, defaults spelled out, sizes."""

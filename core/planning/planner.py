@@ -1,0 +1,93 @@
+"""Making a plan from a job and the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from ..errors import UsageError, did_you_mean
+from ..interfaces.terms import IMAGE_LAYER
+from ..job.choices import Choice
+from ..job.model import Job
+from ..optimizers.builtin import INITIALIZERS, OPTIMIZERS
+from ..validation import M, validated
+from .backbones import Backbones
+from .checks import check_colors, check_regions, check_texture, without_effect
+from .plan import Plan
+from .preview import previewed
+from .registry import Registry
+from .seamless import check_wraps, wrapping_choice
+from .strength import balances
+from .terms import plan_term
+
+
+def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) -> Plan:
+    """The plan of a job. Plans that share `backbones` make each backbone once.
+
+    Raises UsageError for unknown names, bad options, and options without an effect, and PluginError
+    for a plugin that breaks its contract.
+    """
+    backbones = backbones or Backbones(registry)
+    backend = registry.backends.get(job.backend.name)
+    backend_options = validated(backend.options, job.backend.options, f"backend {backend.name}")
+    choice = job.backbone
+    if job.seamless:
+        choice = wrapping_choice(choice, backbones.spec(choice.name))
+    backbone, backbone_options = backbones.get(choice)
+    if job.seamless:
+        check_wraps(backbone)
+    initializer = _chosen(job.init, INITIALIZERS, "init")
+    optimizer = _chosen(job.optimizer, OPTIMIZERS, "optimizer")
+    if job.normalize_gradients:
+        optimizer = optimizer.without_values()
+    planned = [plan_term(choice, registry, backbone, job.strength) for choice in job.terms]
+    if job.preview:
+        growing = {choice.name for choice, planned_term in planned if planned_term.term.grows}
+        return make_plan(previewed(job, growing), registry, backbones)
+    if job.content is None:
+        check_texture(planned, job.init.name, initializer)
+    chosen = tuple(choice for choice, _ in planned if choice.weight > 0)
+    terms = tuple(term for _, term in planned if term.weight > 0)
+    if not any(layer != IMAGE_LAYER for term in terms for layer in term.term.layers):
+        raise UsageError("nothing to minimise: no loss term with a weight reads the network")
+    random = initializer.random or any(registry.terms.get(choice.name).random for choice in chosen)
+    unused = without_effect(job, random, balances(term.term for term in terms))
+    check_regions(job, terms)
+    check_colors(job, terms)
+    # Every default is set by name, so that it is printed, unless it is without effect.
+    settings = {name: getattr(job, name) for name in Job.model_fields if name not in unused}
+    choices = {"backend": backend_options, "backbone": backbone_options}
+    choices |= {"init": initializer, "optimizer": optimizer}
+    spelled_out = {key: getattr(job, key).with_options(made) for key, made in choices.items()}
+    labels = registry.backends.label(backend.name), registry.backbones.label(job.backbone.name)
+    models: dict[tuple[str, str], type[BaseModel]] = {
+        (key, getattr(job, key).name): type(made) for key, made in choices.items()
+    }
+    models |= {("terms", term.name): registry.terms.get(term.name).options for term in chosen}
+    return Plan(
+        job=Job(**{**settings, **spelled_out, "terms": chosen}),
+        backbone=backbone,
+        backend=backend,
+        backend_options=backend_options,
+        network=" with ".join(labels),
+        terms=terms,
+        initializer=initializer,
+        optimizer=optimizer,
+        models=models,
+    )
+
+
+def _chosen(choice: Choice, table: Mapping[str, type[M]], kind: str) -> M:
+    """The options of a choice. Inherited ones that have their default do not count as set."""
+    if choice.name not in table:
+        hint = did_you_mean(choice.name, table)
+        if kind == "init":
+            hint += f" For a file, write ./{choice.name}"
+        raise UsageError(f"unknown {kind} {choice.name!r}; {hint}")
+    model = table[choice.name]
+    options = validated(model, choice.options, f"{kind} {choice.name}")
+    for name in choice.inherited:
+        if getattr(options, name) == model.model_fields[name].default:
+            options.model_fields_set.discard(name)
+    return options

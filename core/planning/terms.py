@@ -1,0 +1,94 @@
+"""Loss terms of a plan: created from the job's choices, with their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..attribution import attributed_to
+from ..errors import PluginError, UsageError
+from ..interfaces.backbone import Backbone
+from ..interfaces.specs import LossTermSpec
+from ..interfaces.terms import IMAGE_LAYER, LossTerm
+from ..job.choices import TermChoice
+from ..validation import validated
+from .registry import Registry
+from .strength import factor
+
+
+@dataclass(frozen=True)
+class PlannedTerm:
+    """A term of the objective, created but not yet bound; `weight` has the job's strength in it,
+    `label` is what messages call it, `shares` are its layers' weights within it."""
+
+    name: str
+    weight: float
+    term: LossTerm
+    label: str
+    shares: Mapping[str, float]
+
+
+def plan_term(
+    choice: TermChoice, registry: Registry, backbone: Backbone, strength: float
+) -> tuple[TermChoice, PlannedTerm]:
+    """The term, and the choice with its layers under their own names and all options' values.
+
+    Raises UsageError and PluginError.
+    """
+    spec = registry.terms.get(choice.name)
+    label = registry.terms.label(spec.name)
+    options = validated(spec.options, choice.options, label)
+    layers = _layers(spec, choice, backbone)
+    spelled_out = {"name": choice.name, "weight": choice.weight, "layers": layers or None}
+    used = {name: weight for name, weight in layers.items() if weight > 0}
+    if layers and not used:
+        raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
+    with attributed_to(label):
+        term = spec.create(used, options)
+    check_term(term, backbone, label)
+    return (
+        TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
+        PlannedTerm(choice.name, choice.weight * factor(term, strength), term, label, used),
+    )
+
+
+def check_term(term: object, backbone: Backbone, label: str) -> None:
+    """Raises PluginError for what is no LossTerm, or asks for layers that there are not."""
+    if not isinstance(term, LossTerm):
+        raise PluginError(f"{label} must be a LossTerm, not {term!r}")
+    layers, reads = getattr(term, "layers", None), getattr(term, "reads", None)
+    if not isinstance(layers, tuple) or not isinstance(reads, frozenset):
+        raise PluginError(f"{label} must set `layers`, a tuple, and `reads`, a frozenset")
+    known = {IMAGE_LAYER, *(info.name for info in backbone.layers)}
+    if unknown := sorted(map(str, {*layers} - known)):
+        raise PluginError(
+            f"{label} asks for the layer {unknown[0]!r}, which {backbone.name} does not have"
+        )
+
+
+def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[str, float]:
+    if spec.layers_from == "image":
+        if choice.layers is not None:
+            raise UsageError(f"loss term {spec.name}: layers has no effect, it looks at the pixels")
+        return {}
+    if choice.layers is None:
+        return default_layers(spec, backbone)
+    layers: dict[str, float] = {}
+    for name, weight in choice.layers.items():
+        canonical_name = name if name == IMAGE_LAYER else backbone.canonical(name)
+        if canonical_name in layers:
+            raise UsageError(f"loss term {spec.name}: the layer {canonical_name} is named twice")
+        layers[canonical_name] = weight
+    return layers
+
+
+def default_layers(spec: LossTermSpec, backbone: Backbone) -> dict[str, float]:
+    """The layers of a term for which the job names none, with weights that add up to 1: the
+    backbone's default layers, without those that are too shallow for the term."""
+    from_content = spec.layers_from == "content"
+    every = backbone.default_content_layers if from_content else backbone.default_style_layers
+    strides = {info.name: info.stride for info in backbone.layers}
+    deep = {name: share for name, share in every.items() if strides[name] >= spec.least_stride}
+    chosen = deep or every
+    total = sum(chosen.values())
+    return {name: share / total for name, share in chosen.items()}

@@ -1,0 +1,1 @@
+"""The run: session, binding, runner, snapshots, record, outputs."""

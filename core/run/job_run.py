@@ -1,0 +1,53 @@
+"""A whole job: planned, prepared, run, and its outputs written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..interfaces.events import Event, Listener, RunFinished, ignore
+from ..interfaces.result import Result
+from ..planning.plan import Plan
+from ..planning.registry import Registry
+from .outputs import plan_outputs, write_outputs
+from .preparation import prepare
+from .runner import run
+from .session import Session
+from .snapshots import SnapshotRecorder
+
+
+def run_job(
+    plan: Plan,
+    registry: Registry,
+    outputs: Sequence[Path] = (),
+    writers: Mapping[str, Mapping[str, Any]] = {},
+    listener: Listener = ignore,
+    session: Session | None = None,
+) -> Result:
+    """Read the images, check the outputs, run, and write them. `writers` has options of writers by
+    their names.
+
+    An interrupted run is returned as it is, its outputs written: see `Result.stopped_by`. What the
+    listener raises at the last event is raised when the outputs are written. Raises StylectlError
+    and its kin.
+    """
+    prepared = prepare(plan)
+    planned = plan_outputs(outputs, plan.job, prepared.size, registry, writers)
+    wanted = max((output.writer.snapshots for output in planned), default=0)
+    with SnapshotRecorder(wanted, listener) as recorder:
+
+        def record(event: Event) -> None:
+            listener(event)
+            recorder.listen(event)
+
+        result = run(prepared, record, session)
+        failure: BaseException | None = None
+        try:
+            listener(RunFinished(result))
+        except (KeyboardInterrupt, Exception) as error:
+            failure = error  # after the result is safe
+        write_outputs(result, planned, recorder.snapshots, listener)
+    if failure is not None:
+        raise failure
+    return result

@@ -1,0 +1,182 @@
+"""Output files: checked before the run starts, written whole, moved into place."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..attribution import attributed_to
+from ..errors import OutputError, PluginError, StylectlError, UsageError
+from ..files import whole_file
+from ..interfaces.events import Listener, Notice, ignore
+from ..interfaces.result import Result, Snapshot
+from ..interfaces.specs import WriterSpec
+from ..interfaces.writer import Writer
+from ..job.model import Job
+from ..job.samples import SAMPLES
+from ..planning.registry import Registry
+from ..validation import validated
+from .record import record_for
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file to be written, and what writes it; `label` is what messages call the writer."""
+
+    path: Path
+    spec: WriterSpec
+    writer: Writer
+    label: str
+
+
+def plan_outputs(
+    paths: Sequence[Path],
+    job: Job,
+    size: tuple[int, int],
+    registry: Registry,
+    options: Mapping[str, Mapping[str, Any]] = {},
+) -> tuple[Output, ...]:
+    """Make the writers, with the `options` of each by its name, and check the folders, for a result
+    of `size` (height, width).
+
+    Raises UsageError for an unknown suffix, options that are wrong or of a writer that no output
+    needs, a missing folder or a path that is one of the job's inputs, and OutputError for a folder
+    that cannot be written to or has no room.
+    """
+    outputs = tuple(_output(path, registry, options) for path in paths)
+    used = {output.spec.name for output in outputs}
+    for name in options:
+        if registry.writers.get(name).name not in used:
+            raise UsageError(f"the options of the writer {name} have no effect: no output needs it")
+    inputs = {SAMPLES.get(path, Path(path)).resolve() for path in job.input_paths}
+    for number, output in enumerate(outputs):
+        path = output.path
+        _check_name(path)
+        if path.resolve() in inputs:
+            raise UsageError(f"{path}: the output would overwrite an input image")
+        if path.resolve().parent in inputs:
+            raise UsageError(f"{path}: the output would be one of the images of a style's folder")
+        if path.resolve() in {other.path.resolve() for other in outputs[:number]}:
+            raise UsageError(f"{path}: named twice as an output")
+        longest = output.spec.longest_side
+        if longest is not None and max(size) > longest:
+            raise UsageError(f"{path}: {path.suffix} holds at most {longest} px, not {max(size)}")
+        _check_folder(path, needed=4 * size[0] * size[1])
+    return outputs
+
+
+def _output(path: Path, registry: Registry, options: Mapping[str, Mapping[str, Any]]) -> Output:
+    spec = registry.writer_for(path)
+    label = registry.writers.label(spec.name)
+    chosen = validated(spec.options, options.get(spec.name, {}), label)
+    with attributed_to(label):
+        writer = spec.create(chosen)
+    if not isinstance(writer, Writer):
+        raise PluginError(f"{label} must be a Writer, not {writer!r}")
+    return Output(path, spec, writer, label)
+
+
+def result_stem(content: str | None, style: str) -> str:
+    """The default name of a result without its suffix: after both images, or a texture's one."""
+    names = (style, "texture") if content is None else (content, style)
+    return "_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names)
+
+
+def free_name(content: str | None, style: str) -> Path:
+    """A name in the current folder that no file has."""
+    stem = result_stem(content, style)
+    path, number = Path(f"{stem}.png"), 2
+    while path.exists():
+        path, number = Path(f"{stem}-{number}.png"), number + 1
+    return path
+
+
+def write_outputs(
+    result: Result,
+    outputs: Sequence[Output],
+    snapshots: Iterable[Snapshot] = (),
+    listener: Listener = ignore,
+) -> None:
+    """Write every output. One that fails does not stop the others; the first failure is raised in
+    the end. If nothing could be written, the result is rescued to the system's folder for temporary
+    files, and the error says where."""
+    failure: StylectlError | None = None
+    written = 0
+    for output in outputs:
+        if result.alpha is not None and not output.spec.keeps_alpha:
+            listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
+        try:
+            _write(result, output, snapshots)
+            written += 1
+        except StylectlError as error:
+            failure = failure or error
+        except OSError as error:
+            failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
+        except Exception as error:  # a plugin's writer may raise anything
+            failure = failure or PluginError(
+                f"{output.path}: {output.label} failed: {type(error).__name__}: {error}"
+            )
+    if failure and not written and (path := _rescued(result, outputs, snapshots)):
+        raise failure.reworded(f"{failure}; the result is rescued in {path}")
+    if failure:
+        raise failure
+
+
+def _rescued(
+    result: Result, outputs: Sequence[Output], snapshots: Iterable[Snapshot]
+) -> Path | None:
+    """The file that the result is rescued to: as it was wanted, if that works elsewhere, or as a
+    bare array."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="stylectl-"))
+    except OSError:
+        return None
+    for output in outputs:
+        elsewhere = replace(output, path=folder / output.path.name)
+        with suppress(Exception):  # whatever a plugin's writer raises
+            _write(result, elsewhere, snapshots)
+            return elsewhere.path
+    with suppress(OSError):
+        np.save(folder / "result.npy", result.image)
+        return folder / "result.npy"
+    return None
+
+
+def _write(result: Result, output: Output, snapshots: Iterable[Snapshot]) -> None:
+    record = record_for(result, output.path.parent)
+    with whole_file(output.path) as file:
+        output.writer.write(result, snapshots, file, record)
+        if not file.is_file():
+            raise PluginError(f"{output.path}: {output.label} wrote no file")
+
+
+def _check_name(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path}: the output is a folder; name a file in it")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: no file can have this name ({error})") from None
+
+
+def _check_folder(path: Path, needed: int) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(f"{path}: there is no folder {folder}; make it first")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        room = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise OutputError(f"{path}: the folder cannot be written to ({error.strerror})") from None
+    if room < needed:
+        raise OutputError(
+            f"{path}: the folder has room for {room / 1e6:.1f} MB; the result may take "
+            f"{needed / 1e6:.1f} MB"
+        )

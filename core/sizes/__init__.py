@@ -1,0 +1,1 @@
+"""Arithmetic on sizes in pixels: fitting, the pyramid of scales, tiles. Needs no torch."""

@@ -1,0 +1,85 @@
+"""The coarse-to-fine pyramid of scales: which sizes, and how many steps at each.
+
+Large structures form where the network's receptive field spans them, at small sizes, and cheaply;
+the later scales only refine (Gatys et al. 2017, "Controlling Perceptual Factors", section 6). A
+receptive field has so many pixels, whatever the result's size. So results of all sizes look alike
+when their first scales have the same size, and larger ones go on for longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log
+from typing import Literal
+
+from .fitting import fit, whole_strides
+
+#: Ratio of neighbouring scales' long sides: half the pixels each time.
+_RATIO = 2**0.5
+
+#: Of all steps, what the finest scales get at least: fewer do not bring the brush to new detail.
+_LEAST_SHARE = 1 / 15
+
+#: Long side in pixels of the first scale, where the number of scales is automatic.
+FIRST_LONG_SIDE = 128
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One size of the pyramid, in pixels, and the optimizer steps that are made at it."""
+
+    height: int
+    width: int
+    steps: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    @property
+    def pixels(self) -> int:
+        """Height times width; the cost of a step is proportional to it."""
+        return self.height * self.width
+
+
+def plan_scales(
+    size: tuple[int, int],
+    scales: int | Literal["auto"],
+    steps: int,
+    smallest_side: int,
+    stride: int = 1,
+) -> list[Scale]:
+    """From coarse to fine, ending at `size` (height, width); sides are multiples of `stride`.
+
+    Each scale has half the pixels of the next; with "auto" about half, so that the first one's long
+    side is `FIRST_LONG_SIDE`. Gives fewer than `scales` when the coarsest would have a side under
+    `smallest_side` pixels or when there are fewer steps than scales. Steps are shared in inverse
+    proportion to the long side, so that each scale has its part of the work, but none gets less
+    than a fixed share, and add up to `steps`.
+    """
+    count, ratio = _automatic(max(size)) if scales == "auto" else (scales, _RATIO)
+    sizes = [size]
+    while len(sizes) < min(count, max(steps, 1)):
+        smaller = whole_strides(fit(size, round(max(size) / ratio ** len(sizes))), stride)
+        if min(smaller) < smallest_side or smaller == sizes[0]:
+            break
+        sizes.insert(0, smaller)
+    inverse = [1 / max(sides) for sides in sizes]
+    counts = _shares(steps, [max(part, _LEAST_SHARE * sum(inverse)) for part in inverse])
+    return [Scale(*sides, count) for sides, count in zip(sizes, counts, strict=True)]
+
+
+def _automatic(long_side: int) -> tuple[int, float]:
+    """How many scales from `FIRST_LONG_SIDE` to `long_side`, and the ratio of their long sides."""
+    times = long_side / FIRST_LONG_SIDE
+    gaps = round(log(times, _RATIO))
+    return (gaps + 1, times ** (1 / gaps)) if gaps > 0 else (1, _RATIO)
+
+
+def _shares(total: int, weights: Sequence[float]) -> list[int]:
+    """Whole numbers that add up to `total`, as near to the weights' proportions as can be."""
+    bounds = [round(total * sum(weights[:end]) / sum(weights)) for end in range(len(weights) + 1)]
+    return [end - start for start, end in pairwise(bounds)]

@@ -1,0 +1,246 @@
+"""The feature maps of an ONNX model, and what their positions are in the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ....core.errors import WeightsError
+from ....core.interfaces.backbone import LayerInfo
+from ..geometry import SIZES, Node, Window, geometries, spatial_dimensions
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+_Shape = tuple[int, ...]
+
+#: Weights beyond this many numbers say nothing about shapes.
+_LARGEST_TABLE = 256
+
+_ACTIVATIONS = frozenset(
+    {"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Mish", "HardSwish", "Clip"}
+    | {"Softplus", "Sigmoid", "Tanh", "Swish", "ThresholdedRelu"}
+)
+_JOINS = frozenset({"Add", "Concat", "Mul", "Sum"})
+_POINTWISE = (
+    _ACTIVATIONS
+    | _JOINS
+    | {"BatchNormalization", "Cast", "Div", "Dropout", "Erf", "Exp", "HardSigmoid", "Identity"}
+    | {"LRN", "Max", "Min", "Neg", "Pow", "Reshape", "Slice", "Softsign", "Split", "Sqrt", "Sub"}
+    | {"Transpose", "Unsqueeze", "Squeeze", "Where", "Sign", "Abs", "Reciprocal"}
+)
+_WINDOWED = frozenset({"Conv", "MaxPool", "AveragePool", "LpPool"})
+
+
+@dataclass(frozen=True)
+class OnnxMaps:
+    """The layers, in order of depth; and the ends of the network's stages: outputs of activations,
+    sums and concatenations that no other path goes around."""
+
+    image: str
+    layers: tuple[LayerInfo, ...]
+    stages: tuple[LayerInfo, ...]
+
+
+def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
+    """Raises WeightsError for a model that does not see one RGB image, or has no feature maps."""
+    image = _image_input(model, source)
+    slim, tables = _without_weights(model), _tables(model, source)
+    shapes = [_shapes(slim, image, size, source) for size in SIZES]
+    spatial = {
+        name: spatial_dimensions(shape, shapes[1].get(name)) for name, shape in shapes[0].items()
+    }
+    sides = {
+        name: tuple(shapes[1][name][at] for at in where) for name, where in spatial.items() if where
+    }
+    nodes = {
+        output: _geometry(node, sides, output, tables)
+        for node in model.graph.node
+        for output in node.output
+        if output
+    }
+    layers = {
+        name: LayerInfo(
+            name,
+            shapes[0][name][1],
+            found.stride,
+            found.receptive_field,
+            found.smallest_side,
+        )
+        for name, found in geometries(nodes, image).items()
+        if len(shapes[0].get(name, ())) == 4 and spatial.get(name) == (2, 3)
+    }
+    if not layers:
+        raise WeightsError(f"{source}: has no feature maps: 4-D values that grow with the image")
+    stages = [layers[name] for name in _stage_ends(model, image) if name in layers]
+    every = tuple(layers.values())
+    return OnnxMaps(image, every, tuple(stages) or every)
+
+
+def _image_input(model: ModelProto, source: str) -> str:
+    import onnx
+
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [each for each in model.graph.input if each.name not in weights]
+    if len(inputs) == 1:
+        tensor = inputs[0].type.tensor_type
+        sizes = [dim.dim_value for dim in tensor.shape.dim]
+        if len(sizes) == 4 and sizes[1] in (0, 3) and tensor.elem_type == onnx.TensorProto.FLOAT:
+            return str(inputs[0].name)
+    raise WeightsError(f"{source}: should have one input, an image (N, 3, H, W) in float32")
+
+
+def _without_weights(model: ModelProto) -> ModelProto:
+    """The model for the inference of shapes: large weights become inputs, stated shapes go."""
+    import onnx
+
+    slim = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    slim.graph.name = "shapes"
+    slim.graph.node.extend(model.graph.node)
+    slim.graph.input.extend(model.graph.input)
+    stated = {each.name for each in model.graph.input}
+    for tensor in model.graph.initializer:
+        if _is_table(tensor):
+            slim.graph.initializer.append(tensor)
+        elif tensor.name not in stated:
+            slim.graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    for output in model.graph.output:
+        slim.graph.output.append(onnx.ValueInfoProto(name=output.name))
+    return slim
+
+
+def _is_table(tensor: TensorProto) -> bool:
+    count = 1
+    for size in tensor.dims:
+        count *= size
+    return count <= _LARGEST_TABLE and not tensor.external_data
+
+
+def _tables(model: ModelProto, source: str) -> dict[str, list[int]]:
+    """Small constants of whole numbers, such as the widths of paddings, by name."""
+    import onnx
+
+    constants = {
+        node.output[0]: attribute.t
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
+    constants |= {tensor.name: tensor for tensor in model.graph.initializer}
+    try:
+        return {
+            name: onnx.numpy_helper.to_array(tensor).flatten().tolist()
+            for name, tensor in constants.items()
+            if tensor.data_type == onnx.TensorProto.INT64 and _is_table(tensor)
+        }
+    except (ValueError, TypeError) as error:  # fewer numbers than the shape says
+        raise WeightsError(f"{source}: damaged, a constant cannot be read ({error})") from None
+
+
+def _shapes(slim: ModelProto, image: str, size: tuple[int, int], source: str) -> dict[str, _Shape]:
+    """Of every value of floating-point numbers whose shape is known for an image of this size."""
+    import onnx
+
+    for each in slim.graph.input:
+        if each.name == image:
+            dims = each.type.tensor_type.shape.dim
+            for dim, value in zip(dims, (1, 3, *size), strict=True):
+                dim.dim_value = value
+    try:
+        found = onnx.shape_inference.infer_shapes(slim, data_prop=True)
+    except Exception as error:  # what the C++ code raises
+        line = " ".join(str(error).split())[:120]
+        raise WeightsError(f"{source}: its shapes cannot be inferred ({line})") from None
+    values = [*found.graph.input, *found.graph.value_info, *found.graph.output]
+    return {each.name: shape for each in values if (shape := _known_shape(each)) is not None}
+
+
+def _known_shape(value: ValueInfoProto) -> _Shape | None:
+    import onnx
+
+    tensor = value.type.tensor_type
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    if tensor.elem_type not in floats or not tensor.HasField("shape"):
+        return None
+    sizes = tuple(dim.dim_value for dim in tensor.shape.dim)
+    return sizes if all(size > 0 for size in sizes) else None
+
+
+def _geometry(
+    node: NodeProto, sides: Mapping[str, _Shape], output: str, tables: Mapping[str, list[int]]
+) -> Node:
+    """Of one output of an operation. Where nothing is known of how its positions lie, it has none,
+    so that neither it nor what follows from it alone is a layer."""
+    inputs = tuple(name for name in node.input if name)
+    if output not in sides:
+        return Node(inputs, windows=None)
+    settings = {each.name: _value(each) for each in node.attribute}
+    if node.op_type in _WINDOWED and "kernel_shape" in settings:
+        return Node(inputs[:1], (_window(settings, 0), _window(settings, 1)))
+    if node.op_type == "Pad" and (padded := _padding(node, settings, tables)):
+        return Node(inputs[:1], padded)
+    if any(sides.get(name) == sides[output] for name in inputs):
+        return Node(inputs, whole=node.op_type not in _POINTWISE)
+    return Node(inputs, windows=None)
+
+
+def _value(attribute: Any) -> Any:
+    import onnx
+
+    return onnx.helper.get_attribute_value(attribute)
+
+
+def _window(settings: Mapping[str, Any], direction: int) -> Window:
+    kernel = settings["kernel_shape"][direction]
+    dilation = settings.get("dilations", (1, 1))[direction]
+    before, after = (settings.get("pads", (0, 0, 0, 0))[at] for at in (direction, direction + 2))
+    if settings.get("auto_pad") in (b"SAME_UPPER", b"SAME_LOWER"):
+        # As many positions as strides begin: what is padded depends on the size, but not how much
+        # a position sees.
+        extent = dilation * (kernel - 1)
+        before, after = extent // 2, extent - extent // 2
+    return Window(
+        kernel=kernel,
+        stride=settings.get("strides", (1, 1))[direction],
+        before=before,
+        after=after,
+        dilation=dilation,
+        ceil=bool(settings.get("ceil_mode", 0)),
+    )
+
+
+def _padding(
+    node: NodeProto, settings: Mapping[str, Any], tables: Mapping[str, list[int]]
+) -> tuple[Window, Window] | None:
+    widths = settings.get("pads") or tables.get(node.input[1] if len(node.input) > 1 else "")
+    if widths is None or len(widths) != 8 or len(node.input) > 3:
+        return None
+    reflected = settings.get("mode") == b"reflect"
+    vertical, horizontal = (
+        Window(
+            before=widths[at],
+            after=widths[at + 4],
+            least=1 + max(widths[at], widths[at + 4], 0) if reflected else 1,
+        )
+        for at in (2, 3)
+    )
+    return vertical, horizontal
+
+
+def _stage_ends(model: ModelProto, image: str) -> Iterator[str]:
+    """Outputs of activations and joins that everything after them reads by way of them alone."""
+    nodes = model.graph.node
+    last_use = {name: at for at, node in enumerate(nodes) for name in node.input}
+    computed = {image}  # from the image
+    latest = last_use.get(image, -1)
+    for at, node in enumerate(nodes):
+        if not computed.intersection(node.input):
+            continue
+        if latest <= at and node.op_type in _ACTIVATIONS | _JOINS:
+            yield node.output[0]
+        computed.update(node.output)
+        latest = max(latest, *(last_use.get(name, -1) for name in node.output))

@@ -1,0 +1,117 @@
+"""Reading ONNX files, which are untrusted: nothing outside their folder, no foreign operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ....core.errors import UsageError, WeightsError
+from ....core.files import status_of
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+#: What protobuf can hold; the same again may lie in files beside it.
+_MOST_BYTES = 2_000_000_000
+
+
+def read_onnx(path: Path) -> ModelProto:
+    """The model, with weights that lie in other files left there.
+
+    Raises UsageError for a missing file, and WeightsError for one that is too large, damaged, or
+    asks for more than the standard's operators and the files in its own folder.
+    """
+    import onnx
+
+    status = status_of(path)
+    if status is None or not path.is_file():
+        raise UsageError(f"{path}: no such ONNX file")
+    if status.st_size > _MOST_BYTES:
+        raise WeightsError(f"{path}: larger than {_MOST_BYTES / 1e9:g} GB")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's errors have no common base
+        raise WeightsError(f"{path}: damaged or not an ONNX file ({_line(error)})") from None
+    if not model.graph.node:
+        raise WeightsError(f"{path}: damaged or not an ONNX file (it holds no network)")
+    _check_operators(model, path)
+    _check_outside(model, path)
+    try:
+        onnx.checker.check_model(str(path))
+    except Exception as error:  # ValidationError, or what the C++ code raises
+        raise WeightsError(f"{path}: not a valid ONNX model ({_line(error)})") from None
+    return model
+
+
+def _check_operators(model: ModelProto, path: Path) -> None:
+    for node in _nodes(model.graph):
+        if node.domain not in ("", "ai.onnx"):
+            raise WeightsError(
+                f"{path}: refused, the operator {node.op_type} of the domain {node.domain!r} "
+                "is not ONNX's own"
+            )
+
+
+def _check_outside(model: ModelProto, path: Path) -> None:
+    """Weights in other files: inside the file's own folder, and as long as they are said to be."""
+    import onnx
+
+    folder = path.parent.resolve()
+    for tensor in _tensors(model.graph):
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        settings = {entry.key: entry.value for entry in tensor.external_data}
+        location = settings.get("location", "")
+        file = folder / location
+        status = status_of(file)
+        if (
+            not location
+            or Path(location).is_absolute()
+            or "\\" in location
+            or ".." in Path(location).parts
+            or not file.resolve().is_relative_to(folder)
+        ):
+            raise WeightsError(
+                f"{path}: refused, the weights of {tensor.name!r} lie outside the file's folder "
+                f"({location!r})"
+            )
+        if status is None or not file.is_file():
+            raise WeightsError(f"{path}: the file {location!r} with its weights is missing")
+        offset, length = _count(settings.get("offset")), _count(settings.get("length"))
+        if status.st_size > _MOST_BYTES or offset + length > status.st_size:
+            raise WeightsError(
+                f"{path}: the file {location!r} with its weights is too large or too short"
+            )
+
+
+def _count(text: str | None) -> int:
+    """A size that a file claims; one that is no number fits nowhere."""
+    return int(text) if text and text.isascii() and text.isdigit() else 2**63 if text else 0
+
+
+def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
+    """Of the graph and those within it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in [*attribute.graphs, attribute.g]:
+                yield from _nodes(inner)
+
+
+def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    """Weights and constants of the graph and those within it."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            for inner in [*attribute.graphs, attribute.g]:
+                yield from _tensors(inner)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,0 +1,31 @@
+"""Options of torchvision's models; here, so that listing them imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..padding import DESCRIPTION, Padding
+
+
+class TorchvisionOptions(BaseModel):
+    """Options of a model of torchvision's that has a name of its own here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = Field(
+        default="torchvision",
+        description="torchvision (its default, a download), one of its names for them, such as "
+        "IMAGENET1K_V1, or a .safetensors or .pth file",
+    )
+    pooling: Literal["max", "average"] = Field(
+        default="max", description="average replaces max pooling, where the model has any"
+    )
+    padding: Padding = Field(default="zeros", description=DESCRIPTION)
+
+
+class AnyModelOptions(TorchvisionOptions):
+    """Options of the backbone `torchvision`."""
+
+    model: str = Field(description="the model's name in torchvision.models, such as densenet121")

@@ -1,0 +1,128 @@
+"""Files of weights: fetched with a published hash, read without executing anything.
+
+safetensors, or torch's reader for tensors alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+
+from ...core.errors import UsageError, WeightsError
+from ...core.files import user_cache
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+def existing_file(source: str, words: str) -> Path:
+    """The weights file that a job names, which may say one of `words` instead.
+
+    Raises UsageError for anything else.
+    """
+    path = Path(source)
+    if path.suffix not in SUFFIXES:
+        raise UsageError(
+            f"unknown weights {source!r}; there is {words}, or a file in .safetensors or .pth"
+        )
+    if not path.is_file():
+        raise UsageError(f"{source}: no such weights file")
+    return path
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A file's named tensors, on the CPU. Raises WeightsError for anything else in it."""
+    import torch
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols; what cannot be read is refused
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise WeightsError(
+            f"{path}: refused, not a file of plain tensors (any other pickle may execute code)"
+        ) from None
+    except Exception as error:  # the readers raise many kinds on damaged files
+        raise WeightsError(f"{path}: damaged or not a weights file ({error})") from None
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path}: holds a {type(state).__name__}, not named tensors")
+    return state
+
+
+def checked_tensor(
+    state: Mapping[str, Tensor],
+    name: str,
+    shape: tuple[int, ...],
+    source: str,
+    network: str,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """The tensor as `dtype` (None: float32). Raises WeightsError when it is missing, of another
+    shape, floating where it should not be or the other way round, or not finite."""
+    import torch
+
+    dtype = dtype or torch.float32
+    tensor = state.get(name)
+    if not isinstance(tensor, torch.Tensor):
+        raise WeightsError(f"{source}: not {network}: {name} is missing")
+    if tensor.shape != shape:
+        raise WeightsError(
+            f"{source}: not {network}: {name} is {tuple(tensor.shape)}, should be {tuple(shape)}"
+        )
+    if tensor.is_floating_point() != dtype.is_floating_point:
+        raise WeightsError(f"{source}: not {network}: {name} is {tensor.dtype}, should be {dtype}")
+    if not torch.isfinite(tensor).all():
+        raise WeightsError(f"{source}: {name} holds NaN or infinity")
+    return tensor.detach().to(dtype)
+
+
+def published_hash(name: str) -> str:
+    """The first digits of the SHA-256, which torch's model zoo puts at the end of a file's name."""
+    return Path(name).stem.rpartition("-")[2]
+
+
+def downloaded(url: str, instead: str) -> Path:
+    """The file from the user's cache, or else from the server. Its hash is checked either way.
+
+    `instead` says what a user without a network may do. Raises WeightsError.
+    """
+    path = user_cache() / "weights" / url.rpartition("/")[2]
+    published = published_hash(path.name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        download(url, path, published, instead)
+    elif not sha256(path).startswith(published):
+        raise WeightsError(f"{path}: the cached file is damaged (wrong SHA-256); delete it")
+    return path
+
+
+def download(url: str, path: Path, hash_prefix: str, instead: str) -> None:
+    """To a temporary file, checked against the beginning of its SHA-256, then moved to `path`.
+
+    Shows a progress bar on stderr. Raises WeightsError when it fails; nothing is left then.
+    """
+    import torch
+
+    try:
+        torch.hub.download_url_to_file(url, str(path), hash_prefix, progress=True)
+    except (URLError, OSError) as error:
+        raise WeightsError(f"{url}: the download failed ({error}); {instead}") from None
+    except RuntimeError:
+        raise WeightsError(f"{url}: the download has a wrong SHA-256; nothing was kept") from None
+
+
+def sha256(path: Path) -> str:
+    """In hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

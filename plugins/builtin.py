@@ -1,0 +1,36 @@
+"""The built-in plugins, which use the same hooks as third parties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+#: The plugin's name -> its module, relative to this package. They import neither torch nor ONNX
+#: Runtime before something is made of what they declare.
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "backends": ".backends",
+        "vgg19": ".backbones.vgg19",
+        "torchvision_models": ".backbones.torchvision_models",
+        "onnx_file": ".backbones.onnx_file",
+        "content": ".losses.content",
+        "covariance": ".losses.covariance",
+        "histogram": ".losses.histogram",
+        "laplacian": ".losses.laplacian",
+        "moments": ".losses.moments",
+        "mrf": ".losses.mrf",
+        "sliced_wasserstein": ".losses.sliced_wasserstein",
+        "strotss": ".losses.strotss",
+        "style": ".losses.style",
+        "total_variation": ".losses.total_variation",
+        "wasserstein": ".losses.wasserstein",
+        "png": ".writers.png",
+        "pillow": ".writers.pillow",
+        "tif": ".writers.tif",
+        "npy": ".writers.npy",
+        "numbers": ".writers.numbers",
+        "gif": ".writers.gif",
+        "mp4": ".writers.mp4",
+        "report": ".writers.report",
+    }
+)

@@ -1,0 +1,162 @@
+"""ONNX files as backbones, run by the onnx backend: the file's own numbers, and right gradients."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from stylectl import Backbone, BackendError, BackendOptions, UsageError
+from stylectl.backends.onnx_export.export import export_trunk, save_model
+from stylectl.backends.onnxruntime.backend import OnnxBackend
+from stylectl.backends.onnxruntime.options import OnnxOptions
+from stylectl.backends.pytorch.backend import TorchBackend
+from stylectl.core.job.choices import Choice
+from stylectl.core.planning.backbones import Backbones
+from stylectl.plugins.manager import load_plugins
+
+#: Relative L2. Convolutions of some hundred products, summed in another order.
+CLOSE = 1e-5
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+
+
+def backbone(name: str, **options: Any) -> Backbone:
+    choice = Choice.model_validate({"name": name, **options})
+    return Backbones(load_plugins().registry).get(choice)[0]
+
+
+def network(path: Path, last: str = "Relu", opset: int = 13, beside: bool = False) -> Path:
+    """image - conv1 - relu1 - conv2 - relu2, and scores that no layer needs."""
+    generator = np.random.default_rng(0)
+
+    def weight(name: str, *shape: int) -> TensorProto:
+        return numpy_helper.from_array(generator.standard_normal(shape).astype(np.float32), name)
+
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["image", "w1"], ["conv1"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        node("Relu", ["conv1"], ["relu1"]),
+        node("Conv", ["relu1", "w2"], ["conv2"], kernel_shape=[3, 3], strides=[2, 2]),
+        node(last, ["conv2"], ["relu2"]),
+        node("GlobalAveragePool", ["relu2"], ["pooled"]),
+        node("Flatten", ["pooled"], ["scores"]),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 64, 64])
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 6])
+    weights = [weight("w1", 4, 3, 3, 3), weight("w2", 6, 4, 3, 3)]
+    graph = helper.make_graph(nodes, "network", [image], [scores], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.save(model, path, save_as_external_data=beside, location="weights.bin", size_threshold=0)
+    return path
+
+
+def pictures(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+
+def distance(got: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((got - expected).norm() / expected.norm())
+
+
+@pytest.mark.parametrize("preprocessing", ["caffe", "torchvision", "none"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_it_gives_the_files_own_numbers_of_prepared_images(
+    tmp_path: Path, preprocessing: str, beside: bool
+) -> None:
+    path = network(tmp_path / "network.onnx", beside=beside)
+    opened = backbone("onnx", model=str(path), preprocessing=preprocessing)
+    image = pictures(1, 3, 64, 64)
+    layers = ("relu1", "relu2")
+    with OnnxBackend(opened, layers, OnnxOptions(device="cpu")) as backend:
+        features = backend.features(image)
+    rgb = image.double().numpy()
+    prepared = {
+        "none": rgb,
+        # torchvision's documentation of its weights; the readme of Caffe's VGG models.
+        "torchvision": (rgb - np.reshape([0.485, 0.456, 0.406], (3, 1, 1)))
+        / np.reshape([0.229, 0.224, 0.225], (3, 1, 1)),
+        "caffe": 255 * rgb[:, ::-1] - np.reshape([103.939, 116.779, 123.68], (3, 1, 1)),
+    }[preprocessing]
+    plain = onnx.load(str(path))
+    for name in layers:
+        plain.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(plain.SerializeToString())
+    expected = session.run(list(layers), {"image": prepared.astype(np.float32)})
+    for name, value in zip(layers, expected, strict=True):
+        assert distance(features[name], torch.from_numpy(value)) < CLOSE
+
+
+def test_images_of_other_sizes_and_batches_are_taken(tmp_path: Path) -> None:
+    opened = backbone("onnx", model=str(network(tmp_path / "a.onnx")), preprocessing="none")
+    with OnnxBackend(opened, ("relu2",), OnnxOptions(device="cpu")) as backend:
+        assert backend.features(pictures(2, 3, 31, 45))["relu2"].shape == (2, 6, 15, 22)
+
+
+def test_an_exported_network_is_the_same_network(tmp_path: Path) -> None:
+    vgg19 = backbone("vgg19")
+    layers = ("relu1_1", "relu2_1")
+    save_model(export_trunk(vgg19.trunk(layers), vgg19, layers), tmp_path / "vgg.onnx")
+    opened = backbone("onnx", model=str(tmp_path / "vgg.onnx"))
+    image = pictures(1, 3, 33, 47)
+    with (
+        OnnxBackend(opened, layers, OnnxOptions(device="cpu")) as onnx_backend,
+        TorchBackend(vgg19, layers, BackendOptions(device="cpu")) as torch_backend,
+    ):
+        assert onnx_backend.details["gradient"] == "native"
+        features, pullback = onnx_backend.vjp(image)
+        expected, expected_pullback = torch_backend.vjp(image)
+        cotangents = {name: pictures(*value.shape) for name, value in expected.items()}
+        gradient, wanted = pullback(cotangents), expected_pullback(cotangents)
+    for name in layers:
+        assert distance(features[name], expected[name]) < CLOSE
+    # A rectifier or a maximum near its kink may fall to either side.
+    assert distance(gradient, wanted) < 1e-3
+
+
+def test_an_operator_without_a_rule_is_named(tmp_path: Path) -> None:
+    path = network(tmp_path / "a.onnx", last="Softsign", opset=18)
+    opened = backbone("onnx", model=str(path), preprocessing="none")
+    with pytest.raises(BackendError, match=r"Softsign.*PyTorch cannot run an ONNX file"):
+        OnnxBackend(opened, ("relu2",), OnnxOptions(device="cpu"))
+    with OnnxBackend(opened, ("relu1",), OnnxOptions(device="cpu")) as backend:
+        assert backend.details["gradient"] == "native"  # it is not on the way
+
+
+def test_torch_cannot_be_asked_for_its_gradient(tmp_path: Path) -> None:
+    opened = backbone("onnx", model=str(network(tmp_path / "a.onnx")), preprocessing="none")
+    with pytest.raises(BackendError, match=r"asked for.*PyTorch cannot run"):
+        OnnxBackend(opened, ("relu1",), OnnxOptions(device="cpu", gradient="torch"))
+
+
+def test_what_the_image_must_be_is_asked_for(tmp_path: Path) -> None:
+    opened = backbone("onnx", model=str(network(tmp_path / "a.onnx")))
+    with pytest.raises(UsageError, match="say with `preprocessing`"):
+        OnnxBackend(opened, ("relu1",), OnnxOptions(device="cpu"))
+
+
+def test_a_run_paints_by_it_and_tells_of_the_gradient(tmp_path: Path) -> None:
+    path = network(tmp_path / "network.onnx")
+    command = [sys.executable, "-m", "stylectl", "run", "--backend", "onnx", "--json"]
+    command += ["--backbone", f"onnx:{path}", "--preprocessing", "torchvision"]
+    command += ["--content-layers", "relu2", "--style-layers", "relu1,relu2"]
+    command += ["--size", "48", "--iterations", "3", "--device", "cpu", "-o", "out.png"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["details"]["gradient"] == "native"
+    assert report["details"]["gradient_because"]
+    assert sum(report["final_loss"].values()) < sum(report["initial_loss"].values())
+    assert "gradient: native" in done.stderr

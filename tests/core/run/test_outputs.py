@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from stylectl.core.errors import OutputError, StylectlError, UsageError
+from stylectl.core.images.decoding import read_image
+from stylectl.core.interfaces.events import Event, Notice
+from stylectl.core.interfaces.result import Result, Snapshot, StepRecord
+from stylectl.core.interfaces.specs import NoOptions, WriterSpec
+from stylectl.core.interfaces.writer import Writer
+from stylectl.core.job.building import build_job
+from stylectl.core.job.model import Job
+from stylectl.core.planning.registry import Registry
+from stylectl.core.run.outputs import free_name, plan_outputs, write_outputs
+from stylectl.core.sizes.pyramid import Scale
+from stylectl.plugins.manager import load_plugins
+
+WIDTH, HEIGHT = 40, 30
+EVERY_SUFFIX = [".png", ".jpg", ".jpeg", ".webp"]
+
+#: Height and width of the planned picture.
+SIZE = (48, 64)
+
+
+class Halfway(Writer):
+    """Writes half of a file, and then fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def write(
+        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
+    ) -> None:
+        path.write_bytes(b"half of a pict")
+        raise self.error
+
+
+@pytest.fixture(autouse=True)
+def temporary_files(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures that are rescued go where pytest cleans up."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The built-in writers, and some that fail half-way."""
+    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+    made = load_plugins().registry
+    failures = {
+        ".full": OSError(28, "No space left on device"),
+        ".refused": OutputError("no such picture"),
+        ".rogue": ValueError("a stranger's mistake"),
+    }
+    for suffix, error in failures.items():
+
+        def create(options: NoOptions, error: Exception = error) -> Writer:
+            return Halfway(error)
+
+        spec = WriterSpec(name=suffix[1:], summary="fails", suffixes=(suffix,), create=create)
+        made.writers.add(spec, "the test")
+    return made
+
+
+@pytest.fixture
+def job() -> Job:
+    return build_job({"size": 64})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def result(job: Job) -> Result:
+    gradient = np.linspace(0, 1, WIDTH, dtype=np.float32)
+    image = np.stack([np.tile(gradient, (HEIGHT, 1))] * 3, axis=2)
+    image[..., 2] = 0.25
+    return Result(
+        image=image,
+        alpha=None,
+        job=job,
+        scales=(Scale(HEIGHT, WIDTH, 1),),
+        steps=(StepRecord(0, 0, {"style": 2.0}, 0.1), StepRecord(0, 1, {"style": 1.0}, 0.2)),
+        inputs={"sample:photo": "0" * 64},
+        versions={"stylectl": "0.1.0"},
+        backend="torch",
+        device="cpu",
+        details={},
+        seconds=0.3,
+        content=read_image("sample:photo"),
+        styles=((read_image("sample:painting"), 1.0),),
+    )
+
+
+@pytest.fixture
+def clear_result(result: Result) -> Result:
+    """With the left half transparent."""
+    alpha = np.ones((HEIGHT, WIDTH), np.float32)
+    alpha[:, : WIDTH // 2] = 0
+    return replace(result, alpha=alpha)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# Before the work
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("out.pgn", ".png"), ("out.jpge", ".jp"), ("out.weebp", ".webp"), ("out", ".png")],
+)
+def test_an_unknown_suffix_brings_up_the_nearest(
+    folder: Path, job: Job, registry: Registry, name: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan_outputs([Path(name)], job, SIZE, registry)
+    assert name in str(caught.value)
+    assert hint in str(caught.value)
+
+
+def test_a_suffix_may_be_in_capitals(folder: Path, job: Job, registry: Registry) -> None:
+    (output,) = plan_outputs([Path("OUT.JPG")], job, SIZE, registry)
+    assert output.spec.name == "jpeg"
+
+
+def test_a_missing_folder_is_found(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(UsageError, match="there is no folder missing"):
+        plan_outputs([Path("missing/out.png")], job, SIZE, registry)
+
+
+def test_a_path_below_a_file_is_found(folder: Path, job: Job, registry: Registry) -> None:
+    Path("file").touch()
+    with pytest.raises(UsageError, match=r"file.out\.png: there is no folder"):
+        plan_outputs([Path("file/out.png")], job, SIZE, registry)
+
+
+def test_a_folder_that_cannot_be_written_to_is_found(
+    folder: Path, job: Job, registry: Registry
+) -> None:
+    # Root may write to any folder of a file system; to /proc nobody may.
+    if sys.platform == "linux":
+        closed = Path("/proc")
+    else:
+        closed = folder / "closed"
+        closed.mkdir(mode=0o500)
+    with pytest.raises(OutputError, match="cannot be written to"):
+        plan_outputs([closed / "out.png"], job, SIZE, registry)
+
+
+def test_a_name_that_no_file_can_have_is_found(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(StylectlError):
+        plan_outputs([Path("long" * 100 + ".png")], job, SIZE, registry)
+
+
+def test_a_folder_as_output_is_found(folder: Path, job: Job, registry: Registry) -> None:
+    Path("out.png").mkdir()
+    with pytest.raises(UsageError, match=r"out\.png: the output is a folder"):
+        plan_outputs([Path("out.png")], job, SIZE, registry)
+
+
+@pytest.mark.parametrize("other", ["photo.png", "./photo.png", "sub/../photo.png", "link.png"])
+@pytest.mark.parametrize("role", ["content", "style", "init"])
+def test_an_input_is_not_overwritten(
+    folder: Path, registry: Registry, other: str, role: str
+) -> None:
+    Path("photo.png").touch()
+    Path("sub").mkdir()
+    Path("link.png").symlink_to("photo.png")
+    roles: dict[str, dict[str, Any]] = {
+        "content": {"content": "photo.png", "styles": ["x.jpg"]},
+        "style": {"content": "x.jpg", "styles": ["y.jpg", "photo.png"]},
+        "init": {"init": "photo.png"},
+    }
+    with pytest.raises(UsageError, match="would overwrite an input"):
+        plan_outputs([Path(other)], build_job(roles[role]), SIZE, registry)
+
+
+def test_the_shipped_samples_are_not_overwritten(
+    folder: Path, job: Job, registry: Registry
+) -> None:
+    from stylectl.core.job.samples import SAMPLES
+
+    with pytest.raises(UsageError, match="would overwrite an input"):
+        plan_outputs([SAMPLES["sample:photo"]], job, SIZE, registry)
+
+
+@pytest.mark.parametrize("other", ["out.png", "./out.png", "sub/../out.png"])
+def test_an_output_named_twice_is_found(
+    folder: Path, job: Job, registry: Registry, other: str
+) -> None:
+    Path("sub").mkdir()
+    with pytest.raises(UsageError, match="named twice"):
+        plan_outputs([Path("out.png"), Path("a.jpg"), Path(other)], job, SIZE, registry)
+
+
+def test_a_picture_larger_than_the_format_is_found(
+    folder: Path, job: Job, registry: Registry
+) -> None:
+    with pytest.raises(UsageError, match=r"\.webp holds at most 16383 px"):
+        plan_outputs([Path("out.webp")], job, (300, 20000), registry)
+
+
+def test_a_failed_check_leaves_nothing(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(UsageError):
+        plan_outputs([Path("good.png"), Path("bad.xyz")], job, SIZE, registry)
+    assert names(folder) == []
+
+
+def test_a_good_check_leaves_nothing_and_keeps_what_is_there(
+    folder: Path, job: Job, registry: Registry
+) -> None:
+    Path("out.png").write_text("old")
+    plan_outputs([Path("out.png")], job, SIZE, registry)
+    assert names(folder) == ["out.png"]
+    assert Path("out.png").read_text() == "old"
+
+
+# Writing
+
+
+def write(result: Result, registry: Registry, *outputs: str) -> list[Event]:
+    heard: list[Event] = []
+    planned = plan_outputs([Path(name) for name in outputs], result.job, SIZE, registry)
+    write_outputs(result, planned, listener=heard.append)
+    return heard
+
+
+@pytest.mark.parametrize("suffix", EVERY_SUFFIX)
+def test_a_written_picture_opens_again(
+    folder: Path, result: Result, registry: Registry, suffix: str
+) -> None:
+    write(result, registry, f"out{suffix}")
+    with Image.open(f"out{suffix}") as image:
+        assert image.size == (WIDTH, HEIGHT)
+        assert image.mode == "RGB"
+        pixels = np.asarray(image).astype(float)
+    assert names(folder) == [f"out{suffix}"]
+    tolerance = 0.5 if suffix == ".png" else 12  # lossy formats
+    assert np.abs(pixels - 255 * result.image).max() <= tolerance
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_transparency_is_kept(
+    folder: Path, clear_result: Result, registry: Registry, suffix: str
+) -> None:
+    assert write(clear_result, registry, f"out{suffix}") == []
+    with Image.open(f"out{suffix}") as image:
+        assert image.mode == "RGBA"
+        alpha = np.asarray(image)[..., 3]
+    assert (alpha[:, : WIDTH // 2] == 0).all()
+    assert (alpha[:, WIDTH // 2 :] == 255).all()
+
+
+def test_a_format_without_transparency_says_so(
+    folder: Path, clear_result: Result, registry: Registry
+) -> None:
+    heard = write(clear_result, registry, "out.jpg")
+    assert heard == [Notice("out.jpg: .jpg holds no transparency")]
+    with Image.open("out.jpg") as image:
+        assert image.size == (WIDTH, HEIGHT)
+
+
+def test_a_png_carries_its_job(folder: Path, result: Result, registry: Registry) -> None:
+    write(result, registry, "out.png")
+    with Image.open("out.png") as image:
+        image.load()
+        text = getattr(image, "text")["stylectl"]  # noqa: B009 - a PNG's own attribute
+    record = json.loads(text)
+    assert record["job"]["size"] == 64
+    assert record["final_loss"] == {"style": 1.0}
+
+
+def test_paths_in_the_job_are_relative_to_the_pictures_folder(
+    folder: Path, result: Result, registry: Registry
+) -> None:
+    Path("out").mkdir()
+    moved = replace(result, job=build_job({"content": "photo.jpg", "styles": ["/abs/style.jpg"]}))
+    write(moved, registry, "out/out.png")
+    with Image.open("out/out.png") as image:
+        image.load()
+        job = json.loads(getattr(image, "text")["stylectl"])["job"]  # noqa: B009
+    assert job["content"] == "../photo.jpg"
+    assert job["styles"][0]["image"] == "/abs/style.jpg"
+
+
+FAILURES = [(".full", "No space left"), (".refused", "no such picture"), (".rogue", "mistake")]
+
+
+@pytest.mark.parametrize(("suffix", "message"), FAILURES)
+def test_a_failing_writer_leaves_the_old_file_and_no_other(
+    folder: Path, result: Result, registry: Registry, suffix: str, message: str
+) -> None:
+    Path(f"out{suffix}").write_text("old")
+    with pytest.raises(StylectlError, match=message):
+        write(result, registry, f"out{suffix}")
+    assert Path(f"out{suffix}").read_text() == "old"
+    assert names(folder) == [f"out{suffix}"]
+
+
+@pytest.mark.parametrize(("suffix", "message"), FAILURES)
+def test_a_failing_writer_keeps_no_other_from_writing(
+    folder: Path, result: Result, registry: Registry, suffix: str, message: str
+) -> None:
+    with pytest.raises(StylectlError, match=message):
+        write(result, registry, "first.png", f"bad{suffix}", "last.jpg")
+    assert names(folder) == ["first.png", "last.jpg"]
+
+
+def test_the_first_failure_is_told(folder: Path, result: Result, registry: Registry) -> None:
+    with pytest.raises(OutputError, match="No space left"):
+        write(result, registry, "a.full", "b.refused", "c.png")
+    assert names(folder) == ["c.png"]
+
+
+@contextmanager
+def smallest_files(size: int) -> Iterator[None]:
+    """The system refuses to write more than `size` bytes to a file, as it does on a full disk."""
+    import resource
+    import signal
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+@pytest.mark.parametrize("suffix", EVERY_SUFFIX)
+def test_a_disk_that_fills_up_leaves_the_old_file(
+    folder: Path, result: Result, registry: Registry, suffix: str
+) -> None:
+    noise = np.random.default_rng(0).random((200, 200, 3), np.float32)
+    planned = plan_outputs([Path(f"out{suffix}")], result.job, SIZE, registry)
+    Path(f"out{suffix}").write_text("old")
+    with smallest_files(2000), pytest.raises(OutputError, match="cannot be written"):
+        write_outputs(replace(result, image=noise), planned)
+    assert Path(f"out{suffix}").read_text() == "old"
+    assert names(folder) == [f"out{suffix}"]
+
+
+def test_a_folder_that_goes_away_is_an_output_error(
+    folder: Path, result: Result, registry: Registry
+) -> None:
+    Path("sub").mkdir()
+    planned = plan_outputs([Path("sub/out.png"), Path("out.jpg")], result.job, SIZE, registry)
+    Path("sub").rmdir()
+    with pytest.raises(OutputError, match=r"sub.out\.png: cannot be written"):
+        write_outputs(result, planned)
+    assert names(folder) == ["out.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of Unix")
+def test_others_may_read_the_file_as_the_umask_says(
+    folder: Path, result: Result, registry: Registry
+) -> None:
+    before = os.umask(0o022)
+    try:
+        write(result, registry, "out.png")
+    finally:
+        os.umask(before)
+    assert Path("out.png").stat().st_mode & 0o777 == 0o644
+
+
+# Names for outputs that were not named
+
+
+def test_a_free_name_tells_both_images(folder: Path) -> None:
+    assert free_name("a/photo.jpg", "b/night.jpeg") == Path("photo_night.png")
+    assert free_name("sample:photo", "sample:painting") == Path("photo_painting.png")
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir], ids=["file", "folder"])
+def test_a_free_name_is_never_taken(folder: Path, make: Callable[[Path], None]) -> None:
+    seen = set()
+    for _ in range(4):
+        name = free_name("photo.jpg", "night.jpg")
+        assert not name.exists()
+        assert name not in seen
+        seen.add(name)
+        make(name)
+
+
+def test_long_names_still_give_a_free_name(folder: Path) -> None:
+    name = free_name("p" * 200 + ".jpg", "n" * 200 + ".jpg")
+    name.touch()
+    assert name.suffix == ".png"
+
+
+def test_a_picture_that_could_be_written_nowhere_is_rescued(
+    folder: Path, result: Result, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = folder / "temporary"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    Path("sub").mkdir()
+    planned = plan_outputs([Path("sub/out.png")], result.job, SIZE, registry)
+    shutil.rmtree("sub")
+    with pytest.raises(StylectlError, match="rescued in") as raised:
+        write_outputs(result, planned)
+    rescued = Path(str(raised.value).rpartition("rescued in ")[2])
+    assert rescued.is_relative_to(elsewhere)
+    with Image.open(rescued) as picture:
+        assert picture.size == (result.image.shape[1], result.image.shape[0])
+
+
+def test_a_broken_writer_loses_no_picture(folder: Path, result: Result, registry: Registry) -> None:
+    planned = plan_outputs([Path("out.rogue")], result.job, SIZE, registry)
+    with pytest.raises(StylectlError, match=r"mistake.*rescued in .*\.npy$") as raised:
+        write_outputs(result, planned)
+    rescued = Path(str(raised.value).rpartition("rescued in ")[2])
+    assert np.array_equal(np.load(rescued), result.image)
+    shutil.rmtree(rescued.parent)

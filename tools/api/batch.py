@@ -1,0 +1,44 @@
+"""`stylectl.batch`: many results from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.interfaces.events import ignore
+from ...core.run.record import read_job_file
+from ...plugins.manager import load_plugins
+from ..queue.events import QueueListener, Report
+from ..queue.tasks import TaskMaker, check_paths, png_path
+from ..queue.worker import run_tasks
+
+
+def batch(
+    pictures: Sequence[Mapping[str, Any]],
+    *,
+    job: str | Path | None = None,
+    on_event: QueueListener = ignore,
+    no_plugin: Collection[str] = (),
+    preset: str | None = None,
+    **options: Any,
+) -> Report:
+    """Make many results: each has the options of `stylectl.run` and its `output`, a PNG, as in
+    ``{"content": "photo.jpg", "styles": ["painting.jpg"], "output": "out.png"}``. `options` hold
+    for all that do not say otherwise.
+
+    Finished results are found and not made again; what jobs have in common is computed once. Raises
+    UsageError before the work begins; what fails on the way is in the report.
+    """
+    file = read_job_file(Path(job)) if job is not None else None
+    plugins = load_plugins(no_plugin)
+    maker = TaskMaker(plugins.registry, file)
+    common = options | ({"preset": preset} if preset else {})
+    tasks = []
+    for number, picture in enumerate(pictures, start=1):
+        own = {key: value for key, value in picture.items() if key != "output"}
+        label = f"picture {number}"
+        path = png_path(label, picture.get("output"))
+        tasks.append(maker.task(label, path, {**common, **own}))
+    check_paths(tasks)
+    return run_tasks(tasks, plugins, on_event)

@@ -1,0 +1,56 @@
+"""`stylectl.run`: one result from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import UsageError
+from ...core.interfaces.events import Listener, Notice, ignore
+from ...core.interfaces.result import Result
+from ...core.job.building import build_job
+from ...core.job.model import Job
+from ...core.planning.planner import make_plan
+from ...core.run.record import read_job_file
+from ...plugins.manager import load_plugins
+from ..queue.job_run import run_planned
+
+
+def run(
+    job: Job | str | Path | None = None,
+    *,
+    output: str | Path | Sequence[str | Path] = (),
+    writers: Mapping[str, Mapping[str, Any]] = {},
+    on_event: Listener = ignore,
+    no_plugin: Collection[str] = (),
+    preset: str | None = None,
+    **options: Any,
+) -> Result:
+    """Run a job.
+
+    `job` is a `Job`, or the path of a job file (TOML, or a file with a record that stylectl wrote),
+    or None for a job made of a `preset` and `options`. The options are called like the command
+    line's flags: ``content="photo.jpg", styles=["painting.jpg"], size=512, style_weight=2.0``; they
+    override the job. The result is also written to each `output`, by its suffix; `writers` has
+    settings of theirs, such as ``{"png": {"bits": 16}}``. `on_event` is called with each event of
+    the run; the last one, `RunFinished`, has the result, also that of an interrupted run.
+
+    Raises StylectlError and its kin, KeyboardInterrupt after Ctrl-C, and what `on_event` raises.
+    After the first step, they are raised when the result so far is written to the outputs.
+    """
+    plugins = load_plugins(no_plugin)
+    if isinstance(job, Job):
+        if preset is not None:
+            raise UsageError("`preset` has no effect: the job is complete")
+        chosen = job.replace(**options) if options else job
+    else:
+        chosen = build_job(options, read_job_file(Path(job)) if job is not None else None, preset)
+    for problem in plugins.problems:
+        on_event(Notice(problem))
+    paths = [output] if isinstance(output, str | Path) else output
+    plan = make_plan(chosen, plugins.registry)
+    result = run_planned(plan, [Path(path) for path in paths], writers, plugins, on_event)
+    if result.stopped_by is not None:
+        raise result.stopped_by
+    return result

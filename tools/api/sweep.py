@@ -1,0 +1,44 @@
+"""`stylectl.sweep`: one job with different settings, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.interfaces.events import ignore
+from ...core.run.record import read_job_file
+from ...plugins.manager import load_plugins
+from ..queue.events import QueueListener, Report
+from ..queue.settings import Setting, setting_named
+from ..queue.sheet import run_sheet
+
+
+def sweep(
+    output: str | Path,
+    axes: Mapping[str, Sequence[Any]],
+    *,
+    job: str | Path | None = None,
+    cell_size: int = 512,
+    on_event: QueueListener = ignore,
+    no_plugin: Collection[str] = (),
+    preset: str | None = None,
+    **options: Any,
+) -> Report:
+    """Run a job with every combination of the `axes`' values, and draw a contact sheet.
+
+    ``stylectl.sweep("sheet.png", {"style_weight": [3, 30], "preset": ["draft", "paper"]},
+    content="photo.jpg", styles=["painting.jpg"])`` draws the sheet `output`, a PNG, with the first
+    axis along the columns. `options` hold for all cells, over the job file. The cells are kept in
+    the folder ``sheet-cells`` beside the sheet, and made again only if their job or their images
+    changed. After Ctrl-C the report says so, and there is no sheet. Raises UsageError before the
+    work begins; what fails on the way is in the report.
+    """
+    settings = [
+        Setting(setting_named(key), tuple((str(value), value) for value in values))
+        for key, values in axes.items()
+    ]
+    common = options | ({"preset": preset} if preset else {})
+    file = read_job_file(Path(job)) if job is not None else None
+    plugins = load_plugins(no_plugin)
+    return run_sheet(settings, common, file, Path(output), cell_size, plugins, on_event)

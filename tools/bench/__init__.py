@@ -1,0 +1,1 @@
+"""Measurements: a backend's speed, and contests with other programs."""

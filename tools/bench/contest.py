@@ -1,0 +1,206 @@
+"""A contest: programs that paint one picture by one objective, an iteration each in turn.
+
+Each runs in a process of its own (`contestant.py`), so that its memory is its own, and waits while
+another one works, so that a change of the machine's speed meets all.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from ...core.errors import StylectlError
+from .contender import OURSELVES, Entry
+from .peers import Peer
+
+#: What a contestant may take to leave when it is told to.
+_SECONDS_TO_LEAVE = 30
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one contender did. `seconds_to_start` is the time from the start of its process until its
+    first iteration could begin; `iterations` has the seconds that each took and the loss that it
+    found; memory is in MB (10^6 bytes)."""
+
+    name: str
+    device: str
+    details: Mapping[str, str]
+    seconds_to_start: float
+    iterations: tuple[tuple[float, float], ...]
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A contest's records, the peer's last, and what was the same for all: the size (width,
+    height) and the threads."""
+
+    size: tuple[int, int]
+    threads: int
+    records: tuple[Record, ...]
+
+
+def hold_contest(
+    peer: Peer,
+    backends: Sequence[Mapping[str, Any]],
+    images: Mapping[str, Any],
+    size: int,
+    iterations: int,
+) -> Outcome:
+    """Between our program, with each of the backends' options, and a peer, by the peer's objective.
+
+    `images` are the options that name the content and the style, if they are not the sample pair;
+    the picture has the long side `size`. Raises StylectlError and its kin.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    with TemporaryDirectory(prefix="stylectl-contest-") as name, ExitStack() as stack:
+        folder = Path(name)
+        content, style, (width, height) = _fitted(images, size, folder)
+        objective = {"terms": peer.terms(height, width), "init": "content"}
+        common = {"size": size, "scales": 1, "upscale": True, "iterations": iterations}
+        contestants: list[_Contestant] = []
+
+        def enter(name: str, entry: Entry) -> None:
+            log = folder / f"{len(contestants)}.log"
+            contestants.append(stack.enter_context(_Contestant(name, entry, log)))
+
+        for options in backends:
+            job = _checked_job({**images, **common, **options}, objective)
+            job |= {"content": str(content), "styles": [{"image": str(style)}]}
+            entry = Entry(OURSELVES, str(content), str(style), "", threads, job)
+            how = [options["backend"], *filter(None, [options.get("precision")])]
+            enter(f"{OURSELVES} ({', '.join(how)})", entry)
+        # Where ours runs, the peer does.
+        entry = replace(entry, program=peer.package, device=contestants[0].device, job={})
+        enter(f"{peer.package} {peer.version}", entry)
+        for _ in range(iterations):
+            for contestant in contestants:
+                contestant.step()
+        records = tuple(contestant.record() for contestant in contestants)
+    return Outcome((width, height), threads, records)
+
+
+def _fitted(
+    images: Mapping[str, Any], size: int, folder: Path
+) -> tuple[Path, Path, tuple[int, int]]:
+    """The content and the style as files of the sizes at which they are seen, so that no program
+    resamples them, and the content's (width, height)."""
+    from PIL import Image
+
+    from ...core.images.decoding import read_image
+    from ...core.job.building import build_job
+    from ...core.sizes.fitting import fit
+
+    job = build_job({**images, "size": size})
+    assert job.content is not None  # there is always the sample
+    files, sizes = [], []
+    for number, path in enumerate((job.content, job.styles[0].image)):
+        image = read_image(path)
+        height, width = fit(image.size, size, upscale=number == 0)
+        files.append(folder / f"{number}.png")
+        sizes.append((width, height))
+        image.rgb.resize((width, height), Image.Resampling.LANCZOS).save(files[-1])
+    return files[0], files[1], sizes[0]
+
+
+def _checked_job(options: Mapping[str, Any], objective: Mapping[str, Any]) -> dict[str, Any]:
+    """The job as a table. Raises UsageError and ImageError for what is wrong with it, or with the
+    images at this size."""
+    from ...core.job.building import build_job
+    from ...core.planning.planner import make_plan
+    from ...core.run.preparation import prepare
+    from ...plugins.manager import load_plugins
+
+    plan = make_plan(build_job(options, objective), load_plugins().registry)
+    return prepare(plan).plan.job.as_table()
+
+
+class _Contestant:
+    """A contender in its process, which waits unless it was asked for a step."""
+
+    def __init__(self, name: str, entry: Entry, log: Path) -> None:
+        self._name, self._log = name, log
+        self._iterations: list[tuple[float, float]] = []
+        self._peak = 0.0
+        started = time.perf_counter()
+        with log.open("w") as errors:
+            self._process = subprocess.Popen(
+                # -P: as for an installed program, the user's folder holds no modules.
+                [sys.executable, "-P", "-m", "stylectl.tools.bench.contestant"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        try:
+            ready = self._ask(json.dumps(asdict(entry)))
+        except BaseException:
+            self.leave()
+            raise
+        self._start = time.perf_counter() - started
+        self.device: str = ready["device"]
+        self._details: dict[str, str] = ready["details"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """End the process: by the end of its orders, or else by force."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdout.close()
+        try:
+            self._process.stdin.close()
+            self._process.wait(_SECONDS_TO_LEAVE)
+        except (OSError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+
+    def step(self) -> None:
+        """One iteration."""
+        answer = self._ask("step")
+        self._iterations.append((answer["seconds"], answer["loss"]))
+        self._peak = answer["peak_memory_mb"]
+
+    def record(self) -> Record:
+        """So far."""
+        return Record(
+            name=self._name,
+            device=self.device,
+            details=self._details,
+            seconds_to_start=self._start,
+            iterations=tuple(self._iterations),
+            peak_memory_mb=self._peak,
+        )
+
+    def _ask(self, line: str) -> dict[str, Any]:
+        """Raises StylectlError when there is no answer, or a bad one."""
+        assert self._process.stdin
+        assert self._process.stdout
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+            answer: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
+        except BrokenPipeError:
+            answer = {}
+        if "error" in answer:
+            raise StylectlError(f"{self._name}: {answer['error']}")
+        if not answer:
+            lines = self._log.read_text(errors="replace").split("\n")
+            last = next((text for text in reversed(lines) if text.strip()), "it said nothing")
+            raise StylectlError(f"{self._name} has failed: {last}")
+        return answer

@@ -1,0 +1,85 @@
+"""One program of a contest, in a process of its own: `python -m stylectl.tools.bench.contestant`.
+
+On stdin comes an `Entry` as one line of JSON, then a line for each iteration that it is to make.
+Each is answered by one line of JSON on stdout: `device` and `details` when the program is ready to
+begin, then `loss`, `seconds` and `peak_memory_mb`; or `error`, and the end. Between the lines it
+waits.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from ...core.errors import StylectlError
+from .contender import OURSELVES, Contender, Entry
+
+if TYPE_CHECKING:
+    from ...core.run.open_run import Step
+
+
+class Ourselves(Contender):
+    """Our own program, as `stylectl run` goes through a single scale."""
+
+    def __init__(self, entry: Entry) -> None:
+        from ...core.job.model import Job
+        from ...core.planning.planner import make_plan
+        from ...core.run.preparation import prepare
+        from ...core.run.session import Session
+        from ...plugins.manager import load_plugins
+
+        plan = make_plan(Job.model_validate(entry.job), load_plugins().registry)
+        run = Session().open(prepare(plan))
+        self.device, self.details = run.backend.device, run.details
+        self._steps: Iterator[Step] = run.steps(0, None, lambda _: None)
+
+    def step(self) -> float:
+        """See Contender. The first iteration evaluates the content image, a further one moves the
+        image first."""
+        return next(self._steps).evaluation.value
+
+
+def contender_of(entry: Entry) -> Contender:
+    """The program, ready to begin. Raises StylectlError and its kin."""
+    if entry.program == OURSELVES:
+        from ...core.malloc import keep_freed_memory
+
+        keep_freed_memory()  # as our program does; the others have their own ways
+        return Ourselves(entry)
+    from .peers import PEERS
+
+    return PEERS[entry.program].create(entry)
+
+
+def compete(orders: TextIO, answers: TextIO) -> None:
+    """See the module. The end of the orders ends it."""
+
+    def answer(**values: object) -> None:
+        answers.write(json.dumps(values) + "\n")
+        answers.flush()
+
+    import torch
+
+    from .measuring import peak_memory_mb, timed
+
+    entry = Entry(**json.loads(orders.readline()))
+    torch.set_num_threads(entry.threads)
+    try:
+        contender = contender_of(entry)
+        answer(device=str(contender.device), details=dict(contender.details))
+        for _ in orders:
+            loss, seconds = timed(contender.step, contender.device)
+            peak = peak_memory_mb(contender.device)
+            answer(loss=loss, seconds=seconds, peak_memory_mb=peak)
+    except StylectlError as error:
+        answer(error=str(error))
+
+
+if __name__ == "__main__":
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a program prints is no answer
+    try:
+        compete(sys.stdin, answers)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(130)  # the one who gave the orders says so

@@ -1,0 +1,81 @@
+"""`stylectl batch`: many results into one folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ...core.errors import UsageError
+from ..console import shared_flags
+from ..console.options import with_job_options
+
+
+@with_job_options()
+def command(
+    options: dict[str, Any],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder for the results, which are PNGs.")
+    ],
+    contents: Annotated[
+        Path | None, typer.Option(help="A folder of content images, or a single one.")
+    ] = None,
+    styles: Annotated[
+        Path | None, typer.Option(help="A folder of style images, or a single one.")
+    ] = None,
+    pairs: Annotated[
+        Literal["all", "zip"] | None,
+        typer.Option(
+            help="all (default): each content with each style; zip: the first with the first and "
+            "so on, by name."
+        ),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of the folders: a CSV with the header content,style[,output][,OPTION].., "
+            "or a TOML file with a table [[pictures]] for each, with a job's keys."
+        ),
+    ] = None,
+    settings: shared_flags.Set = None,
+    preset: shared_flags.Preset = None,
+    job: shared_flags.Job = None,
+    no_plugin: shared_flags.NoPlugin = None,
+    as_json: shared_flags.AsJson = False,
+) -> int:
+    """Paint many pictures into a folder.
+
+    Finished results are skipped, so that the same command resumes after Ctrl-C; several batches at
+    once share the work. A failure is reported at the end and stops no other.
+    """
+    if manifest and (contents or styles or pairs):
+        raise UsageError("with --manifest, --contents, --styles and --pairs have no effect")
+    if not manifest and not (contents and styles):
+        raise UsageError("give --contents and --styles, or a --manifest")
+    from ...core.run.record import read_job_file
+    from ...plugins.manager import load_plugins
+    from ..console.queue_progress import queue_progress
+    from ..queue.folders import folder_tasks
+    from ..queue.manifest import manifest_tasks
+    from ..queue.settings import fixed, read_settings
+    from ..queue.tasks import TaskMaker, check_paths
+    from ..queue.worker import run_tasks
+
+    flags = options | ({"preset": preset} if preset else {})
+    common = fixed(read_settings(settings or []), flags)
+    plugins = load_plugins(no_plugin or [])
+    maker = TaskMaker(plugins.registry, read_job_file(job) if job else None)
+    if manifest:
+        tasks = manifest_tasks(manifest, output, common, maker)
+    else:
+        assert contents
+        assert styles
+        tasks = folder_tasks(contents, styles, pairs or "all", output, common, maker)
+    check_paths(tasks)
+    with queue_progress("picture") as show:
+        report = run_tasks(tasks, plugins, show)
+    if as_json:
+        typer.echo(json.dumps(report.summary()))
+    return report.exit_code

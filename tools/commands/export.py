@@ -1,0 +1,81 @@
+"""`stylectl export`: a backbone as an ONNX model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...core.errors import UsageError
+from ..console.options import with_job_options
+
+if TYPE_CHECKING:
+    from ...core.interfaces.backbone import Backbone
+
+
+@with_job_options("weights", "preprocessing", "pooling", "padding")
+def command(
+    options: dict[str, Any],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+    backbone: Annotated[str, typer.Option(metavar="NAME[:MODEL]", help="The network.")] = "vgg19",
+    layers: Annotated[
+        str | None,
+        typer.Option(help="Its outputs, such as relu1_1,relu4_2. Default: those losses look at."),
+    ] = None,
+    fp16: Annotated[
+        bool, typer.Option("--fp16", help="Weights and activations in half precision.")
+    ] = False,
+    no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Write a backbone as one ONNX file, for images of any size, with the preprocessing inside.
+
+    The file is compared with torch at three sizes before it is written.
+    """
+    _check_path(output)
+    from ...core.job.choices import Choice
+    from ...core.job.tables import choice_table
+    from ...core.planning.backbones import Backbones
+    from ...plugins.manager import load_plugins
+
+    choice = Choice.model_validate({**choice_table(backbone), **options})
+    network, _ = Backbones(load_plugins(no_plugin or []).registry).get(choice)
+    chosen = _chosen_layers(network, layers)
+
+    from ...backends.onnx_export.check import check_model
+    from ...backends.onnx_export.export import export_trunk, save_model
+
+    trunk = network.trunk(chosen)
+    if fp16:
+        trunk = trunk.half()
+    model = export_trunk(trunk, network, chosen)
+    distances = check_model(model, trunk, network.deepest(chosen))
+    save_model(model, output)
+    if as_json:
+        typer.echo(json.dumps({"output": str(output), "layers": distances}))
+        return
+    worst = max(distances.values())
+    typer.echo(
+        f"{output}: {len(chosen)} layers of {backbone}, {output.stat().st_size / 1e6:.1f} MB; "
+        f"relative distance from torch at most {worst:.1e}"
+    )
+
+
+def _check_path(path: Path) -> None:
+    if path.suffix.lower() != ".onnx":
+        raise UsageError(f"{path}: the output's suffix should be .onnx")
+    if path.is_dir():
+        raise UsageError(f"{path}: the output is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
+
+
+def _chosen_layers(network: Backbone, layers: str | None) -> list[str]:
+    """Canonical names, in order of depth, without repetition."""
+    if layers is None:
+        names = {*network.default_content_layers, *network.default_style_layers}
+    else:
+        names = {network.canonical(name.strip()) for name in layers.split(",")}
+    return [info.name for info in network.layers if info.name in names]

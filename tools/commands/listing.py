@@ -1,0 +1,153 @@
+"""`stylectl list`: the installed plugins, and what they contribute."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from ...core.planning.registry import Registry
+    from ...plugins.manager import Plugins
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    PLUGINS = "plugins"
+    BACKENDS = "backends"
+    BACKBONES = "backbones"
+    TERMS = "terms"
+    WRITERS = "writers"
+
+
+def command(
+    kind: Annotated[Kind | None, typer.Argument(help="Left out: everything.")] = None,
+    layers: Annotated[
+        str | None, typer.Option(metavar="BACKBONE[:MODEL]", help="The layers of a backbone.")
+    ] = None,
+    no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """List plugins, backends, backbones, loss terms and writers, with their options."""
+    from ...plugins.manager import load_plugins
+
+    plugins = load_plugins(no_plugin or [])
+    if layers is not None:
+        if kind is not Kind.BACKBONES:
+            raise UsageError("--layers goes with: stylectl list backbones")
+        tables = {"layers": _layers(plugins.registry, layers)}
+    else:
+        tables = {each.value: _rows(plugins, each) for each in ([kind] if kind else Kind)}
+    if as_json:
+        typer.echo(json.dumps(tables))
+    else:
+        _print(tables)
+
+
+def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
+    if kind is Kind.PLUGINS:
+        return [
+            {
+                "name": record.name,
+                "from": record.origin,
+                "state": f"{record.state}: {record.reason}" if record.reason else record.state,
+            }
+            for record in plugins.records
+        ]
+    table = getattr(plugins.registry, kind.value)
+    rows = []
+    for spec in table:
+        row = {"name": spec.name, "summary": spec.summary, "from": table.origin(spec.name)}
+        if kind is Kind.WRITERS:
+            row["suffixes"] = list(spec.suffixes)
+        row["options"] = _options(spec.options)
+        rows.append(row)
+    return rows
+
+
+def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """Name, default, range or choice, and description of each field, from its JSON schema."""
+    rows = []
+    schema = model.model_json_schema()
+    for name, field in schema.get("properties", {}).items():
+        forms = [field, *field.get("anyOf", [])]
+        choice = next((form["enum"] for form in forms if "enum" in form), None)
+        kind = next((form["type"] for form in forms if "type" in form), "")
+        bounds = [
+            f"{sign} {field[key]}"
+            for key, sign in (
+                ("minimum", ">="),
+                ("exclusiveMinimum", ">"),
+                ("maximum", "<="),
+                ("exclusiveMaximum", "<"),
+            )
+            if key in field
+        ]
+        rows.append(
+            {
+                "name": name,
+                "default": field.get("default"),
+                "required": name in schema.get("required", []),
+                "values": " | ".join(map(str, choice)) if choice else " ".join([kind, *bounds]),
+                "description": field.get("description", ""),
+            }
+        )
+    return rows
+
+
+def _layers(registry: Registry, chosen: str) -> list[dict[str, Any]]:
+    from ...core.job.choices import Choice
+    from ...core.planning.backbones import Backbones
+
+    backbone, _ = Backbones(registry).get(Choice.model_validate(chosen))
+    defaults = {"content": backbone.default_content_layers, "style": backbone.default_style_layers}
+    return [
+        {
+            "name": info.name,
+            "channels": info.channels,
+            "stride": info.stride,
+            "receptive field": info.receptive_field,
+            "default for": ", ".join(
+                f"{use} {shares[info.name]:.2g}"
+                for use, shares in defaults.items()
+                if info.name in shares
+            ),
+        }
+        for info in backbone.layers
+    ]
+
+
+def _described(option: dict[str, Any]) -> str:
+    words = [option["values"]]
+    if option["required"]:
+        words.append("required")
+    elif option["default"] is not None:
+        words.append(f"default {option['default']}")
+    return ". ".join([", ".join(words), option["description"]]).removesuffix(". ")
+
+
+def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    console = Console()
+    for title, rows in tables.items():
+        columns = [key for key in rows[0] if key != "options"] if rows else []
+        # A long name is folded, not cut: it is there to be copied.
+        headers = [Column(key, overflow="fold") for key in columns]
+        table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)
+        for row in rows:
+            cells = [row[key] for key in columns]
+            texts = [", ".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
+            table.add_row(*map(escape, texts))
+            for option in row.get("options", []):
+                table.add_row(escape(f"  {option['name']}"), escape(_described(option)))
+        console.print(table, "")

@@ -1,0 +1,111 @@
+"""`stylectl run`: one result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...core.errors import UsageError
+from ..console import shared_flags
+from ..console.options import with_job_options
+
+_OUT = "Output"
+
+
+@with_job_options()
+def command(
+    options: dict[str, Any],
+    photo: Annotated[
+        str | None, typer.Argument(help="The content image. Left out: the sample pair is used.")
+    ] = None,
+    paintings: shared_flags.Paintings = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write, by its suffix (stylectl list writers); may be given several "
+            "times. Default: a new .png in this folder.",
+            rich_help_panel=_OUT,
+        ),
+    ] = None,
+    writer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:KEY=VALUE[:KEY=VALUE]...",
+            help="Settings of a writer, such as png:bits=16; may be given several times.",
+            rich_help_panel=_OUT,
+        ),
+    ] = None,
+    preset: shared_flags.Preset = None,
+    job: shared_flags.Job = None,
+    settings: shared_flags.Set = None,
+    no_plugin: shared_flags.NoPlugin = None,
+    as_json: shared_flags.AsJson = False,
+    print_job: Annotated[
+        bool,
+        typer.Option(
+            "--print-job",
+            help="Print the whole job as TOML and paint nothing.",
+            rich_help_panel=_OUT,
+        ),
+    ] = False,
+) -> int:
+    """Paint PHOTO in the style of one or more PAINTINGs."""
+    if photo and not paintings:
+        raise UsageError("a photo needs at least one painting: stylectl run PHOTO PAINTING")
+    if print_job and (output or writer or as_json):
+        raise UsageError("--print-job paints nothing: --output, --writer, --json have no effect")
+    from ..console.writers import read_writers
+    from ..queue.settings import fixed, read_settings
+
+    images = {"content": photo, "styles": paintings or None}
+    given = options | {name: value for name, value in images.items() if value is not None}
+    given = fixed(read_settings(settings or []), given | ({"preset": preset} if preset else {}))
+    preset = given.pop("preset", None)
+    writers = read_writers(writer or [])
+    return _run(given, preset, job, output or [], writers, no_plugin or [], as_json, print_job)
+
+
+def _run(
+    options: dict[str, Any],
+    preset: str | None,
+    job_file: Path | None,
+    outputs: list[Path],
+    writers: dict[str, dict[str, Any]],
+    switched_off: list[str],
+    as_json: bool,
+    print_job: bool,
+) -> int:
+    from ...core.job.building import build_job
+    from ...core.job.toml import job_toml
+    from ...core.planning.planner import make_plan
+    from ...core.run.record import read_job_file
+    from ...plugins.manager import load_plugins
+
+    job = build_job(options, read_job_file(job_file) if job_file else None, preset)
+    plugins = load_plugins(switched_off)
+    plan = make_plan(job, plugins.registry)
+    if print_job:
+        typer.echo(job_toml(plan.job), nl=False)
+        return 0
+
+    from ...core.interfaces.events import Notice
+    from ...core.run.outputs import free_name
+    from ..console.progress import progress
+    from ..queue.job_run import run_planned
+
+    outputs = outputs or [free_name(job.content, job.styles[0].image)]
+    with progress() as show:
+        for problem in plugins.problems:
+            show(Notice(problem))
+        result = run_planned(plan, outputs, writers, plugins, show)
+    if as_json:
+        typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
+    else:
+        for path in outputs:
+            typer.echo(f"wrote {path}")
+    return 130 if result.interrupted else 0

@@ -1,0 +1,44 @@
+"""`stylectl show`: how a result was made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_KEYS = (
+    "versions",
+    "inputs",
+    "final_loss",
+    "iterations",
+    "seconds",
+    "backend",
+    "device",
+    "details",
+)
+
+
+def command(
+    picture: Annotated[Path, typer.Argument(help="A PNG or JSON that stylectl wrote.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The whole record of the result, as JSON.")
+    ] = False,
+) -> None:
+    """Print the job of a result as TOML, with its figures as comments.
+
+    The output is a job file: stylectl show PICTURE.png > job.toml; stylectl run --job job.toml
+    """
+    from ...core.job.building import build_job
+    from ...core.job.toml import job_toml
+    from ...core.run.record import read_job_file, read_record
+
+    record = read_record(picture)
+    if as_json:
+        typer.echo(json.dumps(record))
+        return
+    job = build_job({}, read_job_file(picture))
+    for key in _KEYS:
+        typer.echo(f"# {key}: {json.dumps(record.get(key))}")
+    typer.echo(job_toml(job), nl=False)

@@ -1,0 +1,65 @@
+"""`stylectl sweep`: a contact sheet of one job with different settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...core.errors import UsageError
+from ..console import shared_flags
+from ..console.options import with_job_options
+
+
+@with_job_options()
+def command(
+    options: dict[str, Any],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The sheet, a PNG.")],
+    photo: shared_flags.Photo = None,
+    paintings: shared_flags.Paintings = None,
+    settings: shared_flags.Axes = None,
+    preset: shared_flags.Preset = None,
+    job: shared_flags.Job = None,
+    cell_size: Annotated[
+        int, typer.Option(min=16, help="Long side of a cell on the sheet in pixels, at most.")
+    ] = 512,
+    no_plugin: shared_flags.NoPlugin = None,
+    as_json: shared_flags.AsJson = False,
+) -> int:
+    """Paint PHOTO with every combination of settings, and draw a labeled grid of the results.
+
+    Flags hold for all cells. The cells are kept beside the sheet: after Ctrl-C the same command
+    makes only what is missing.
+    """
+    from ...core.run.record import read_job_file
+    from ...plugins.manager import load_plugins
+    from ..console.queue_progress import queue_progress
+    from ..queue.settings import check_given_once, read_settings
+    from ..queue.sheet import run_sheet
+
+    axes = read_settings(settings or [])
+    keys = {axis.key for axis in axes}
+    if photo and not paintings and "styles" not in keys:
+        raise UsageError(
+            "a photo needs a painting: stylectl sweep PHOTO PAINTING, or --set styles=A,B"
+        )
+    images = {"content": photo, "styles": paintings or None}
+    for name, value in images.items():
+        if value and name in keys:
+            raise UsageError(f"--set {name} has no effect: the images are given as arguments")
+    for axis in axes:
+        check_given_once(axis, options | ({"preset": preset} if preset else {}))
+    common = options | {name: value for name, value in images.items() if value}
+    common |= {"preset": preset} if preset else {}
+    file = read_job_file(job) if job else None
+    plugins = load_plugins(no_plugin or [])
+    with queue_progress("cell") as show:
+        report = run_sheet(axes, common, file, output, cell_size, plugins, show)
+    sheet = None if report.interrupted else str(output)
+    if as_json:
+        typer.echo(json.dumps({"sheet": sheet, **report.summary()}))
+    elif sheet:
+        typer.echo(f"wrote {sheet}")
+    return report.exit_code

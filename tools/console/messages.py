@@ -1,0 +1,29 @@
+"""Messages of the core, as the command line shows them."""
+
+from __future__ import annotations
+
+import re
+
+from ...core.job.options import OPTIONS
+
+#: Flags beside those of a job's options.
+_OTHERS = ("preset", "no_plugin", "writer", "output", "style_map", "cell_size", "option")
+
+#: An option in backticks, with or without a value: `style_weight`, `size=512`, `optimizer.history`.
+_OPTION = re.compile(r"`([a-z][a-z0-9_]*(?:\.[\w-]+)?)(?:=([^`]*))?`")
+
+
+def with_flags(message: str) -> str:
+    """A message with its options as flags: `style_scale=0.5` becomes ``--style-scale 0.5``; a key
+    of a choice or term, which has no flag of its own, ``--set optimizer.history=20``."""
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match[1], match[2]
+        if "." not in name and name not in OPTIONS and name not in _OTHERS:
+            return match[0]
+        if "." in name:
+            return f"--set {name}" if value is None else f"--set {name}={value}"
+        dashed = "--" + name.replace("_", "-")
+        return dashed if value is None else f"{dashed} {value}"
+
+    return _OPTION.sub(flag, message)

@@ -1,0 +1,151 @@
+"""The flags of a job's options, made from the table in core/job/options.py."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from ...core.errors import StylectlError, UsageError
+from ...core.job.option import Listed, Option
+from ...core.job.options import OPTIONS
+
+_STYLE_MAP = typer.Option(
+    metavar="PAINTING_MAP",
+    help="With --regions: the map of each further style image.",
+    rich_help_panel=OPTIONS["regions"].panel,
+)
+
+
+def with_job_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags of the options `names`, by default of all: it gets their values, as
+    `build_job` takes them, as the argument `options`."""
+    chosen = [OPTIONS[name] for name in names] if names else list(OPTIONS.values())
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(function, eval_str=True)
+        own = [each for each in signature.parameters.values() if each.name != "options"]
+        flags = [_parameter(option) for option in chosen if not option.is_argument]
+        if "regions" in [option.name for option in chosen]:
+            flags.append(_flag("style_map", list[str], _STYLE_MAP))
+
+        def command(**values: Any) -> Any:
+            given = {flag.name: values.pop(flag.name) for flag in flags}
+            return function(**values, options=read_flags(given))
+
+        parameters = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *flags)
+        ]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        command.__doc__, command.__name__ = function.__doc__, function.__name__
+        return command
+
+    return decorate
+
+
+def read_flags(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of flags' values, without those that were not given. Raises UsageError."""
+    given = {name: value for name, value in values.items() if value}
+    maps = given.pop("style_map", [])
+    if maps and "regions" not in given:
+        raise UsageError("`style_map` has no effect without `regions`")
+    options = {name: _read(OPTIONS[name], value) for name, value in given.items()}
+    if maps:
+        options["regions"] = [*options["regions"], *maps]
+    return options
+
+
+def flag_of(name: str) -> str:
+    """``--style-weight`` for ``style_weight``."""
+    return "--" + name.replace("_", "-")
+
+
+class JobCommand(typer.core.TyperCommand):
+    """A command whose help lists the installed plugins that its options choose from."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """See click."""
+        listed = {
+            option.name: option.lists for option in OPTIONS.values() if option.lists is not None
+        }
+        listed["preset"] = "presets"
+        try:
+            names, defaults = _installed(listed.values()), default_values()
+        except StylectlError:  # help comes even where two plugins claim one name
+            names, defaults = {}, {}
+        for parameter in self.params:
+            if not isinstance(parameter, typer.core.TyperOption):
+                continue
+            kind, text = listed.get(parameter.name or ""), parameter.help or ""
+            if kind in names:
+                text = f"{text.rstrip('.')}: {', '.join(names[kind])}."
+            if parameter.name in defaults:
+                text += f" Default: {defaults[parameter.name]}."
+            parameter.help = text
+        super().format_help(ctx, formatter)
+
+
+def default_values() -> dict[str, str]:
+    """The values of options that have one in the default job, as text."""
+    from ...core.job.model import Job
+    from ...core.planning.planner import make_plan
+    from ...plugins.manager import load_plugins
+
+    table = make_plan(Job.from_preset(), load_plugins().registry).job.as_table()
+    values = {option.name: option.place.get(table) for option in OPTIONS.values()}
+    return {
+        name: f"{value:g}" if isinstance(value, float) else str(value)
+        for name, value in values.items()
+        if isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+        and not OPTIONS[name].is_argument
+    }
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    name = flag_of(option.name)
+    info = typer.Option(
+        name, metavar=option.metavar, help=option.help, rich_help_panel=option.panel
+    )
+    if option.is_switch:
+        return _flag(option.name, bool, info)
+    if option.count == 2:
+        return _flag(option.name, tuple[str, str], info)
+    return _flag(option.name, list[str] if option.repeats else str, info)
+
+
+def _flag(name: str, kind: Any, info: Any) -> inspect.Parameter:
+    annotation = Annotated[kind | None, info]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )
+
+
+def _read(option: Option, value: Any) -> Any:
+    if option.repeats:
+        return [option.read_one(option.name, text) for text in value]
+    if option.is_switch or option.count > 1:
+        return list(value) if isinstance(value, tuple) else value
+    return option.read(option.name, value)
+
+
+def _installed(kinds: Iterable[Listed]) -> dict[Listed, list[str]]:
+    """The names of what is installed, by kind."""
+    from ...core.job.presets import PRESETS
+    from ...core.optimizers.builtin import INITIALIZERS, OPTIMIZERS
+    from ...plugins.manager import load_plugins
+
+    registry = load_plugins().registry
+    names: dict[Listed, list[str]] = {
+        "presets": list(PRESETS),
+        "optimizers": list(OPTIMIZERS),
+        "inits": [name for name in INITIALIZERS if name != "file"],
+        "backends": [spec.name for spec in registry.backends],
+        "backbones": [spec.name for spec in registry.backbones],
+        "terms": [spec.name for spec in registry.terms],
+    }
+    return {kind: names[kind] for kind in kinds}

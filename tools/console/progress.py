@@ -1,0 +1,126 @@
+"""The progress of a run on stderr: a bar in a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ...core.interfaces.events import Event, Notice, RunFinished, RunStarted, StepDone
+from ...core.job.samples import SAMPLES
+from ...core.sizes.pyramid import Scale
+from .messages import with_flags
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def progress() -> Iterator[RunProgress]:
+    """A listener that shows a run's events while the context is open."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with bar_on(console) as bar:
+        yield RunProgress(console, bar)
+
+
+def bar_on(console: Console) -> Progress:
+    """Room for bars, whose tasks have the field `figures`; empty unless in a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        console=console,
+        disable=not console.is_terminal,
+        # The last minute's speed: a step's price in work units changes little from scale to scale.
+        speed_estimate_period=60,
+    )
+
+
+class RunProgress:
+    """A listener. Work is counted in pixels times steps, so that the ETA knows the finer scales'
+    price."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console, self._bar = console, bar
+        self._scales: tuple[Scale, ...] = ()
+        self._last_step = (0, 0, 0.0)
+        self._last_line = time.monotonic()
+        self._task: TaskID | None = None
+        #: How much of the work is done, in [0, 1].
+        self.fraction = 0.0
+
+    def say(self, message: str) -> None:
+        """One line, above the bar if there is one."""
+        self._console.print(f"stylectl: {with_flags(message)}", markup=False)
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case RunStarted():
+                self._start(event)
+            case StepDone():
+                self._step(event)
+            case Notice():
+                self.say(event.message)
+            case RunFinished() if event.result.interrupted:
+                height, width = event.result.image.shape[:2]
+                self.say(f"stopped: the result so far, {width}x{height} px, is kept")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+
+    def _start(self, event: RunStarted) -> None:
+        if event.job.content is not None and all(path in SAMPLES for path in event.job.input_paths):
+            self.say("no images given: painting the sample pair that ships with stylectl")
+        self._scales = event.scales
+        last = event.scales[-1]
+        sizes = " -> ".join(str(max(scale.size)) for scale in event.scales)
+        self.say(
+            f"{last.width}x{last.height} px in {sum(scale.steps for scale in event.scales)} steps "
+            f"({sizes}), {event.job.backend.name} on {event.device}{_in_words(event.details)}"
+        )
+        work = sum(scale.pixels * scale.steps for scale in event.scales)
+        self._task = self._bar.add_task("painting", total=work, figures="")
+
+    def _step(self, event: StepDone) -> None:
+        scale = self._scales[event.scale]
+        figures = f"{scale.width}x{scale.height}  loss {event.loss:.4g}"
+        last_scale, last_step, last_seconds = self._last_step
+        if event.scale == last_scale and event.step > last_step:
+            figures += f"  {event.seconds - last_seconds:.2f} s/step"
+        self._last_step = (event.scale, event.step, event.seconds)
+        finished = sum(each.pixels * each.steps for each in self._scales[: event.scale])
+        done = finished + scale.pixels * event.step
+        self.fraction = done / sum(each.pixels * each.steps for each in self._scales)
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, figures=figures)
+        self._line(event, figures)
+
+    def _line(self, event: StepDone, figures: str) -> None:
+        now = time.monotonic()
+        if self._console.is_terminal or now - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        if not self.fraction:
+            return
+        self._last_line = now
+        remaining = event.seconds * (1 - self.fraction) / self.fraction
+        self.say(f"{self.fraction:4.0%}  {figures}  ETA {remaining:.0f} s")
+
+
+def _in_words(details: Mapping[str, str]) -> str:
+    return "".join(f"; {name.replace('_', ' ')}: {value}" for name, value in details.items())

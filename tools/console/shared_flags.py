@@ -1,0 +1,57 @@
+"""Flags that several commands have, beside those of a job's options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_JOB, _WORK, _OUT = "The job", "The optimization", "Output"
+
+Photo = Annotated[str | None, typer.Argument(help="The content image.")]
+
+Paintings = Annotated[
+    list[str] | None, typer.Argument(metavar="PAINTING...", help="One or more style images.")
+]
+
+Preset = Annotated[str | None, typer.Option(help="Starting values.", rich_help_panel=_JOB)]
+
+Job = Annotated[
+    Path | None,
+    typer.Option(
+        help="A job file: TOML, or a PNG or JSON that stylectl wrote. Flags override it.",
+        rich_help_panel=_JOB,
+    ),
+]
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any option by its name, such as size=1024 or optimizer.history=20 (a key of a "
+        "backend, backbone, optimizer, start or loss term); may be given several times.",
+        rich_help_panel=_JOB,
+    ),
+]
+
+Axes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE[,VALUE]...",
+        help="An option, such as style_weight=3,30 or preset=draft. Several values make an axis, "
+        "one holds for all cells; + stands between parts of one value. May be given several times.",
+    ),
+]
+
+NoPlugin = Annotated[
+    list[str] | None,
+    typer.Option(help="Leave a plugin out; may be given several times.", rich_help_panel=_WORK),
+]
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="End with one line of JSON on stdout.", rich_help_panel=_OUT),
+]

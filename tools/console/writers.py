@@ -1,0 +1,20 @@
+"""``--writer NAME:KEY=VALUE``: settings of writers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.errors import UsageError
+from ...core.job.text import key_values
+
+
+def read_writers(texts: list[str]) -> dict[str, dict[str, Any]]:
+    """``NAME:KEY=VALUE:...`` of each, by name; the writers' option models read the values. Raises
+    UsageError for a writer that is named twice."""
+    writers: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        name, *settings = text.split(":")
+        if name in writers:
+            raise UsageError(f"--writer {name}: named twice")
+        writers[name] = dict(key_values(f"writer={name}", settings))
+    return writers

@@ -1,0 +1,1 @@
+"""Scripts for the maintainers; not in the wheel."""

@@ -1,0 +1,1 @@
+"""Parity: the distance of a backend from a reference, on fixed images."""

@@ -1,0 +1,1 @@
+"""Many jobs in turn: batches and sweeps."""

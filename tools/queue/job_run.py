@@ -1,0 +1,37 @@
+"""One job, with the plugins that listen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.interfaces.events import Listener
+from ...core.interfaces.result import Result
+from ...core.planning.plan import Plan
+from ...core.run.job_run import run_job
+from ...core.run.session import Session
+from ...plugins.listening import PluginListeners
+from ...plugins.manager import Plugins
+
+
+def run_planned(
+    plan: Plan,
+    outputs: Sequence[Path],
+    writers: Mapping[str, Mapping[str, Any]],
+    plugins: Plugins,
+    on_event: Listener,
+    session: Session | None = None,
+) -> Result:
+    """Run a job and write its outputs; then raise the error that ended it early, or that of a
+    plugin that failed while listening. After Ctrl-C the result is returned, interrupted.
+
+    Raises StylectlError and its kin, and what `on_event` raises.
+    """
+    listeners = PluginListeners(plugins, on_event)
+    result = run_job(plan, plugins.registry, outputs, writers, listeners, session)
+    if isinstance(result.stopped_by, Exception):
+        raise result.stopped_by
+    if listeners.failure:
+        raise listeners.failure
+    return result

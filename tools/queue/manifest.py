@@ -1,0 +1,210 @@
+"""Manifests: the results of a batch, one by one, in a CSV or TOML file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ...core.errors import StylectlError, UsageError
+from ...core.files import status_of
+from ...core.job.model import is_pair
+from ...core.job.option import relocated_value
+from ...core.job.options import option_named
+from ...core.job.paths import map_paths, relocated
+from ...core.job.samples import SAMPLES
+from ...core.job.tables import laid_over, regular
+from ...core.run.outputs import result_stem
+from .events import Task
+from .settings import setting_named
+from .tasks import TaskMaker
+
+_MOST_BYTES = 10_000_000
+#: Wrong entries that are named; the others are only counted.
+_MOST_NAMED = 20
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An entry as the manifest has it: options, keys of a job, and the name of the output."""
+
+    options: Mapping[str, Any]
+    table: Mapping[str, Any]
+    output: str | None
+
+
+def manifest_tasks(
+    manifest: Path,
+    folder: Path,
+    options: Mapping[str, Any],
+    maker: TaskMaker,
+) -> list[Task]:
+    """The manifest's results, in its order; its paths are relative to its own folder, the outputs'
+    to `folder`. Each entry lies over the maker's job file, and `options` over all of them.
+
+    Raises UsageError that names all that is wrong, entry by entry.
+    """
+    kinds = {".csv": (_csv_rows, _csv_entry), ".toml": (_toml_rows, _toml_entry)}
+    if manifest.suffix.lower() not in kinds:
+        raise UsageError(f"{manifest}: a manifest is a .csv or a .toml file")
+    rows, entry = kinds[manifest.suffix.lower()]
+    builder = _Builder(manifest.parent, folder, options, maker)
+    tasks, problems = [], []
+    for where, row in rows(_text(manifest), str(manifest)):
+        try:
+            tasks.append(builder.task(where, entry(row)))
+        except StylectlError as error:
+            problems.append(f"{where}: {error}")
+    if problems:
+        more = len(problems) - _MOST_NAMED
+        raise UsageError("; ".join(problems[:_MOST_NAMED] + [f"and {more} more"] * (more > 0)))
+    if not tasks:
+        raise UsageError(f"{manifest}: names no pictures")
+    return tasks
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """What all entries have in common; `base` is the manifest's folder."""
+
+    base: Path
+    folder: Path
+    options: Mapping[str, Any]
+    maker: TaskMaker
+
+    def task(self, where: str, entry: _Entry) -> Task:
+        """Raises UsageError, also for an image file that is missing."""
+        table = map_paths(regular(entry.table), self._from_here)
+        table = laid_over(regular(self.maker.file or {}), table)
+        from_entry = {
+            name: relocated_value(option_named(name), value, self._from_here)
+            if name != "preset"
+            else value
+            for name, value in entry.options.items()
+        }
+        options = {**from_entry, **self.options}
+        texture = "texture" in options or is_pair(options.get("size", table.get("size")))
+        for key in () if texture else ("content", "styles"):
+            if key not in table and key not in options:
+                raise UsageError(f"names no {key}")
+        task = self.maker.task(where, self.folder / "none", options, table)
+        job = task.job
+        missing = [
+            path
+            for path in job.input_paths
+            if path not in SAMPLES and status_of(Path(path)) is None
+        ]
+        if missing:
+            raise UsageError(", ".join(f"{path}: no such file" for path in missing))
+        name = entry.output or f"{result_stem(job.content, job.styles[0].image)}.png"
+        return Task(f"{name} ({where})", self.folder / _checked(name), task.plan)
+
+    def _from_here(self, path: str) -> str:
+        return relocated(path, self.base.resolve(), Path.cwd())
+
+
+def _checked(name: str) -> str:
+    """A plain file name. Raises UsageError for another."""
+    if not name.lower().endswith(".png"):
+        raise UsageError(f"output {name!r}: the results of a batch are PNGs; name it *.png")
+    if name != PurePosixPath(name).name or name != PureWindowsPath(name).name:
+        raise UsageError(f"output {name!r}: a name without folders, please")
+    return name
+
+
+def _text(manifest: Path) -> str:
+    if status_of(manifest) is None:
+        raise UsageError(f"{manifest}: no such manifest")
+    try:
+        with manifest.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UsageError(f"{manifest}: too large for a manifest")
+        return data.decode("utf-8-sig")
+    except ValueError as error:
+        raise UsageError(f"{manifest}: not a text in UTF-8 ({error})") from None
+    except OSError as error:
+        raise UsageError(f"{manifest}: cannot be read ({error.strerror})") from None
+
+
+def _csv_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line as a table by its header, which is checked here."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    try:
+        header = [name.strip() for name in reader.fieldnames or ()]
+        columns = [_column(f"{manifest} line 1", name) for name in header]
+        if "content" not in columns or "style" not in columns:
+            raise UsageError(f"{manifest} line 1: a header is needed: content,style[,output][,...]")
+        if len(set(columns)) < len(columns):
+            raise UsageError(f"{manifest} line 1: a column is named twice")
+        reader.fieldnames = columns
+        for row in reader:
+            yield f"{manifest} line {reader.line_num}", row
+    except csv.Error as error:
+        raise UsageError(f"{manifest} line {reader.line_num}: not valid CSV ({error})") from None
+
+
+def _column(where: str, name: str) -> str:
+    if name in ("content", "style", "output"):
+        return name
+    try:
+        option = setting_named(name)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+    if option in ("styles", "texture"):
+        raise UsageError(
+            f"{where}: the column is `style`; for several styles, and for textures, write a TOML "
+            "manifest"
+        )
+    return option
+
+
+def _csv_entry(row: Mapping[Any, Any]) -> _Entry:
+    if None in row or None in row.values():
+        raise UsageError("has more or fewer values than the header has names")
+    given = {name: text.strip() for name, text in row.items() if text.strip()}
+    for name in ("content", "style"):
+        if name not in given:
+            raise UsageError(f"names no {name}")
+    output, preset = given.pop("output", None), given.pop("preset", None)
+    options: dict[str, Any] = {"content": given.pop("content"), "styles": [given.pop("style")]}
+    options |= {name: option_named(name).read(name, text) for name, text in given.items()}
+    return _Entry(options | ({"preset": preset} if preset else {}), {}, output)
+
+
+def _toml_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each of the tables [[pictures]]."""
+    try:
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{manifest}: not a valid TOML file ({error})") from None
+    pictures = content.pop("pictures", [])
+    if content:
+        raise UsageError(
+            f"{manifest}: {next(iter(content))}: a manifest has [[pictures]] alone; what holds for "
+            "all of them goes into --job or --set"
+        )
+    if not isinstance(pictures, list) or not all(isinstance(each, dict) for each in pictures):
+        raise UsageError(f"{manifest}: pictures should be tables, [[pictures]]")
+    lines = [
+        number
+        for number, line in enumerate(text.splitlines(), start=1)
+        if re.match(r"\s*\[\[\s*pictures\s*\]\]", line)
+    ]
+    for index, picture in enumerate(pictures):
+        # Tables that are written in another way have no line of their own.
+        place = f"line {lines[index]}" if len(lines) == len(pictures) else f"picture {index + 1}"
+        yield f"{manifest} {place}", picture
+
+
+def _toml_entry(row: Mapping[str, Any]) -> _Entry:
+    table = dict(row)
+    output = table.pop("output", None)
+    if output is not None and not isinstance(output, str):
+        raise UsageError(f"output should be a file name, got {output!r}")
+    return _Entry({}, table, output)

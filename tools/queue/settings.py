@@ -1,0 +1,86 @@
+"""``--set KEY=VALUE,VALUE``: options of a job by name, each with one value or with several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.errors import UsageError, did_you_mean
+from ...core.job.option import Option
+from ...core.job.options import OPTIONS, option_named
+
+#: A plus between the parts of one value; 1e+3 is a number.
+_PLUS = re.compile(r"(?<![\d.][eE])\+")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option of the job and the values that it takes in turn, each with its text."""
+
+    key: str
+    values: tuple[tuple[str, Any], ...]
+
+
+def setting_named(key: str) -> str:
+    """The option's name, or ``preset``; the key may be spelled like a flag: ``style-weight``.
+
+    Raises UsageError for one that does not exist.
+    """
+    name = key if "." in key else key.replace("-", "_")
+    if name == "preset":
+        return name
+    try:
+        return option_named(name).name
+    except UsageError:
+        known = ("preset", *OPTIONS)
+        raise UsageError(f"there is no option {key!r}; {did_you_mean(name, known)}") from None
+
+
+def read_settings(texts: Sequence[str]) -> tuple[Setting, ...]:
+    """``KEY=VALUE[,VALUE]...`` of each. Within a value, ``+`` stands between parts where a flag of
+    `run` would have a comma. Raises UsageError for what cannot be read."""
+    settings: list[Setting] = []
+    for text in texts:
+        key, equals, values = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {text}: give it as KEY=VALUE or KEY=VALUE,VALUE")
+        name = setting_named(key)
+        if name in [setting.key for setting in settings]:
+            raise UsageError(f"--set {key} is given twice: put its values into one, with commas")
+        settings.append(_setting(name, values.split(",")))
+    return tuple(settings)
+
+
+def fixed(settings: Sequence[Setting], options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The settings beside `options` that are given as flags. Raises UsageError for a setting with
+    several values, or one that is given as a flag, too."""
+    options = options or {}
+    for setting in settings:
+        if len(setting.values) > 1:
+            raise UsageError(f"--set {setting.key}: one value, please; several make a sweep")
+        check_given_once(setting, options)
+    return {**options, **{setting.key: setting.values[0][1] for setting in settings}}
+
+
+def check_given_once(setting: Setting, options: Mapping[str, Any]) -> None:
+    """Raises UsageError for a setting that is given as a flag, too."""
+    if setting.key in options:
+        raise UsageError(f"--set {setting.key} and `{setting.key}` say the same; leave one out")
+
+
+def _setting(name: str, texts: Sequence[str]) -> Setting:
+    if "" in texts:
+        raise UsageError(f"--set {name}: a value is empty")
+    if len(set(texts)) < len(texts):
+        raise UsageError(f"--set {name}: a value is given twice")
+    if name == "preset":
+        return Setting(name, tuple(zip(texts, texts, strict=True)))
+    option = option_named(name)
+    values = [_value(option, text) for text in texts]
+    return Setting(name, tuple(zip(texts, values, strict=True)))
+
+
+def _value(option: Option, text: str) -> Any:
+    return option.read(option.name, _PLUS.sub(",", text) if option.parts else text)

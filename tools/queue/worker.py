@@ -1,0 +1,170 @@
+"""Doing tasks in turn: finished results are found, and a failure does not stop the rest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ...core.errors import OutputError, StylectlError, UsageError
+from ...core.images.files import file_sha256, input_files, style_files
+from ...core.interfaces.events import Notice
+from ...core.run.record import State, state_of
+from ...core.run.session import Session
+from ...plugins.manager import Plugins
+from .events import (
+    QueueFinished,
+    QueueListener,
+    QueueStarted,
+    Report,
+    Task,
+    TaskDone,
+    TaskFailed,
+    TaskStarted,
+)
+from .job_run import run_planned
+from .upcoming import Upcoming
+
+#: Why a result is made again, where it is.
+_WHY: dict[State, str] = {
+    "missing": "",
+    "finished": "",
+    "interrupted": "again: it was interrupted",
+    "other": "again: it has other settings or images",
+}
+
+#: The folder, in that of the results, for the files that processes lock. They stay: to delete one
+#: while another process has just opened it would let both hold it.
+_LOCKS = ".stylectl-locks"
+
+
+def run_tasks(tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> Report:
+    """Do the tasks whose results are not finished. Those that another process is doing come last:
+    they are waited for, and done if that process did not finish them.
+
+    Ctrl-C ends it. The result in progress is kept as `stylectl run` keeps it, unfinished. Raises
+    UsageError, ImageError and OutputError for an image that cannot be read, or a folder that cannot
+    be made, before the work begins.
+    """
+    return _Worker(tasks, plugins, listener).report()
+
+
+class _Worker:
+    """The state of `run_tasks`: what became of the tasks so far."""
+
+    def __init__(self, tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> None:
+        self._tasks, self._plugins, self._listener = tasks, plugins, listener
+        self._images = _images_of(tasks)
+        for folder in {task.path.parent for task in tasks}:
+            _make_folder(folder)
+        self._session = Session()
+        self._found: list[Path] = []
+        self._painted: list[Path] = []
+        self._failed: dict[Path, str] = {}
+
+    def report(self) -> Report:
+        """Do the work."""
+        for problem in self._plugins.problems:
+            self._listener(Notice(problem))
+        to_do: list[Task] = []
+        for task in self._tasks:
+            if self._state(task) == "finished":
+                self._found.append(task.path)
+            else:
+                to_do.append(task)
+        self._listener(QueueStarted(tuple(to_do), len(self._found)))
+        interrupted = False
+        try:
+            with self._session:
+                elsewhere = self._do(to_do, wait=False)
+                if elsewhere:
+                    notice = f"waiting for {len(elsewhere)} that another process is painting"
+                    self._listener(Notice(notice))
+                self._do(elsewhere, wait=True)
+        except KeyboardInterrupt:
+            interrupted = True
+        done = {*self._found, *self._painted, *self._failed}
+        left = tuple(task.path for task in self._tasks if task.path not in done)
+        report = Report(tuple(self._found), tuple(self._painted), self._failed, left, interrupted)
+        self._listener(QueueFinished(report))
+        return report
+
+    def _do(self, tasks: Sequence[Task], wait: bool) -> list[Task]:
+        """Do the tasks; returns those that other processes have, which are skipped unless it shall
+        `wait` for them."""
+        images = [frozenset(self._images[task.path].values()) for task in tasks]
+        upcoming, skipped = Upcoming(images), []
+        for number, task in enumerate(tasks):
+            self._session.expect(images[number], partial(upcoming.recurs, after=number))
+            if not self._do_one(task, wait):
+                skipped.append(task)
+        return skipped
+
+    def _do_one(self, task: Task, wait: bool) -> bool:
+        """Do the task unless it is finished by now. False if another process has it."""
+        try:
+            with _locked(task.path, wait):
+                self._finish(task)
+        except Timeout:
+            return False
+        except Exception as error:  # a plugin's code may raise anything; the rest goes on
+            reason = str(error) if isinstance(error, StylectlError) else repr(error)
+            self._failed[task.path] = " ".join(reason.split())
+            self._listener(TaskFailed(task, self._failed[task.path]))
+            self._session.close()  # in whatever state it is
+        return True
+
+    def _finish(self, task: Task) -> None:
+        state = self._state(task)
+        if state == "finished":
+            self._found.append(task.path)
+            self._listener(TaskDone(task, painted=False))
+            return
+        self._listener(TaskStarted(task, _WHY[state]))
+        result = run_planned(
+            task.plan, [task.path], {}, self._plugins, self._listener, self._session
+        )
+        if result.interrupted:
+            raise KeyboardInterrupt
+        self._painted.append(task.path)
+        self._listener(TaskDone(task, painted=True))
+
+    def _state(self, task: Task) -> State:
+        return state_of(task.path, task.plan, self._images[task.path])
+
+
+def _images_of(tasks: Sequence[Task]) -> dict[Path, dict[str, str]]:
+    """SHA-256 of each task's image files, by their paths in the job. Each folder is listed once,
+    and each file read once."""
+    files_in, hash_of = cache(style_files), cache(file_sha256)
+    return {
+        task.path: {path: hash_of(path) for path in input_files(task.job, files_in)}
+        for task in tasks
+    }
+
+
+def _make_folder(folder: Path) -> None:
+    """Raises UsageError where there is a file, and OutputError where none can be made
+    or written to."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: this is a file; name a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(f"{folder}: no file can be made there ({error.strerror})") from None
+
+
+@contextmanager
+def _locked(path: Path, wait: bool) -> Iterator[None]:
+    """While no other process makes the result. The lock is the system's: it ends with its process,
+    however that ends. Raises filelock.Timeout, at once, unless it shall `wait`."""
+    folder = path.with_name(_LOCKS)
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / f"{path.name}.lock", timeout=-1 if wait else 0):
+        yield
