@@ -29,12 +29,22 @@ if TYPE_CHECKING:
         ScaleStarted,
         StepDone,
     )
+    from .core.interfaces.optimizer import (
+        Evaluate,
+        Evaluation,
+        Initializer,
+        Iterate,
+        Optimizer,
+        StartingPoint,
+    )
     from .core.interfaces.result import Result, Snapshot, StepRecord
     from .core.interfaces.specs import (
         BackboneSpec,
         BackendSpec,
+        InitializerSpec,
         LossTermSpec,
         NoOptions,
+        OptimizerSpec,
         WriterSpec,
     )
     from .core.interfaces.terms import (
@@ -65,6 +75,8 @@ if TYPE_CHECKING:
         TaskStarted,
     )
 
+    __version__: str
+
 _HOMES = {
     ".core.errors": (
         "BackendError",
@@ -85,12 +97,22 @@ _HOMES = {
         "ScaleStarted",
         "StepDone",
     ),
+    ".core.interfaces.optimizer": (
+        "Evaluate",
+        "Evaluation",
+        "Initializer",
+        "Iterate",
+        "Optimizer",
+        "StartingPoint",
+    ),
     ".core.interfaces.result": ("Result", "Snapshot", "StepRecord"),
     ".core.interfaces.specs": (
         "BackboneSpec",
         "BackendSpec",
+        "InitializerSpec",
         "LossTermSpec",
         "NoOptions",
+        "OptimizerSpec",
         "WriterSpec",
     ),
     ".core.interfaces.terms": (
@@ -131,9 +153,14 @@ __all__ = [
     "BackendOptions",
     "BackendSpec",
     "ChainTrunk",
+    "Evaluate",
+    "Evaluation",
     "Event",
     "FeatureBackend",
     "Features",
+    "Initializer",
+    "InitializerSpec",
+    "Iterate",
     "Job",
     "LayerInfo",
     "Loss",
@@ -141,6 +168,8 @@ __all__ = [
     "LossTermSpec",
     "NoOptions",
     "Notice",
+    "Optimizer",
+    "OptimizerSpec",
     "OutputError",
     "PluginError",
     "Pullback",
@@ -154,6 +183,7 @@ __all__ = [
     "RunStarted",
     "ScaleStarted",
     "Snapshot",
+    "StartingPoint",
     "StepDone",
     "StepRecord",
     "Style",
@@ -169,6 +199,7 @@ __all__ = [
     "WeightsError",
     "Writer",
     "WriterSpec",
+    "__version__",
     "batch",
     "check_image",
     "check_layers",
@@ -180,6 +211,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("stylectl")
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home, __name__), name)

@@ -1,1 +1,1 @@
-"""The CNN runtimes; they know `core.interfaces` and nothing above it."""
+"""The backends, PyTorch and ONNX Runtime; they import nothing above `core.interfaces`."""

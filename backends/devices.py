@@ -10,9 +10,9 @@ from ..core.errors import BackendError, UsageError
 
 
 def find_device(name: str) -> torch.device:
-    """The torch device of a job's ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    """Return the torch device of a job's ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
-    Raises UsageError for an unknown name, BackendError for what this machine does not have.
+    Raises UsageError for an unknown name, BackendError for a device that this machine lacks.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -20,30 +20,36 @@ def find_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     match = re.fullmatch(r"(cpu|mps|cuda)(?::(\d+))?", name)
     if match is None:
-        raise UsageError(f"unknown device {name!r}; there is auto, cpu, cuda, cuda:N, mps")
+        raise UsageError(f"unknown device {name!r}; choose auto, cpu, cuda, cuda:N or mps")
     kind, index = match.groups()
     if kind == "cuda" and not torch.cuda.is_available():
-        built = torch.version.cuda
+        built_with_cuda = torch.version.cuda
         reason = (
             f"torch {torch.__version__} finds no usable GPU or driver"
-            if built
+            if built_with_cuda
             else f"torch {torch.__version__} is built without CUDA"
         )
         raise BackendError(f"no CUDA device: {reason}; use `device=cpu`")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise BackendError(f"no device {name}: this machine has {torch.cuda.device_count()} GPUs")
+        raise BackendError(
+            f"no device {name}: this machine has {torch.cuda.device_count()} GPUs, "
+            "numbered from cuda:0"
+        )
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise BackendError("no MPS device: it needs a Mac with Apple silicon; use `device=cpu`")
+        raise BackendError("no MPS device: MPS requires a Mac with Apple silicon; use `device=cpu`")
     return torch.device(name)
 
 
 def check_precision(device: torch.device, precision: str) -> None:
-    """Raises BackendError when the device cannot compute in `precision`, or only by emulation."""
-    if precision != "float32" and not _has(device, precision):
+    """Check that the device computes in `precision`, and not merely by emulation.
+
+    Raises BackendError if it does not.
+    """
+    if precision != "float32" and not _supports(device, precision):
         raise BackendError(f"the device {device} has no {precision}; use `precision=float32`")
 
 
-def _has(device: torch.device, precision: str) -> bool:
+def _supports(device: torch.device, precision: str) -> bool:
     match device.type, precision:
         case "cpu", "bf16":
             return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,7 +1,7 @@
-"""Folders of files that are made once and kept in the user's cache, checked by their hash.
+"""Folders of files that are made once and kept in the user's cache, verified by checksums.
 
-Several processes may make, read and replace the same folder at the same time: a folder is made
-under a temporary name and moved into place whole.
+Several processes may make, read and replace the same folder at the same time: a folder is filled
+under a temporary name, and moved into place when it is complete.
 """
 
 from __future__ import annotations
@@ -17,39 +17,42 @@ _CHECKSUM = "sha256"
 
 @contextmanager
 def kept_folder(parent: Path, key: str, make: Callable[[Path], None]) -> Iterator[Path]:
-    """The folder `key` in `parent`, as `make` has filled it, now or at an earlier time.
+    """Yield the folder `key` in `parent`, which `make` has filled now or at an earlier time.
 
     `make` gets an empty folder, and writes the same files whenever it is called for this key. The
-    folder is there inside the `with`; where the cache cannot be written to, it is temporary.
+    folder exists inside the `with`; where the cache cannot be written to, it is temporary.
     """
-    place = parent / key
-    if _is_whole(place):
+    cached = parent / key
+    if _is_intact(cached):
         del make
-        yield place
+        yield cached
         return
-    with tempfile.TemporaryDirectory(dir=_writable(parent), prefix=".new-") as private:
-        made = Path(private) / "made"
-        made.mkdir()
-        make(made)
+    with tempfile.TemporaryDirectory(dir=_writable(parent), prefix=".new-") as temporary:
+        new = Path(temporary) / "made"
+        new.mkdir()
+        make(new)
         del make  # it may hold what the files were made from
-        (made / _CHECKSUM).write_text(_checksum(made))
-        yield _moved(made, place)
+        (new / _CHECKSUM).write_text(_checksum(new))
+        yield _move_into_cache(new, cached)
 
 
-def key_of(*marks: object) -> str:
-    """A key for what these marks tell from everything else."""
-    return hashlib.sha256("".join(f"{mark};" for mark in marks).encode()).hexdigest()
+def key_of(*values: object) -> str:
+    """Return the key of a folder that these values determine, as hexadecimal digits."""
+    return hashlib.sha256("".join(f"{value};" for value in values).encode()).hexdigest()
 
 
 def private_folder(folder: Path) -> Path:
-    """The folder, which nobody else can enter, made if need be. Raises OSError."""
+    """Create the folder if need be, closed to other users, and return it. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder
 
 
 def _writable(folder: Path) -> Path | None:
-    """The folder, made if need be, or None (the system's own for temporary files)."""
+    """Return the folder, created if need be; None if it cannot be written to.
+
+    To `tempfile`, None is the system's folder for temporary files.
+    """
     try:
         with tempfile.TemporaryFile(dir=private_folder(folder)):
             return folder
@@ -57,20 +60,20 @@ def _writable(folder: Path) -> Path | None:
         return None
 
 
-def _moved(made: Path, place: Path) -> Path:
-    """Moves a new folder into the cache, whole or not at all. Gives the place where it is then."""
+def _move_into_cache(new: Path, cached: Path) -> Path:
+    """Move a new folder into the cache, completely or not at all, and return where it is then."""
     try:
-        if place.exists():
-            place.rename(made.parent / "damaged")
-        made.rename(place)
+        if cached.exists():
+            cached.rename(new.parent / "damaged")
+        new.rename(cached)
     except OSError:
-        return made
-    return place
+        return new
+    return cached
 
 
-def _is_whole(place: Path) -> bool:
+def _is_intact(folder: Path) -> bool:
     try:
-        return (place / _CHECKSUM).read_text() == _checksum(place)
+        return (folder / _CHECKSUM).read_text() == _checksum(folder)
     except OSError:
         return False
 

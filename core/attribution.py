@@ -1,4 +1,4 @@
-"""Attributing errors: naming the plugin whose code failed."""
+"""Attribution of errors to the plugin whose code failed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .errors import PluginError, StylectlError
+from .shown import described
 
-#: How runtimes report a failed allocation in a plain RuntimeError: torch on the CPU and on MPS, and
-#: ONNX Runtime's arenas.
+#: Messages of a failed allocation in a plain RuntimeError: torch's on the CPU and on MPS, and those
+#: of ONNX Runtime's arenas.
 _ALLOCATION_FAILED = re.compile(
     r"DefaultCPUAllocator: (can't allocate|not enough) memory"
     r"|(CUDA|MPS backend) out of memory"
@@ -20,7 +21,7 @@ _ALLOCATION_FAILED = re.compile(
 
 @contextmanager
 def attributed_to(label: str) -> Iterator[None]:
-    """Turn what a plugin's code raises into PluginError with the plugin's `label`.
+    """Turn an error of a plugin's code into PluginError with the plugin's `label`.
 
     StylectlError and failed allocations pass unchanged.
     """
@@ -31,11 +32,11 @@ def attributed_to(label: str) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise PluginError(f"{label} failed: {type(error).__name__}: {error}") from error
+        raise PluginError(f"{label} failed: {described(error)}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, on the host or on a device."""
+    """Return whether the error is a failed allocation, on the host or on a device."""
     import torch
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -1,7 +1,7 @@
-"""The family of errors that stylectl raises on purpose.
+"""Errors that stylectl raises on purpose.
 
 A message says what was wrong, with which file or option, and what to do. Options are written in
-backticks, as in Python: `style_weight`, `size=512`; the command line shows them as flags. It prints
+backticks, as in Python: `style_weight`, `size=512`. The command line shows them as flags. It prints
 the message in one line and exits with `exit_code`. Any other exception that escapes is a bug.
 """
 
@@ -13,13 +13,15 @@ from typing import Self
 
 
 class StylectlError(Exception):
-    """Base of every error that stylectl raises on purpose."""
+    """Base class of every error that stylectl raises on purpose."""
 
     exit_code = 1
 
     def reworded(self, message: str) -> Self:
-        """The same error with another message. Its class's constructor, which may take other
-        arguments, is not called."""
+        """Return the same error with another message.
+
+        The constructor of its class, which may take other arguments, is not called.
+        """
         error = type(self).__new__(type(self), message)
         error.__dict__.update(self.__dict__)
         error.args = (message,)
@@ -28,7 +30,7 @@ class StylectlError(Exception):
 
 
 class UsageError(StylectlError):
-    """What was asked for makes no sense: an option, a job key, a name, a missing file."""
+    """An invalid request: an option, a job key, a name, a missing file."""
 
     exit_code = 2
 
@@ -42,27 +44,27 @@ class WeightsError(StylectlError):
 
 
 class BackendError(StylectlError):
-    """The backend cannot do what the job asks on this machine: no such device or precision."""
+    """A job that the backend cannot run on this machine: no such device or precision."""
 
 
 class OutputError(StylectlError):
-    """A picture that cannot be written where it was asked to go."""
+    """A result that cannot be written to its path."""
 
 
 class MemoryLimitError(StylectlError):
-    """The picture needs more memory than there is; the message says what size would fit."""
+    """A result that needs more memory than is available; the message has a size that would fit."""
 
 
 class NumericalError(StylectlError):
-    """The loss left the finite numbers and smaller steps did not bring it back."""
+    """A loss that is not finite, even after restarts with smaller steps."""
 
 
 class PluginError(StylectlError):
-    """A plugin that broke its contract, or two that claim one name."""
+    """A plugin that broke its contract, or two plugins that contribute the same name."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an "unknown name" message: the nearest known name, or all of them."""
+    """Return the end of an "unknown name" message: the nearest known name, or all of them."""
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     if near:

@@ -1,4 +1,4 @@
-"""Paths that come from users, files that are written whole, and the user's cache folder."""
+"""Paths from users, atomic writing of files, and the user's cache folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import platformdirs
 
 
 def status_of(path: Path) -> os.stat_result | None:
-    """What is at the path, or None: also for paths that no file can have."""
+    """Return the status of the file at a path, or None, also for paths that no file can have."""
     try:
         return path.stat()
     except (OSError, ValueError):
@@ -21,19 +21,19 @@ def status_of(path: Path) -> os.stat_result | None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, under which the file is to be written. It is moved into place
-    when it is on the disk; if anything is raised, nothing is left and what was there stays.
+    """Yield a temporary path beside `path`, to write the file to.
 
-    Raises OSError.
+    The file is moved to `path` when it is on the disk. If anything is raised, no file is left
+    behind, and an existing file stays as it is. Raises OSError.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".stylectl-") as private:
-        whole = Path(private) / path.name
-        yield whole
-        with whole.open("rb+") as file:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".stylectl-") as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        whole.replace(path)
+        temporary.replace(path)
 
 
 def user_cache() -> Path:
-    """Where everything is kept that can be made, or downloaded, again."""
+    """Return the folder of everything that can be made, or downloaded, again."""
     return platformdirs.user_cache_path("stylectl")

@@ -1,4 +1,4 @@
-"""The process's memory allocator: what freed memory it keeps, and what it gives back."""
+"""Settings of the process's memory allocator: which freed memory it keeps."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import ctypes
 import gc
 import sys
 
-# mallopt's parameters, from glibc's malloc.h.
+# Parameters of mallopt, from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER = 2**31 - 1
-#: Arrays of this many bytes or more are returned to the system at once: there are few of them, and
-#: the gaps that they leave would be split by smaller ones. The layers of 512 px are below it.
+#: Arrays of this many bytes or more are returned to the system when they are freed: there are few
+#: of them, and smaller arrays would split the gaps that they leave. The layers of 512 px are below
+#: this size.
 _OWN_PAGES = 64 * 2**20
 
 
 def keep_freed_memory() -> None:
     """Let glibc reuse all but the largest arrays instead of returning them to the system.
 
-    A step frees and allocates the same arrays, of many megabytes, over and over; each time the
-    system would have to find and clear the pages again, which costs about a tenth of a step. For
-    programs, which own their process. Does nothing on other C libraries than glibc.
+    Each step allocates and frees the same arrays, of many megabytes; each time the system would
+    have to find and clear the pages again, which costs about a tenth of a step. For programs, not
+    libraries, since it changes the whole process. Does nothing on other C libraries than glibc.
     """
     mallopt = _glibc_function("mallopt")
     if mallopt is not None:
@@ -30,7 +31,7 @@ def keep_freed_memory() -> None:
 def collect_and_return_memory() -> None:
     """Collect garbage, then return freed memory to the system.
 
-    Making models takes several copies of the weights, which the steps of a run do not use again.
+    Creating models takes several copies of the weights, which the steps of a run do not need.
     """
     gc.collect()
     return_freed_memory()

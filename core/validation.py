@@ -1,4 +1,4 @@
-"""Validating options by pydantic models, with messages of one line."""
+"""Validation of options by pydantic models, with messages of one line."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ M = TypeVar("M", bound="BaseModel")
 
 
 class Text(str):
-    """A value as it was typed. The field that it is for reads it by the field's own type: "007" is
-    7 for an `int` and "007" for a `str`."""
+    """A value as it was typed, to be parsed by the type of its field.
+
+    "007" is 7 for an `int` and "007" for a `str`.
+    """
 
     __slots__ = ()
 
 
 def validated(model: type[M], options: Mapping[str, Any], owner: str) -> M:
-    """Options as a model's instance. Raises UsageError that names the owner and the option."""
+    """Return the options as a model's instance.
+
+    Raises UsageError that names the owner and the option.
+    """
     from pydantic import ValidationError
 
     values = {
-        name: _read(value, model.model_fields[name].annotation)
+        name: _parsed(value, model.model_fields[name].annotation)
         if isinstance(value, Text) and name in model.model_fields
         else value
         for name, value in options.items()
@@ -37,28 +42,30 @@ def validated(model: type[M], options: Mapping[str, Any], owner: str) -> M:
 
 
 def described(error: ValidationError, known: Iterable[str]) -> str:
-    """The first thing that is wrong, with its place; `known` are the names that there are."""
+    """Return a message about the first invalid value, with its key; `known` are the valid keys."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"there is no {where!r}; {did_you_mean(where, known)}"
+        return f"there is no {key!r}; {did_you_mean(key, known)}"
     if first["type"] == "missing":
-        return f"{where} is missing"
-    return f"{where} {complaint(error)}".lstrip()
+        return f"{key} is missing"
+    return f"{key} {complaint(error)}".lstrip()
 
 
 def complaint(error: ValidationError) -> str:
-    """What is wrong with the first wrong value, without its place."""
+    """Return a message about the first invalid value, without its key."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    given = "" if isinstance(first["input"], dict | list | tuple) else f", got {first['input']!r}"
-    return message + given
+    value = "" if isinstance(first["input"], dict | list | tuple) else f", got {first['input']!r}"
+    return message + value
 
 
-def _read(text: Text, annotation: Any) -> Any:
-    """The first reading of the text that the field's type takes: as text, which pydantic converts,
-    as a number (for literal numbers), as several values with commas between them. The text, if it
-    takes none: the complaint is then about what was typed."""
+def _parsed(text: Text, annotation: Any) -> Any:
+    """Return the first interpretation of the text that is valid for the field's type.
+
+    The interpretations are: text, which pydantic converts; a number (for literal numbers); values
+    separated by commas. If none is valid, returns the text, so that the message quotes it.
+    """
     from pydantic import TypeAdapter, ValidationError
 
     adapter = TypeAdapter(annotation)
@@ -73,10 +80,10 @@ def _read(text: Text, annotation: Any) -> Any:
 
 
 def _numbers(text: str) -> list[float]:
-    found: list[float] = []
+    numbers: list[float] = []
     for kind in (int, float):
         try:
-            found.append(kind(text))
+            numbers.append(kind(text))
         except ValueError:
             continue
-    return found
+    return numbers

@@ -10,6 +10,7 @@ from types import MappingProxyType
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "backends": ".backends",
+        "optimizers": ".optimizers",
         "vgg19": ".backbones.vgg19",
         "torchvision_models": ".backbones.torchvision_models",
         "onnx_file": ".backbones.onnx_file",

@@ -8,7 +8,14 @@ from collections.abc import Iterable
 import pluggy
 
 from ..core.interfaces.events import RunFinished, RunStarted, StepDone
-from ..core.interfaces.specs import BackboneSpec, BackendSpec, LossTermSpec, WriterSpec
+from ..core.interfaces.specs import (
+    BackboneSpec,
+    BackendSpec,
+    InitializerSpec,
+    LossTermSpec,
+    OptimizerSpec,
+    WriterSpec,
+)
 
 PROJECT = "stylectl"
 
@@ -95,6 +102,46 @@ def stylectl_writers() -> Iterable[WriterSpec]:  # type: ignore[empty-body]
     ...     yield WriterSpec(name="ppm", summary="PPM", suffixes=(".ppm",), create=PPMWriter)
     >>> [spec.suffixes for spec in stylectl_writers()]
     [('.ppm',)]
+    """
+
+
+@hookspec
+def stylectl_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body]
+    """Called once, before a job is read. Gives the optimizers that the plugin brings.
+
+    >>> from stylectl import Iterate, Optimizer, OptimizerSpec, hookimpl
+    >>> class Descent(Optimizer):
+    ...     step_size: float = 0.1
+    ...     def images_held(self, steps):
+    ...         return 3
+    ...     def iterate(self, image, evaluate, step_scale, steps):
+    ...         while True:
+    ...             evaluation = evaluate(image)
+    ...             yield Iterate(image, evaluation)
+    ...             image = image - step_scale * self.step_size * evaluation.gradient
+    >>> @hookimpl
+    ... def stylectl_optimizers():
+    ...     yield OptimizerSpec(name="descent", summary="plain descent", options=Descent)
+    >>> [spec.options().step_size for spec in stylectl_optimizers()]
+    [0.1]
+    """
+
+
+@hookspec
+def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-body]
+    """Called once, before a job is read. Gives the initialisers that the plugin brings.
+
+    >>> from stylectl import Initializer, InitializerSpec, hookimpl
+    >>> class Gray(Initializer):
+    ...     value: float = 0.5
+    ...     random = False
+    ...     def image(self, start):
+    ...         return start.content * 0 + self.value
+    >>> @hookimpl
+    ... def stylectl_initializers():
+    ...     yield InitializerSpec(name="gray", summary="plain gray", options=Gray)
+    >>> [spec.options().random for spec in stylectl_initializers()]
+    [False]
     """
 
 

@@ -11,6 +11,7 @@ from ..core.interfaces.events import (
     RunStarted,
     StepDone,
 )
+from ..core.shown import described
 from .manager import PluginRecord, Plugins
 
 
@@ -56,10 +57,7 @@ class PluginListeners:
         for listening in self._listening.values():
             if record in listening:
                 listening.remove(record)
-        message = (
-            f"the plugin {record.name} ({record.origin}) failed in {hook}: "
-            f"{type(error).__name__}: {error}"
-        )
+        message = f"the plugin {record.name} ({record.origin}) failed in {hook}: {described(error)}"
         self._listener(Notice(f"{message}; the run continues without it"))
         if self.failure is None:
             self.failure = PluginError(message)

@@ -1,25 +1,33 @@
-"""Finding plugins, and gathering their contributions."""
+"""Loading plugins, and gathering their contributions."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from typing import Any, Literal
 
 import pluggy
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
-from ..core.errors import PluginError, UsageError, did_you_mean
-from ..core.interfaces.specs import BackboneSpec, BackendSpec, LossTermSpec, Spec, WriterSpec
+from ..core.errors import PluginError, StylectlError, UsageError, did_you_mean
+from ..core.interfaces.specs import (
+    BackboneSpec,
+    BackendSpec,
+    InitializerSpec,
+    LossTermSpec,
+    OptimizerSpec,
+    Spec,
+    WriterSpec,
+)
 from ..core.planning.registry import Registry
+from ..core.shown import described, one_line
 from . import hookspecs
-from .builtin import BUILT_IN
-
-_BUILT_IN_ORIGIN = "built-in"
+from .finding import FoundPlugin, find_plugins, named_plugin
 
 #: Hook -> the registry's table that its contributions go to, and their type.
 _HOOKS: dict[str, tuple[str, type[Spec]]] = {
@@ -27,6 +35,8 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_backbones": ("backbones", BackboneSpec),
     "stylectl_loss_terms": ("terms", LossTermSpec),
     "stylectl_writers": ("writers", WriterSpec),
+    "stylectl_optimizers": ("optimizers", OptimizerSpec),
+    "stylectl_initializers": ("initializers", InitializerSpec),
 }
 
 
@@ -59,112 +69,128 @@ class Plugins:
         return _call(self._manager, name, hook, **arguments)
 
 
-def load_plugins(switched_off: Collection[str] = ()) -> Plugins:
-    """The built-in plugins and the installed ones (entry-point group ``stylectl``).
+def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = ()) -> Plugins:
+    """The built-in plugins, the installed ones (entry-point group ``stylectl``), and `extra`:
+    modules that are not installed, for tests.
 
     The environment variable STYLECTL_PLUGINS, if set, lists the installed ones that may be loaded,
     separated by commas (empty: none); STYLECTL_TRACE_PLUGINS=1 shows each call of a hook on stderr.
-    A broken plugin is recorded and left out. Raises UsageError
-    when `switched_off` names an unknown plugin, and PluginError when two claim one name.
+    A broken plugin is recorded and left out. What plugins print while they are loaded goes to
+    stderr. Raises UsageError when `switched_off` names an unknown plugin, or one of two.
     """
-    found = [*_built_in(), *_installed()]
-    names = [plugin.name for plugin in found]
-    for name in switched_off:
-        if name not in names:
-            raise UsageError(f"`no_plugin`: no plugin {name!r}; {did_you_mean(name, names)}")
+    found = find_plugins(extra)
+    off = {_switched_off(name, found).name for name in switched_off}
+    allowed, problems = _allowed(found)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     if os.environ.get("STYLECTL_TRACE_PLUGINS") == "1":
         manager.trace.root.setwriter(sys.stderr.write)
         manager.enable_tracing()
     registry = Registry()
-    used: dict[str, _Found] = {}
     records = []
     for plugin in found:
-        reason = "switched off" if plugin.name in switched_off else _not_listed(plugin)
-        if reason:
-            records.append(PluginRecord(plugin.name, plugin.origin, "skipped", reason))
-            continue
-        if plugin.name in used:
-            raise PluginError(
-                f"the plugin name {plugin.name!r} is claimed by both {used[plugin.name].origin} "
-                f"and {plugin.origin}; uninstall one of them"
-            )
-        used[plugin.name] = plugin
-        problem = _add(manager, registry, plugin)
-        state: Literal["loaded", "broken"] = "broken" if problem else "loaded"
-        records.append(PluginRecord(plugin.name, plugin.origin, state, problem))
-    problems = [
+        state: Literal["loaded", "skipped", "broken"] = "skipped"
+        if plugin.name in off:
+            reason = "switched off"
+        elif plugin.name not in allowed:
+            reason = "not named in STYLECTL_PLUGINS"
+        else:
+            reason = _add(manager, registry, plugin)
+            state = "broken" if reason else "loaded"
+        records.append(PluginRecord(plugin.name, plugin.origin, state, reason))
+    broken = [
         f"the plugin {record.name} ({record.origin}) is left out: {record.reason}"
         for record in records
         if record.state == "broken"
     ]
-    problems += [
-        f"STYLECTL_PLUGINS names {name!r}; {did_you_mean(name, names)}"
-        for name in _allowed() or ()
-        if name not in names
-    ]
-    return Plugins(tuple(records), registry, tuple(problems), manager)
+    return Plugins(tuple(records), registry, (*broken, *problems), manager)
 
 
-@dataclass(frozen=True)
-class _Found:
-    name: str
-    origin: str
-    load: Callable[[], object]
+def _switched_off(name: str, found: list[FoundPlugin]) -> FoundPlugin:
+    try:
+        return named_plugin(name, found)
+    except UsageError as error:
+        raise error.reworded(f"`no_plugin`: {error}") from None
 
 
-def _built_in() -> Iterator[_Found]:
-    for name, module in BUILT_IN.items():
-        yield _Found(name, _BUILT_IN_ORIGIN, partial(import_module, module, __package__))
-
-
-def _installed() -> Iterator[_Found]:
-    for point in entry_points(group=hookspecs.PROJECT):
-        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-        yield _Found(point.name, origin, point.load)
-
-
-def _not_listed(plugin: _Found) -> str:
-    """Why STYLECTL_PLUGINS keeps the plugin out, or nothing."""
-    allowed = _allowed()
-    if allowed is None or plugin.origin == _BUILT_IN_ORIGIN or plugin.name in allowed:
-        return ""
-    return "not named in STYLECTL_PLUGINS"
-
-
-def _allowed() -> list[str] | None:
-    """The names in STYLECTL_PLUGINS; None when it is not set."""
+def _allowed(found: list[FoundPlugin]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The names of the plugins that STYLECTL_PLUGINS lets in, and what is wrong with its text."""
     listed = os.environ.get("STYLECTL_PLUGINS")
-    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
+    if listed is None:
+        return frozenset(plugin.name for plugin in found), ()
+    allowed = {plugin.name for plugin in found if not plugin.is_installed}
+    problems = []
+    for name in filter(None, map(str.strip, listed.split(","))):
+        try:
+            allowed.add(named_plugin(name, found).name)
+        except UsageError as error:
+            problems.append(f"STYLECTL_PLUGINS: {error}")
+    return frozenset(allowed), tuple(problems)
 
 
-def _add(manager: pluggy.PluginManager, registry: Registry, plugin: _Found) -> str:
+def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin) -> str:
     """Register the plugin and what it brings. Returns what is wrong with it, or nothing."""
     try:
-        manager.register(plugin.load(), name=plugin.name)
-        _check_hooks(manager, plugin.name)
-        brought = [
-            (table, spec)
-            for hook, (table, kind) in _HOOKS.items()
-            for spec in _specs(manager, plugin.name, hook, kind)
-        ]
-    except (Exception, SystemExit) as error:  # whatever a stranger's code raises
+        _check_version(plugin)
+        with redirect_stdout(sys.stderr):
+            module = plugin.load()
+            if module is None:
+                raise TypeError("its entry point gives None, not a module")
+            manager.register(module, name=plugin.name)
+            _check_hooks(manager, plugin.name)
+            brought = [
+                (table, spec)
+                for hook, (table, kind) in _HOOKS.items()
+                for spec in _specs(manager, plugin.name, hook, kind)
+            ]
+        for table, spec in brought:
+            getattr(registry, table).check_free(spec)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's code raises
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
-        return f"{type(error).__name__}: {error}"
+        return one_line(str(error)) if isinstance(error, StylectlError) else described(error)
     for table, spec in brought:
-        getattr(registry, table).add(spec, f"the plugin {plugin.name} ({plugin.origin})")
+        getattr(registry, table).add(
+            spec, f"the plugin {plugin.name} ({plugin.origin})", plugin.is_built_in
+        )
     return ""
 
 
+def _check_version(plugin: FoundPlugin) -> None:
+    """Raises PluginError when the plugin's distribution requires another stylectl."""
+    here = version(hookspecs.PROJECT)
+    for text in plugin.requires:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue  # pip's to complain of
+        if canonicalize_name(requirement.name) != hookspecs.PROJECT:
+            continue
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and not requirement.specifier.contains(here, prereleases=True):
+            raise PluginError(
+                f"it requires stylectl{requirement.specifier}, and this is stylectl {here}"
+            )
+
+
 def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
-    for caller in manager.get_hookcallers(manager.get_plugin(name)) or []:
-        if not caller.has_spec():
+    """Raises TypeError for a hook that is unknown, unless it is marked ``optionalhook``, and for a
+    function that is called like a hook and not marked as one."""
+    plugin = manager.get_plugin(name)
+    callers = manager.get_hookcallers(plugin) or []
+    for caller in callers:
+        optional = [hook.optionalhook for hook in caller.get_hookimpls() if hook.plugin is plugin]
+        if not caller.has_spec() and not all(optional):
             raise TypeError(
                 f"there is no hook {caller.name!r}; {did_you_mean(caller.name, _known_hooks())} "
                 f"(misspelt, or the plugin is made for another stylectl than {version('stylectl')})"
             )
+    marked = {caller.name for caller in callers}
+    for hook in _known_hooks():
+        if hook not in marked and callable(getattr(plugin, hook, None)):
+            raise TypeError(f"{hook} is not marked @hookimpl")
 
 
 def _known_hooks() -> list[str]:

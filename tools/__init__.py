@@ -1,1 +1,1 @@
-"""What people call: the command line, the Python API, batches, benchmarks."""
+"""Entry points: the command line, the Python API, batches, benchmarks."""

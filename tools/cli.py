@@ -1,6 +1,7 @@
-"""The `stylectl` program: its commands.
+"""The `stylectl` program and its commands.
 
-Each command imports what it needs when it runs, so that help and mistakes cost no torch.
+Each command imports its dependencies when it runs, so that help and usage errors do not import
+torch.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ app.command("cache")(cache.command)
 app.add_typer(plugins.app, name="plugins")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"stylectl {version('stylectl')}")
         raise typer.Exit
 

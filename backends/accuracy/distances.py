@@ -1,6 +1,6 @@
-"""Distances of tensors from a reference's, as numbers.
+"""Distances of tensors from a reference, as numbers.
 
-All functions take two tensors of one shape, the second the reference's, in any type.
+All functions take two tensors of one shape and of any type, the second being the reference.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ from torch import Tensor
 
 
 def relative_l2(got: Tensor, exact: Tensor) -> float:
-    """The norm of the difference over that of the reference."""
+    """Return the norm of the difference, divided by the norm of the reference."""
     got, exact = _double(got, exact)
     return _ratio((got - exact).norm().item(), exact.norm().item())
 
 
 def max_abs(got: Tensor, exact: Tensor) -> float:
-    """The largest difference of an element."""
+    """Return the largest absolute difference of an element."""
     got, exact = _double(got, exact)
     return (got - exact).abs().max().item()
 
 
 def max_rel(got: Tensor, exact: Tensor) -> float:
-    """The largest relative difference of an element; those smaller than the reference's root mean
-    square are left out, since a rectifier's output has them as small as one likes."""
+    """Return the largest relative difference of an element.
+
+    Elements smaller than the reference's root mean square are left out, since those of a
+    rectifier's output may be arbitrarily small.
+    """
     got, exact = _double(got, exact)
     if not exact.any():
         return _ratio(got.abs().max().item(), 0.0)
@@ -33,7 +36,7 @@ def max_rel(got: Tensor, exact: Tensor) -> float:
 
 
 def cosine_distance(got: Tensor, exact: Tensor) -> float:
-    """1 - cosine of the angle between them, computed so that small ones are not rounded away."""
+    """Return 1 - cosine of the angle, computed so that small distances are not rounded away."""
     got, exact = _double(got, exact)
     if not got.any() and not exact.any():
         return 0.0

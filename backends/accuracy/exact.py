@@ -1,4 +1,4 @@
-"""The reference that backends are measured against: torch.autograd in float64, on the CPU."""
+"""The reference for measuring backends: torch.autograd in float64, on the CPU."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 
 
 class ExactBackend(FeatureBackend):
-    """A backbone's own module in float64, nothing rearranged.
+    """A backbone's torch module, unchanged, in float64.
 
-    Its features and gradients are float64, which no other backend's are; images and cotangents may
-    be float32 or float64, and its pullbacks may be called several times. It is for measuring: slow,
-    and without the checks of the contract.
+    Unlike those of other backends, its features and gradients are float64, and its pullbacks may be
+    called several times; images and cotangents may be float32 or float64. It is for measuring:
+    slow, and without the checks of the contract.
     """
 
     def __init__(self, backbone: Backbone, layers: Sequence[str]) -> None:
@@ -24,23 +24,23 @@ class ExactBackend(FeatureBackend):
         self._trunk = backbone.trunk(self.layers).double()
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
-        """See FeatureBackend."""
+        """See FeatureBackend.features."""
         with torch.no_grad():
             features: Features = self._trunk(image.cpu().double(), layers or self.layers)
         return features
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
-        """See FeatureBackend."""
+        """See FeatureBackend.vjp."""
         leaf = image.detach().cpu().double().requires_grad_()
         with torch.enable_grad():
             activations: dict[str, Tensor] = self._trunk(leaf)
 
         def pullback(cotangents: Features) -> Tensor:
             outputs = [activations[name] for name in cotangents]
-            given = [value.cpu().double() for value in cotangents.values()]
+            doubles = [value.cpu().double() for value in cotangents.values()]
             if not outputs:
                 return torch.zeros_like(leaf)
-            (gradient,) = torch.autograd.grad(outputs, leaf, given, retain_graph=True)
+            (gradient,) = torch.autograd.grad(outputs, leaf, doubles, retain_graph=True)
             return gradient
 
         return {name: value.detach() for name, value in activations.items()}, pullback

@@ -1,1 +1,1 @@
-"""Backbones as ONNX models."""
+"""The export of backbones as ONNX models."""

@@ -1,7 +1,8 @@
-"""Chains of plain steps as ONNX models, written out.
+"""Chains of plain steps as ONNX models, written node by node.
 
 torch.onnx.export takes seconds, most of them to load and to trace; a chain of convolutions,
-rectifiers and pooling, such as VGG-19, needs no tracing. What else a chain may have is left to it.
+rectifiers and pooling, such as VGG-19, needs no tracing. Chains with other steps are exported by
+torch.onnx.export.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from ...core.interfaces.trunk import ChainTrunk, Trunk
 
-#: torch's names for padding that repeats what is there -> ONNX's.
+#: torch's names of the padding modes that repeat values -> ONNX's names.
 _PADDING = {"replicate": "edge", "reflect": "reflect", "circular": "wrap"}
 _IR_VERSION = 10
 
@@ -26,43 +27,49 @@ _IR_VERSION = 10
 def chain_model(
     trunk: Trunk, layers: Sequence[str], image: str, opset: int
 ) -> onnx.ModelProto | None:
-    """The trunk up to `layers`, from the input `image` (batch, 3, height, width) to a float32
-    output for each layer; None for a trunk that is no chain of plain steps."""
-    if type(trunk) is not ChainTrunk:  # one derived from it may do more
+    """Return the model of a trunk up to `layers`, or None if it is not a chain of plain steps.
+
+    The model has the input `image` (batch, 3, height, width), and a float32 output for each layer.
+    """
+    if type(trunk) is not ChainTrunk:  # a subclass may compute something else
         return None
     steps = trunk.upto(layers)
     if not all(_is_plain(step) for _, step in steps):
         return None
     half = any(weight.dtype == torch.float16 for weight in trunk.parameters())
     graph = _Graph(half)
-    x, shrunk = _normalized(graph, trunk, image), 1
+    x, reduction = _normalized(graph, trunk, image), 1
     outputs = {}
     for name, step in steps:
         is_layer = name in layers
         x = graph.step(step, x, name if is_layer and not half else "")
         if isinstance(step, nn.MaxPool2d | nn.AvgPool2d):
-            shrunk *= _side(step)
+            reduction *= _side(step)
         if is_layer:
             if half:
                 graph.add("Cast", [x], output=name, to=TensorProto.FLOAT)
-            outputs[name] = (graph.channels, shrunk)
-    described = [
+            outputs[name] = (graph.channels, reduction)
+    layer_infos = [
         helper.make_tensor_value_info(
             name,
             TensorProto.FLOAT,
-            ["batch", outputs[name][0], *(_sized(side, outputs[name][1]) for side in _SIDES)],
+            [
+                "batch",
+                outputs[name][0],
+                *(_symbolic_size(side, outputs[name][1]) for side in _SIDES),
+            ],
         )
         for name in layers
     ]
-    whole = helper.make_graph(
+    model_graph = helper.make_graph(
         graph.nodes,
         "main_graph",
         [helper.make_tensor_value_info(image, TensorProto.FLOAT, ["batch", 3, *_SIDES])],
-        described,
+        layer_infos,
         graph.initializers,
     )
     return helper.make_model(
-        whole,
+        model_graph,
         producer_name="stylectl",
         opset_imports=[helper.make_opsetid("", opset)],
         ir_version=_IR_VERSION,
@@ -72,21 +79,21 @@ def chain_model(
 _SIDES = ("height", "width")
 
 
-def _sized(side: str, shrunk: int) -> str:
-    return side if shrunk == 1 else f"({side}//{shrunk})"
+def _symbolic_size(side: str, reduction: int) -> str:
+    return side if reduction == 1 else f"({side}//{reduction})"
 
 
 def _is_plain(step: nn.Module) -> bool:
-    """Whether the step keeps a map's size, or divides it by a whole number."""
-    if type(step).__module__.split(".")[0] != "torch":  # one derived from torch's may do more
+    """Return whether the step keeps a map's size, or divides it by a whole number."""
+    if type(step).__module__.split(".")[0] != "torch":  # a subclass may compute something else
         return False
     match step:
         case nn.ReLU():
             return True
         case nn.Conv2d(padding=tuple(padding)):
             window = zip(padding, step.kernel_size, step.dilation, strict=True)
-            kept = all(2 * pad == dilation * (side - 1) for pad, side, dilation in window)
-            return kept and step.stride == (1, 1)
+            keeps_size = all(2 * pad == dilation * (side - 1) for pad, side, dilation in window)
+            return keeps_size and step.stride == (1, 1)
         case nn.MaxPool2d():
             plain = (step.padding, step.dilation, step.ceil_mode) == (0, 1, False)
             return plain and isinstance(step.stride, int) and step.stride == step.kernel_size
@@ -109,7 +116,7 @@ def _normalized(graph: _Graph, trunk: ChainTrunk, image: str) -> str:
 
 @dataclass
 class _Graph:
-    """A model's nodes and constants, as they are added. `channels` are those of the last step."""
+    """A model's nodes and constants, as they are added; `channels` is the last step's number."""
 
     half: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -117,7 +124,7 @@ class _Graph:
     channels: int = 3
 
     def add(self, operator: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        """A node; gives the name of its output, which is made up if none is given."""
+        """Add a node, and return the name of its output: `output`, or a new one."""
         name = output or f".{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(
             helper.make_node(operator, inputs, [name], name.lstrip("."), **attributes)
@@ -125,7 +132,7 @@ class _Graph:
         return name
 
     def constant(self, name: str, values: Tensor | Sequence[float]) -> str:
-        """An initializer; plain numbers are one for each channel."""
+        """Add an initializer, and return its name; plain numbers are one for each channel."""
         if isinstance(values, Tensor):
             array = values.detach().contiguous().cpu().numpy()
         else:
@@ -134,7 +141,7 @@ class _Graph:
         return name
 
     def step(self, step: nn.Module, x: str, output: str) -> str:
-        """The nodes of a step that `_is_plain`."""
+        """Add the nodes of a step that `_is_plain`, and return the name of its output."""
         match step:
             case nn.Conv2d(padding=tuple(padding)):
                 self.channels = step.out_channels

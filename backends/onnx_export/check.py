@@ -1,4 +1,4 @@
-"""An exported model beside the trunk that it was made from."""
+"""The comparison of an exported model with the trunk that it was made from."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from ...core.interfaces.backbone import LayerInfo
 from ...core.interfaces.trunk import Trunk
 from .export import IMAGE
 
-#: Relative L2 distance of a layer, by the precision of the network. In float32 the order of the
-#: sums differs: a few times 6e-8 for each convolution, which adds up over some tens of layers. In
-#: float16 each activation is rounded by 5e-4, ONNX Runtime's processor kernels round less often
-#: than torch's, and that too adds up.
+#: Largest relative L2 distance of a layer that is allowed, for networks in float32 (False) and in
+#: float16 (True). In float32 the order of the sums differs: a few times 6e-8 for each convolution,
+#: which adds up over some tens of layers. In float16 each activation is rounded by 5e-4, ONNX
+#: Runtime's kernels for the CPU round less often than torch's, and that too adds up.
 TOLERANCE = {False: 1e-5, True: 1e-2}
 
 
 def check_model(model: onnx.ModelProto, trunk: Trunk, deepest: LayerInfo) -> Mapping[str, float]:
-    """Runs both at three sizes, and gives each layer's largest relative L2 distance.
+    """Compare the model with the trunk at three sizes.
 
-    Raises BackendError when one exceeds the tolerance.
+    Returns each layer's largest relative L2 distance. Raises BackendError when one exceeds the
+    tolerance.
     """
     side = deepest.smallest_side
     half = next((weight.dtype for weight in trunk.parameters()), torch.float32) == torch.float16
@@ -54,16 +55,16 @@ def _distances(
     session: onnxruntime.InferenceSession, trunk: Trunk, image: Tensor
 ) -> dict[str, float]:
     layers = [output.name for output in session.get_outputs()]
-    found = session.run(layers, {IMAGE: image.numpy()})
+    outputs = session.run(layers, {IMAGE: image.numpy()})
     with torch.no_grad():
         expected = trunk(image, layers)
     distances = {}
-    for layer, got in zip(layers, found, strict=True):
-        wanted = expected[layer].float()
-        if got.shape != wanted.shape:
+    for layer, output in zip(layers, outputs, strict=True):
+        reference = expected[layer].float()
+        if output.shape != reference.shape:
             raise BackendError(
-                f"the exported model's layer {layer} has the shape {got.shape}, "
-                f"torch's {tuple(wanted.shape)}"
+                f"the exported model's layer {layer} has the shape {output.shape}, "
+                f"torch's {tuple(reference.shape)}"
             )
-        distances[layer] = float((torch.from_numpy(got) - wanted).norm() / wanted.norm())
+        distances[layer] = float((torch.from_numpy(output) - reference).norm() / reference.norm())
     return distances

@@ -1,4 +1,4 @@
-"""Trunks as ONNX models: dynamic batch, height and width, preprocessing inside."""
+"""The export of trunks as ONNX models: dynamic batch, height, width; preprocessing inside."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.trunk import Trunk
 from .chain import chain_model
 
-#: The name of the models' one input.
+#: Name of the models' one input.
 IMAGE = "image"
-#: The least opset with everything that the gradient's models use; known to TensorRT 10.
+#: Lowest opset with all operators of the models and their gradients; TensorRT 10 supports it.
 _OPSET = 18
-#: The least opset whose padding can wrap around.
+#: Lowest opset whose padding can wrap around.
 _WRAPPING_OPSET = 19
 
 
 def export_trunk(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> onnx.ModelProto:
-    """A trunk that `backbone` made for `layers` (canonical names), as a checked model.
+    """Return a checked model of a trunk that `backbone` made for `layers` (canonical names).
 
     The model takes `image`, (N, 3, H, W), float32, RGB, sRGB-encoded in [0, 1], and gives a
     float32 output (N, C, H', W') for each layer, under its name; between them the network has the
     type of the trunk's weights. Raises BackendError when the trunk has no ONNX form.
     """
     model = chain_model(trunk, layers, IMAGE, _opset(trunk)) or _exported(trunk, layers, backbone)
-    described = {
+    metadata = {
         "backbone": backbone.name,
         "layers": ",".join(layers),
         "weights_sha256": weights_hash(trunk),
-        "preprocessing": "none",  # is left to do: the input is RGB in [0, 1]
+        "preprocessing": "none",  # is left to the caller: the input is RGB in [0, 1]
         "version": version("stylectl"),
     }
     onnx.helper.set_model_props(
-        model, {f"stylectl.{key}": value for key, value in described.items()}
+        model, {f"stylectl.{key}": value for key, value in metadata.items()}
     )
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 def weights_hash(trunk: Trunk) -> str:
-    """SHA-256 of the weights' names, types, shapes and values, as hexadecimal digits."""
+    """Return the SHA-256 of the weights' names, types, shapes and values, in hexadecimal."""
     digest = hashlib.sha256()
     for name, value in sorted(trunk.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
@@ -61,19 +61,19 @@ def weights_hash(trunk: Trunk) -> str:
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Writes the file whole, under a temporary name, and moves it into place.
+    """Write the model under a temporary name, and move the complete file into place.
 
     Raises OutputError when that is not possible.
     """
     try:
-        with whole_file(path) as whole:
-            whole.write_bytes(model.SerializeToString(deterministic=True))
+        with whole_file(path) as temporary:
+            temporary.write_bytes(model.SerializeToString(deterministic=True))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 class _Outputs(nn.Module):
-    """The trunk's activations as a tuple in a fixed order, in float32."""
+    """A module that returns the trunk's activations as a tuple in a fixed order, in float32."""
 
     def __init__(self, trunk: Trunk, layers: Sequence[str]) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _Outputs(nn.Module):
 
 def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.ModelProto:
     side = backbone.deepest(layers).smallest_side
-    # Odd sizes, and two images: a size of one might be taken for a constant.
+    # Odd sizes and two images, since the exporter might take a size of one for a constant.
     example = torch.zeros(2, 3, 4 * side + 15, 5 * side + 17)
     any_size = torch.export.Dim.AUTO
     try:
@@ -109,19 +109,19 @@ def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.M
         raise BackendError(f"the backbone {backbone.name} has no ONNX form: {reason}") from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    for each in (model.graph, *model.graph.node, *model.graph.value_info):
-        del each.metadata_props[:]  # names of files and stack traces of this machine
+    for proto in (model.graph, *model.graph.node, *model.graph.value_info):
+        del proto.metadata_props[:]  # names of files and stack traces of this machine
     _name_sizes(model.graph, backbone)
     return model
 
 
 def _opset(trunk: Trunk) -> int:
-    wraps = any(getattr(each, "padding_mode", "") == "circular" for each in trunk.modules())
+    wraps = any(getattr(module, "padding_mode", "") == "circular" for module in trunk.modules())
     return _WRAPPING_OPSET if wraps else _OPSET
 
 
 def _name_sizes(graph: onnx.GraphProto, backbone: Backbone) -> None:
-    """Calls the image's sizes batch, height and width, where torch has made up names.
+    """Rename the image's sizes to batch, height and width, from names that torch has generated.
 
     Raises BackendError when one of them has become a constant.
     """
@@ -130,16 +130,16 @@ def _name_sizes(graph: onnx.GraphProto, backbone: Backbone) -> None:
         raise BackendError(f"the backbone {backbone.name} has no ONNX form for images of any size")
     names = dict(zip(sizes, ("batch", "height", "width"), strict=True))
     for value in (*graph.input, *graph.value_info, *graph.output):
-        for each in value.type.tensor_type.shape.dim:
-            if each.HasField("dim_param"):
-                each.dim_param = re.sub(
-                    r"\w+", lambda word: names.get(word[0], word[0]), each.dim_param
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.HasField("dim_param"):
+                dimension.dim_param = re.sub(
+                    r"\w+", lambda word: names.get(word[0], word[0]), dimension.dim_param
                 )
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """torch's exporter warns of its own deprecations and logs its progress."""
+    """Silence torch's exporter, which warns of its own deprecations and logs its progress."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A backward ONNX graph, written node by node, and the models that come of it."""
+"""A backward ONNX graph, written node by node by the gradient rules."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from onnx import helper, numpy_helper
 
 from .forward import ForwardGraph, Node
 
-#: Operators are written as this opset has them, whatever the forward model's is.
+#: Opset of the backward graph's operators, whatever the forward model's is.
 OPSET = 18
 
 
 class BackwardGraph:
-    """What the rules write to. Values of the backward graph are known by their names.
+    """A backward graph under construction: the gradient rules add its nodes.
 
-    Rules may use any value of the forward graph, by `saved`: constants are copied, anything else
-    becomes an output of the forward model and an input of the backward one. `on_cpu` says that
-    ONNX Runtime's kernels for the CPU run the graph, which has some that others lack.
+    Values are identified by their names. A rule may use any value of the forward graph, by `saved`:
+    constants are copied, anything else becomes an output of the forward model and an input of the
+    backward one. With `on_cpu`, the graph is for ONNX Runtime's CPU provider, which has some
+    operators that others lack.
     """
 
     def __init__(self, forward: ForwardGraph, *, on_cpu: bool) -> None:
@@ -35,90 +36,98 @@ class BackwardGraph:
         self._count = 0
 
     def emit(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Adds a node with one output and gives that output's name."""
+        """Add a node with one output, and return that output's name."""
         return self.emit_many(operator, inputs, 1, **attributes)[0]
 
     def emit_late(self, operator: str, saved: str, **attributes: Any) -> str:
-        """Adds a node that depends on a saved value alone, to run only when it is needed.
+        """Add a node that depends on a saved value alone, and that runs only when it is needed.
 
         ONNX Runtime walks back from the result and, of a node's inputs, follows the one whose node
-        stands last in the file. A mask that stood behind the gradient's own nodes would be walked
-        to before them: all masks would be made at the start, and held. So they stand in front.
+        is last in the file. It would reach a mask behind the gradient's own nodes before them: all
+        masks would be computed at the start, and held. So these nodes are first in the file.
         """
-        name = self._fresh(operator)
+        name = self._fresh_name(operator)
         self._first.append(helper.make_node(operator, [saved], [name], name, **attributes))
         return name
 
     def emit_many(
         self, operator: str, inputs: Iterable[str], outputs: int, **attributes: Any
     ) -> tuple[str, ...]:
-        """Adds a node with several outputs. Attributes that are None are left out."""
-        names = tuple(self._fresh(operator) for _ in range(outputs))
-        given = {key: value for key, value in attributes.items() if value is not None}
-        self._nodes.append(helper.make_node(operator, list(inputs), names, names[0], **given))
+        """Add a node with several outputs, and return their names.
+
+        Attributes that are None are left out.
+        """
+        names = tuple(self._fresh_name(operator) for _ in range(outputs))
+        present = {key: value for key, value in attributes.items() if value is not None}
+        self._nodes.append(helper.make_node(operator, list(inputs), names, names[0], **present))
         return names
 
     def constant(self, value: np.ndarray[Any, Any]) -> str:
-        """Adds a constant."""
-        name = self._fresh("constant")
+        """Add a constant, and return its name."""
+        name = self._fresh_name("constant")
         self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name
 
     def integers(self, *values: int) -> str:
-        """Adds a vector of int64: a shape, axes, positions."""
+        """Add a vector of int64, such as a shape, axes or positions, and return its name."""
         return self.constant(np.array(values, np.int64))
 
     def scalar(self, number: float, like: str) -> str:
-        """Adds a number of the element type that a value of the forward graph has."""
+        """Add a number with the element type of `like`, a value of the forward graph."""
         element = self.forward.type(like).element
         return self.constant(np.array(number, helper.tensor_dtype_to_np_dtype(element)))
 
     def saved(self, value: str) -> str:
-        """A value of the forward graph, by its own name."""
+        """Make a value of the forward graph available, and return its name, which is unchanged."""
         if value in self.forward.constants:
-            known = self.forward.constants[value]
-            self._constants[value] = numpy_helper.from_array(known, value)
+            array = self.forward.constants[value]
+            self._constants[value] = numpy_helper.from_array(array, value)
         else:
             self._saved[value] = None
         return value
 
     def is_saved(self, value: str) -> bool:
-        """Whether it is a value of the forward graph that is kept."""
+        """Return whether the value is one of the forward graph that is kept for this graph."""
         return value in self._saved
 
     def shape(self, value: str) -> str:
-        """The shape of a value of the forward graph, as a vector of int64.
+        """Return the name of the shape of a value of the forward graph, a vector of int64.
 
-        The value itself is not kept for it, unless it is anyway.
+        The value itself is not kept for this, but only if a rule saves it.
         """
         dimensions = self.forward.type(value).dimensions
-        if dimensions is not None and all(isinstance(each, int) for each in dimensions):
-            return self.integers(*(each for each in dimensions if isinstance(each, int)))
-        return self._shapes.setdefault(value, self._fresh("shape"))
+        if dimensions is not None and all(isinstance(size, int) for size in dimensions):
+            return self.integers(*(size for size in dimensions if isinstance(size, int)))
+        return self._shapes.setdefault(value, self._fresh_name("shape"))
 
     def finish(self, result: str) -> Finished:
-        """The backward graph that ends in the value `result`, and what it needs."""
-        at_hand = {*self._saved, *self.forward.layers, self.forward.image}
-        here = {value: name for value, name in self._shapes.items() if value in at_hand}
-        there = {value: name for value, name in self._shapes.items() if value not in at_hand}
-        first = [helper.make_node("Shape", [value], [name], name) for value, name in here.items()]
+        """Return the backward graph that ends in `result`, and the values that it requires."""
+        inputs = {*self._saved, *self.forward.layers, self.forward.image}
+        backward = {value: name for value, name in self._shapes.items() if value in inputs}
+        forward = {value: name for value, name in self._shapes.items() if value not in inputs}
+        shape_nodes = [
+            helper.make_node("Shape", [value], [name], name) for value, name in backward.items()
+        ]
         last = helper.make_node("Identity", [result], [f"d_{self.forward.image}"], "result")
         return Finished(
-            nodes=(*first, *self._first, *self._nodes, last),
+            nodes=(*shape_nodes, *self._first, *self._nodes, last),
             constants=tuple(self._constants.values()),
-            saved=tuple(dict.fromkeys((*self._saved, *here))),
-            shapes=there,
+            saved=tuple(dict.fromkeys((*self._saved, *backward))),
+            shapes=forward,
         )
 
-    def _fresh(self, word: str) -> str:
+    def _fresh_name(self, word: str) -> str:
         self._count += 1
         return f"gradient/{word}_{self._count}"
 
 
 @dataclass(frozen=True)
 class Finished:
-    """`saved` are values of the forward graph that the backward nodes use, `shapes` those (with
-    the shape's name) of which only the shape is used."""
+    """The nodes and constants of a backward graph, and the forward graph's values that they use.
+
+    `saved` are these values; `shapes` are those of which only the shape is used, each with its
+    shape's name.
+    """
 
     nodes: tuple[onnx.NodeProto, ...]
     constants: tuple[onnx.TensorProto, ...]
@@ -126,6 +135,7 @@ class Finished:
     shapes: Mapping[str, str]
 
 
-#: Writes the gradient of a node. Gets the gradient at its first output; gives those at the inputs
-#: by position, for the active ones at least. Raises NoGradientError for what it cannot do.
+#: Function that adds the nodes of a node's vjp: from the gradient at the node's first output to the
+#: gradients at its inputs, by position, for the active inputs at least. Raises NoGradientError for
+#: a node that it does not support.
 Rule = Callable[[BackwardGraph, Node, str], Mapping[int, str]]

@@ -1,4 +1,4 @@
-"""Rules for convolutions and for what is a fixed factor per channel."""
+"""Gradient rules for convolution and for batch normalization, a fixed factor per channel."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ import numpy as np
 from .backward import BackwardGraph, Rule
 from .forward import Node
 
-#: Channels that ONNX Runtime's convolutions for the CPU compute together, at most.
+#: Largest number of channels that ONNX Runtime's convolutions for the CPU compute together.
 _BLOCK = 16
 
 
 def _conv(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """With stride one, a convolution with the kernel flipped in space and its channel axes
-    swapped; else the transposed convolution, and for the few channels of an image: ONNX Runtime's
-    convolutions for the CPU would compute them in blocks of 16."""
+    """Apply the adjoint of a convolution.
+
+    With stride one, it is a convolution with the kernel flipped in space and its channel axes
+    swapped. Otherwise it is the transposed convolution, and so for the few channels of an image:
+    ONNX Runtime's convolutions for the CPU would compute them in blocks of 16.
+    """
     if node.active != {0}:
-        raise node.refuse("its kernel depends on the image")
+        raise node.unsupported("its kernel depends on the image")
     weight = graph.forward.constant(node.inputs[1], node)
     kernel = weight.shape[2:]
     ones = [1] * len(kernel)
@@ -29,21 +32,21 @@ def _conv(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     dilations = list(node.attributes.get("dilations", ones))
     pads = explicit_pads(node, len(kernel))
     reach = [(size - 1) * dilation for size, dilation in zip(kernel, dilations, strict=True)]
-    turned = [far - pad for far, pad in zip(reach * 2, pads, strict=True)]
+    flipped_pads = [extent - pad for extent, pad in zip(reach * 2, pads, strict=True)]
     few = graph.on_cpu and group == 1 and weight.shape[1] < _BLOCK
-    if strides == ones and min(turned) >= 0 and not few:
+    if strides == ones and min(flipped_pads) >= 0 and not few:
         flipped = graph.constant(flipped_kernel(weight, group))
         convolved = graph.emit(
             "Conv",
             gradient,
             flipped,
-            pads=turned,
+            pads=flipped_pads,
             dilations=dilations,
             group=group,
             kernel_shape=list(kernel),
         )
         return {0: convolved}
-    found = transposed(
+    adjoint = transposed(
         graph,
         gradient,
         graph.constant(weight),
@@ -53,11 +56,14 @@ def _conv(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
         dilations=dilations,
         group=group,
     )
-    return {0: found}
+    return {0: adjoint}
 
 
 def flipped_kernel(weight: np.ndarray[Any, Any], group: int) -> np.ndarray[Any, Any]:
-    """From (outputs, inputs / group, ...) to (inputs, outputs / group, ...), reversed in space."""
+    """Return the kernel with its channel axes swapped, reversed in space.
+
+    (outputs, inputs / group, ...) becomes (inputs, outputs / group, ...).
+    """
     outputs, inputs, *kernel = weight.shape
     grouped = weight.reshape(group, outputs // group, inputs, *kernel)
     swapped = grouped.swapaxes(1, 2).reshape(group * inputs, outputs // group, *kernel)
@@ -75,13 +81,13 @@ def transposed(
     dilations: Sequence[int],
     group: int = 1,
 ) -> str:
-    """The adjoint of a convolution, with an output of a given shape (a vector in the graph).
+    """Add the adjoint of a convolution, with an output of a given shape (a vector in the graph).
 
-    A stride leaves up to stride - 1 rows over, how many is known when the graph runs: all are
-    computed, and those beyond the shape cut off.
+    A stride leaves up to stride - 1 rows over; how many is known only when the graph runs. All are
+    computed, and those beyond the shape are cut off.
     """
     spatial = len(strides)
-    found = graph.emit(
+    output = graph.emit(
         "ConvTranspose",
         gradient,
         weight,
@@ -92,36 +98,39 @@ def transposed(
         output_padding=[stride - 1 for stride in strides],
     )
     if all(stride == 1 for stride in strides):
-        return found
-    return crop(graph, found, shape, spatial)
+        return output
+    return crop(graph, output, shape, spatial)
 
 
 def crop(graph: BackwardGraph, value: str, shape: str, spatial: int) -> str:
-    """The beginning of a value, of the sizes that `shape` has in its last, spatial dimensions."""
+    """Cut a value down to the sizes that `shape` has in its last, spatial dimensions."""
     axes = graph.integers(*range(2, 2 + spatial))
     ends = graph.emit("Slice", shape, graph.integers(2), graph.integers(2 + spatial))
     return graph.emit("Slice", value, graph.integers(*[0] * spatial), ends, axes)
 
 
 def explicit_pads(node: Node, spatial: int) -> list[int]:
-    """Those of the beginnings, then those of the ends. Raises NoGradientError for SAME."""
+    """Return the pads at the axes' beginnings, then at their ends.
+
+    Raises NoGradientError for `auto_pad` SAME.
+    """
     padding = node.attributes.get("auto_pad", b"NOTSET")
     if padding == b"VALID":
         return [0] * 2 * spatial
     if padding != b"NOTSET":
-        raise node.refuse(f"auto_pad is {padding.decode()}")
+        raise node.unsupported(f"auto_pad is {padding.decode()}")
     return list(node.attributes.get("pads", [0] * 2 * spatial))
 
 
 def _batch_normalization(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """In inference, a fixed factor for each channel."""
+    """Multiply by the fixed factor of each channel; training mode is not supported."""
     if node.attributes.get("training_mode", 0):
-        raise node.refuse("it is in training mode")
-    scale, variance = (graph.forward.constant(node.inputs[at], node) for at in (1, 4))
-    spread = np.sqrt(variance.astype(np.float64) + node.attributes.get("epsilon", 1e-5))
-    factor = (scale / spread).astype(scale.dtype)
-    after = len(graph.forward.dimensions(node.inputs[0])) - 2
-    return {0: graph.emit("Mul", gradient, graph.constant(factor.reshape(-1, *[1] * after)))}
+        raise node.unsupported("it is in training mode")
+    scale, variance = (graph.forward.constant(node.inputs[position], node) for position in (1, 4))
+    deviation = np.sqrt(variance.astype(np.float64) + node.attributes.get("epsilon", 1e-5))
+    factor = (scale / deviation).astype(scale.dtype)
+    spatial = len(graph.forward.dimensions(node.inputs[0])) - 2
+    return {0: graph.emit("Mul", gradient, graph.constant(factor.reshape(-1, *[1] * spatial)))}
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(

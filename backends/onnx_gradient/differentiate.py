@@ -1,4 +1,4 @@
-"""From a forward model to the pair of models that gives values and gradients."""
+"""Differentiation of a model: a forward model for its values, a backward one for the gradient."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .errors import NoGradientError
 from .forward import ForwardGraph, Node, ValueType
 from .rules import RULES
 
-#: That of opset 18's release or later; what onnxruntime 1.20 reads.
+#: IR version of opset 18's release or later, which onnxruntime 1.20 reads.
 _IR_VERSION = 10
 
 
 @dataclass(frozen=True)
 class GradientModels:
-    """Two models that belong together.
+    """A forward model and its backward model.
 
     `forward` has the outputs of the model that it was made from (the layers), and those of `saved`
-    that were no outputs. `backward` takes the values `saved` and, for each layer, its cotangent
+    that were not outputs. `backward` takes the values `saved` and, for each layer, its cotangent
     `cotangent_name(layer)`; its one output is the gradient at the image.
     """
 
@@ -31,15 +31,15 @@ class GradientModels:
 
 
 def cotangent_name(layer: str) -> str:
-    """The backward model's input for the cotangent of a layer."""
+    """Return the name of the backward model's input for the cotangent of a layer."""
     return f"d_{layer}"
 
 
 def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientModels:
-    """The vector-Jacobian product of a model with respect to its one input, an image.
+    """Return models for the values and the vjp of a model with one input, an image.
 
     The models run anywhere; with `on_cpu` they are made for ONNX Runtime's CPU provider. Raises
-    NoGradientError, which names the operator and the node, for what no rule covers.
+    NoGradientError, which names the operator and the node, for a node that no rule supports.
     """
     forward = ForwardGraph(model)
     backward = BackwardGraph(forward, on_cpu=on_cpu)
@@ -49,7 +49,7 @@ def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientMo
             continue
         gradient = _total(backward, pending.pop(node.outputs[0], []))
         if any(output in pending for output in node.outputs[1:]):
-            raise node.refuse("another output than its first is used")
+            raise node.unsupported("another output than its first is used")
         if gradient:
             for position, part in _rule(node)(backward, node, gradient).items():
                 pending.setdefault(node.inputs[position], []).append(part)
@@ -72,33 +72,33 @@ def _total(backward: BackwardGraph, parts: list[str]) -> str:
 
 def _rule(node: Node) -> Rule:
     if node.operator not in RULES:
-        raise node.refuse("there is no rule for this operator")
+        raise node.unsupported("there is no rule for this operator")
     return RULES[node.operator]
 
 
 def _with_outputs(
     model: onnx.ModelProto, forward: ForwardGraph, finished: Finished
 ) -> onnx.ModelProto:
-    """The forward model, with more of its values as outputs."""
+    """Return the forward model, with the values that the backward one uses as further outputs."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     graph = extended.graph
     for value in finished.saved:
         if value not in (*forward.layers, forward.image):
-            graph.output.append(_described(value, forward.type(value)))
+            graph.output.append(_value_info(value, forward.type(value)))
     for value, name in finished.shapes.items():
         graph.node.append(helper.make_node("Shape", [value], [name], name))
-        graph.output.append(_described(name, _shape_type(forward, value)))
+        graph.output.append(_value_info(name, _shape_type(forward, value)))
     return extended
 
 
 def _backward_model(forward: ForwardGraph, finished: Finished) -> onnx.ModelProto:
-    inputs = [_described(value, forward.type(value)) for value in finished.saved]
+    inputs = [_value_info(value, forward.type(value)) for value in finished.saved]
     inputs += [
-        _described(name, _shape_type(forward, value)) for value, name in finished.shapes.items()
+        _value_info(name, _shape_type(forward, value)) for value, name in finished.shapes.items()
     ]
-    inputs += [_described(cotangent_name(each), forward.type(each)) for each in forward.layers]
-    output = _described(cotangent_name(forward.image), forward.type(forward.image))
+    inputs += [_value_info(cotangent_name(layer), forward.type(layer)) for layer in forward.layers]
+    output = _value_info(cotangent_name(forward.image), forward.type(forward.image))
     graph = helper.make_graph(
         finished.nodes, "gradient", inputs, [output], list(finished.constants)
     )
@@ -112,5 +112,5 @@ def _shape_type(forward: ForwardGraph, value: str) -> ValueType:
     return ValueType(onnx.TensorProto.INT64, (len(forward.dimensions(value)),))
 
 
-def _described(name: str, type_: ValueType) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, type_.element, type_.dimensions)
+def _value_info(name: str, value_type: ValueType) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, value_type.element, value_type.dimensions)

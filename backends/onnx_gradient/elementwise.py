@@ -1,4 +1,4 @@
-"""Rules for functions of single elements, and for sums and products of two values."""
+"""Gradient rules for functions of single elements, and for sums and products of two values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from onnx import TensorProto
 from .backward import BackwardGraph, Rule
 from .forward import Node
 
-#: Times the smallest normal float32, 1.2e-38, it is above 1.
+#: Slope of a ramp that is above 1 at the smallest normal float32, 1.2e-38.
 _STEEP = 3e38
 
 
 def _relu(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """By the sign of the output, so that the runtime may fuse the rectifier with what is before.
+    """Mask the gradient by the sign of the output.
 
-    Max pooling gives a rectifier's gradient as it should be: see the rule there.
+    The input is not used, so that the runtime may fuse the rectifier with the operator before it.
+    If max pooling alone uses the output, the mask is applied by the rule of max pooling.
     """
     output = node.outputs[0]
     if graph.forward.is_pooled_rectifier(output):
@@ -27,11 +28,12 @@ def _relu(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
 
 
 def where_positive(graph: BackwardGraph, gradient: str, value: str, like: str) -> str:
-    """The gradient where a value (of the element type of `like`) is above zero, zero elsewhere.
+    """Return the gradient where `value` is above zero, and zero elsewhere.
 
-    A product with zeros and ones: ONNX Runtime takes a third longer to choose with `Where`. A steep
-    ramp makes them in one pass where a comparison and a cast take two; it is exact but for values
-    so small that they have no normal float32, which no activation that counts has.
+    `value` has the element type of `like`. The gradient is multiplied by a mask of zeros and ones:
+    ONNX Runtime takes a third longer with `Where`. A steep ramp computes the mask in one pass, a
+    comparison and a cast take two; it is exact but for values so small that they have no normal
+    float32, which no activation that counts has.
     """
     element = graph.forward.type(like).element
     if element == TensorProto.FLOAT and graph.is_saved(value):
@@ -52,12 +54,12 @@ def _leaky_relu(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int,
 
 def _sigmoid(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     output = graph.saved(node.outputs[0])
-    rest = graph.emit("Sub", graph.scalar(1, like=output), output)
-    return {0: graph.emit("Mul", gradient, graph.emit("Mul", output, rest))}
+    complement = graph.emit("Sub", graph.scalar(1, like=output), output)
+    return {0: graph.emit("Mul", gradient, graph.emit("Mul", output, complement))}
 
 
 def _hard_sigmoid(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """max(0, min(1, alpha x + beta)); as in torch, nothing passes on the bounds."""
+    """Differentiate max(0, min(1, alpha x + beta)): zero on the bounds, as in torch."""
     output, slope = graph.saved(node.outputs[0]), node.attributes.get("alpha", 0.2)
     sloped = graph.emit("Mul", gradient, graph.scalar(slope, like=output))
     below_one = graph.emit("Less", output, graph.scalar(1, like=output))
@@ -66,7 +68,7 @@ def _hard_sigmoid(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[in
 
 
 def _hard_swish(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """x max(0, min(1, x/6 + 1/2)): 0, x/3 + 1/2, or 1."""
+    """Differentiate x max(0, min(1, x/6 + 1/2)): the slope is 0, x/3 + 1/2, or 1."""
     value = graph.saved(node.inputs[0])
     low, high, one, third, half = (
         graph.scalar(number, like=value) for number in (-3, 3, 1, 1 / 3, 0.5)
@@ -78,18 +80,18 @@ def _hard_swish(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int,
 
 
 def _erf(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """2 / sqrt(pi) exp(-x^2)."""
+    """Multiply by the derivative 2 / sqrt(pi) exp(-x^2)."""
     value = graph.saved(node.inputs[0])
-    bell = graph.emit("Exp", graph.emit("Neg", graph.emit("Mul", value, value)))
-    slope = graph.emit("Mul", bell, graph.scalar(2 / math.sqrt(math.pi), like=value))
+    gaussian = graph.emit("Exp", graph.emit("Neg", graph.emit("Mul", value, value)))
+    slope = graph.emit("Mul", gaussian, graph.scalar(2 / math.sqrt(math.pi), like=value))
     return {0: graph.emit("Mul", gradient, slope)}
 
 
 def _tanh(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     output = graph.saved(node.outputs[0])
     square = graph.emit("Mul", output, output)
-    rest = graph.emit("Sub", graph.scalar(1, like=output), square)
-    return {0: graph.emit("Mul", gradient, rest)}
+    slope = graph.emit("Sub", graph.scalar(1, like=output), square)
+    return {0: graph.emit("Mul", gradient, slope)}
 
 
 def _softplus(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -106,20 +108,20 @@ def _log(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
 
 
 def _where(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """Each value gets the gradient where it was chosen."""
-    chosen, zero = graph.saved(node.inputs[0]), graph.scalar(0, like=node.outputs[0])
-    parts = {1: (chosen, gradient, zero), 2: (chosen, zero, gradient)}
+    """Pass the gradient to each value where it was selected, and zero elsewhere."""
+    condition, zero = graph.saved(node.inputs[0]), graph.scalar(0, like=node.outputs[0])
+    choices = {1: (condition, gradient, zero), 2: (condition, zero, gradient)}
     return {
-        at: unbroadcast(graph, graph.emit("Where", *parts[at]), node, at)
-        for at in node.active
-        if at in parts
+        position: unbroadcast(graph, graph.emit("Where", *choices[position]), node, position)
+        for position in node.active
+        if position in choices
     }
 
 
 def _clip(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """As torch.clamp: the gradient passes on the bounds too."""
+    """Pass the gradient between the bounds and on them, as torch.clamp does."""
     if node.active - {0}:
-        raise node.refuse("its bounds depend on the image")
+        raise node.unsupported("its bounds depend on the image")
     value = graph.saved(node.inputs[0])
     for position, name, comparison in ((1, "min", "GreaterOrEqual"), (2, "max", "LessOrEqual")):
         if name in node.attributes:  # before opset 11
@@ -144,7 +146,7 @@ def _identity(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, s
 
 def _dropout(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     if node.input(2):
-        raise node.refuse("it may be in training mode")
+        raise node.unsupported("it may be in training mode")
     return {0: gradient}
 
 
@@ -153,53 +155,59 @@ def _negative(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, s
 
 
 def _add(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    return {at: unbroadcast(graph, gradient, node, at) for at in node.active}
+    return {position: unbroadcast(graph, gradient, node, position) for position in node.active}
 
 
 def _sub(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     signed = {0: gradient} | ({1: graph.emit("Neg", gradient)} if 1 in node.active else {})
-    return {at: unbroadcast(graph, signed[at], node, at) for at in node.active}
+    return {
+        position: unbroadcast(graph, signed[position], node, position) for position in node.active
+    }
 
 
 def _mul(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    def through(at: int) -> str:
-        other = graph.saved(node.inputs[1 - at])
-        return unbroadcast(graph, graph.emit("Mul", gradient, other), node, at)
+    def gradient_at(position: int) -> str:
+        other = graph.saved(node.inputs[1 - position])
+        return unbroadcast(graph, graph.emit("Mul", gradient, other), node, position)
 
-    return {at: through(at) for at in node.active}
+    return {position: gradient_at(position) for position in node.active}
 
 
 def _div(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """d(a / b) = da / b - (a / b) db / b."""
-    share = graph.emit("Div", gradient, graph.saved(node.inputs[1]))
+    """Apply d(a / b) = da / b - (a / b) db / b."""
+    quotient = graph.emit("Div", gradient, graph.saved(node.inputs[1]))
     gradients = {}
     if 0 in node.active:
-        gradients[0] = unbroadcast(graph, share, node, 0)
+        gradients[0] = unbroadcast(graph, quotient, node, 0)
     if 1 in node.active:
-        product = graph.emit("Mul", share, graph.saved(node.outputs[0]))
+        product = graph.emit("Mul", quotient, graph.saved(node.outputs[0]))
         gradients[1] = unbroadcast(graph, graph.emit("Neg", product), node, 1)
     return gradients
 
 
 def unbroadcast(graph: BackwardGraph, gradient: str, node: Node, position: int) -> str:
-    """The gradient at an input of a node that broadcasts: summed over the axes that it lacks, or
-    along which it has one element and the output may have more."""
-    own = graph.forward.dimensions(node.inputs[position])
-    whole = graph.forward.dimensions(node.outputs[0])
-    lacking = len(whole) - len(own)
-    if lacking:
-        axes = graph.integers(*range(lacking))
+    """Return the gradient at an input of a node that broadcasts.
+
+    It is summed over the axes that the input lacks, and over those along which the input has one
+    element and the output may have more.
+    """
+    input_sizes = graph.forward.dimensions(node.inputs[position])
+    output_sizes = graph.forward.dimensions(node.outputs[0])
+    missing = len(output_sizes) - len(input_sizes)
+    if missing:
+        axes = graph.integers(*range(missing))
         gradient = graph.emit("ReduceSum", gradient, axes, keepdims=0)
-    pairs = list(enumerate(zip(own, whole[lacking:], strict=True)))
+    pairs = list(enumerate(zip(input_sizes, output_sizes[missing:], strict=True)))
     # Sizes that are only known when the graph runs may turn out to be one.
     if any(
-        not isinstance(mine, int) and (mine is None or mine != all_) for _, (mine, all_) in pairs
+        not isinstance(before, int) and (before is None or before != after)
+        for _, (before, after) in pairs
     ):
         ones = graph.emit("Equal", graph.shape(node.inputs[position]), graph.integers(1))
-        found = graph.emit("NonZero", ones)  # (1, how many)
-        axes = graph.emit("Reshape", found, graph.integers(-1))
+        indices = graph.emit("NonZero", ones)  # (1, number of axes of size one)
+        axes = graph.emit("Reshape", indices, graph.integers(-1))
         return graph.emit("ReduceSum", gradient, axes, keepdims=1, noop_with_empty_axes=1)
-    single = [axis for axis, (mine, all_) in pairs if mine == 1 and all_ != 1]
+    single = [axis for axis, (before, after) in pairs if before == 1 and after != 1]
     if not single:
         return gradient
     return graph.emit("ReduceSum", gradient, graph.integers(*single), keepdims=1)
@@ -210,7 +218,7 @@ def _positive(graph: BackwardGraph, value: str) -> str:
 
 
 def _zero_after(graph: BackwardGraph, gradient: str, element: int) -> str:
-    """Zero, but not before the gradient is there.
+    """Return a zero that cannot be computed before the gradient.
 
     A mask depends on the forward pass alone. ONNX Runtime would compute all masks first and hold
     them, which would take as much memory as the activations.

@@ -1,4 +1,4 @@
-"""Why a graph has no backward graph."""
+"""The error for a graph that cannot be differentiated."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from ...core.errors import BackendError
 
 
 class NoGradientError(BackendError):
-    """A graph that cannot be differentiated; the message names the operator, the node and why."""
+    """Error for a graph that cannot be differentiated: names the operator, the node, the reason."""

@@ -1,4 +1,4 @@
-"""A forward ONNX graph, read once: nodes, constants, types, and what depends on the image."""
+"""A forward ONNX graph, read once: nodes, constants, types, dependence on the image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from .errors import NoGradientError
 
-#: A size, the name of a size that is known when the graph runs, or None.
+#: A size; the name of a size that is known only when the graph runs; or None.
 Dimension = int | str | None
 
 _FLOATS = frozenset(
@@ -34,14 +34,17 @@ class ValueType:
 
     @property
     def floating(self) -> bool:
-        """Whether the value can have a gradient."""
+        """True if the value can have a gradient."""
         return self.element in _FLOATS
 
 
 @dataclass(frozen=True)
 class Node:
-    """An operator's call. `active` are the positions of the inputs that depend on the image;
-    an optional input that is left out is "" or beyond the end."""
+    """A node: one call of an operator.
+
+    `active` are the positions of the inputs that depend on the image. An optional input that is
+    left out is "" or beyond the end of `inputs`.
+    """
 
     operator: str
     name: str
@@ -51,11 +54,11 @@ class Node:
     active: frozenset[int]
 
     def input(self, position: int) -> str:
-        """The name of an input, "" for one that is left out."""
+        """Return the name of an input, or "" for one that is left out."""
         return self.inputs[position] if position < len(self.inputs) else ""
 
-    def refuse(self, reason: str) -> NoGradientError:
-        """The error that says why this node cannot be differentiated."""
+    def unsupported(self, reason: str) -> NoGradientError:
+        """Return the error that states why this node cannot be differentiated."""
         return NoGradientError(f"no gradient of {self.operator} (node {self.name!r}): {reason}")
 
 
@@ -63,41 +66,41 @@ class ForwardGraph:
     """An ONNX model with one input, the image, and a layer for each output."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        """Raises NoGradientError for a graph with more inputs, or one whose types are unknown."""
+        """Read the graph. Raises NoGradientError unless it has exactly one input."""
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
         self.constants = dict(_constants(graph))
-        inputs = [each.name for each in graph.input if each.name not in self.constants]
+        inputs = [value.name for value in graph.input if value.name not in self.constants]
         if len(inputs) != 1:
             raise NoGradientError(
-                f"no gradient of a graph with {len(inputs)} inputs, one is needed"
+                f"no gradient of a graph with {len(inputs)} inputs; it must have one"
             )
         (self.image,) = inputs
-        self.layers = tuple(each.name for each in graph.output)
+        self.layers = tuple(value.name for value in graph.output)
         self._types = dict(_types(graph))
         self.nodes = tuple(self._read(graph))
         self._producers = {value: node for node in self.nodes for value in node.outputs}
 
     def type(self, value: str) -> ValueType:
-        """Raises NoGradientError where the type of a value cannot be told."""
+        """Return the type of a value. Raises NoGradientError if it is unknown."""
         if value not in self._types:
             raise NoGradientError(f"no gradient through {value!r}: its type is unknown")
         return self._types[value]
 
     def dimensions(self, value: str) -> tuple[Dimension, ...]:
-        """Raises NoGradientError where not even the number of dimensions is known."""
-        found = self.type(value).dimensions
-        if found is None:
+        """Return the dimensions of a value. Raises NoGradientError if their number is unknown."""
+        dimensions = self.type(value).dimensions
+        if dimensions is None:
             raise NoGradientError(f"no gradient through {value!r}: its rank is unknown")
-        return found
+        return dimensions
 
     def constant(self, value: str, node: Node) -> np.ndarray[Any, Any]:
-        """The value of a node's input that the file must give. Raises NoGradientError."""
+        """Return an input of a node that must be constant. Raises NoGradientError if it is not."""
         if value not in self.constants:
-            raise node.refuse(f"{value!r} is not a constant")
+            raise node.unsupported(f"{value!r} is not a constant")
         return self.constants[value]
 
     def is_pooled_rectifier(self, value: str) -> bool:
-        """Whether the value is a rectifier's output that is used by one max pooling alone."""
+        """Return whether the value is a rectifier's output that one max pooling alone uses."""
         producer = self._producers.get(value)
         users = [node.operator for node in self.nodes if value in node.inputs]
         rectified = producer is not None and producer.operator == "Relu"
@@ -105,23 +108,28 @@ class ForwardGraph:
 
     def _read(self, graph: onnx.GraphProto) -> Iterator[Node]:
         active = {self.image}
-        for each in graph.node:
-            depends = frozenset(at for at, value in enumerate(each.input) if value in active)
-            if depends:
-                # A value of integers (a shape, an index) is flat: no gradient passes through it.
+        for node in graph.node:
+            positions = frozenset(
+                position for position, value in enumerate(node.input) if value in active
+            )
+            if positions:
+                # No gradient passes through a value of integers (a shape, an index).
                 active.update(
                     value
-                    for value in each.output
+                    for value in node.output
                     if value not in self._types or self._types[value].floating
                 )
-            own_domain = each.domain in ("", "ai.onnx")
+            standard = node.domain in ("", "ai.onnx")
             yield Node(
-                each.op_type if own_domain else f"{each.domain}::{each.op_type}",
-                each.name or "".join(each.output[:1]),
-                tuple(each.input),
-                tuple(each.output),
-                {a.name: helper.get_attribute_value(a) for a in each.attribute},
-                depends,
+                node.op_type if standard else f"{node.domain}::{node.op_type}",
+                node.name or "".join(node.output[:1]),
+                tuple(node.input),
+                tuple(node.output),
+                {
+                    attribute.name: helper.get_attribute_value(attribute)
+                    for attribute in node.attribute
+                },
+                positions,
             )
 
 
@@ -134,14 +142,14 @@ def _constants(graph: onnx.GraphProto) -> Iterator[tuple[str, np.ndarray[Any, An
 
 
 def _types(graph: onnx.GraphProto) -> Iterator[tuple[str, ValueType]]:
-    described: Iterable[onnx.ValueInfoProto] = [*graph.input, *graph.value_info, *graph.output]
-    for value in described:
+    value_infos: Iterable[onnx.ValueInfoProto] = [*graph.input, *graph.value_info, *graph.output]
+    for value in value_infos:
         tensor = value.type.tensor_type
         dimensions = None
         if tensor.HasField("shape"):
             dimensions = tuple(
-                each.dim_value if each.HasField("dim_value") else each.dim_param or None
-                for each in tensor.shape.dim
+                size.dim_value if size.HasField("dim_value") else size.dim_param or None
+                for size in tensor.shape.dim
             )
         yield value.name, ValueType(tensor.elem_type, dimensions)
     for constant in graph.initializer:

@@ -1,4 +1,4 @@
-"""The rule for resizing."""
+"""The gradient rule for resizing."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ _ATTRIBUTES = ("mode", "coordinate_transformation_mode", "nearest_mode", "cubic_
 
 
 def _resize(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """Resizing multiplies rows and columns by one matrix each. Resizing an identity matrix gives
-    them, whatever the mode is; their transposes carry the gradient back."""
+    """Multiply the gradient by the transposed matrices of rows and columns.
+
+    Resizing multiplies rows and columns by one matrix each. These are resized identity matrices,
+    whatever the mode is.
+    """
     value = node.inputs[0]
     if len(graph.forward.dimensions(value)) != 4:
-        raise node.refuse("it is not of images")
+        raise node.unsupported("it is not of images")
     for attribute, default in (("antialias", 0), ("exclude_outside", 0), ("axes", None)):
         if node.attributes.get(attribute, default) != default:
-            raise node.refuse(f"it has {attribute}")
+            raise node.unsupported(f"it has {attribute}")
     if node.attributes.get("coordinate_transformation_mode") == b"tf_crop_and_resize":
-        raise node.refuse("it crops")
+        raise node.unsupported("it crops")
     rows, columns = (_matrix(graph, node, axis) for axis in (2, 3))
-    turned = graph.emit("Transpose", rows, perm=[0, 1, 3, 2])
-    return {0: graph.emit("MatMul", turned, graph.emit("MatMul", gradient, columns))}
+    transposed = graph.emit("Transpose", rows, perm=[0, 1, 3, 2])
+    return {0: graph.emit("MatMul", transposed, graph.emit("MatMul", gradient, columns))}
 
 
 def _matrix(graph: BackwardGraph, node: Node, axis: int) -> str:
-    """(1, 1, size after, size before) of one axis."""
+    """Return the matrix (1, 1, size after, size before) that resizes one axis."""
     value = node.inputs[0]
     size = graph.emit("Gather", graph.shape(value), graph.integers(axis))
     square = graph.emit("Concat", size, size, axis=0)
@@ -42,14 +45,16 @@ def _matrix(graph: BackwardGraph, node: Node, axis: int) -> str:
     ones = graph.integers(1, 1)
     if node.input(3):
         after = graph.emit("Gather", graph.saved(node.inputs[3]), graph.integers(axis))
-        how = ("", "", graph.emit("Concat", ones, after, size, axis=0))
+        target = ("", "", graph.emit("Concat", ones, after, size, axis=0))
     else:
         factor = graph.emit("Gather", graph.saved(node.inputs[2]), graph.integers(axis))
-        single = graph.constant(np.ones(1, np.float32))
-        how = ("", graph.emit("Concat", single, single, factor, single, axis=0), "")
-    known = {key: node.attributes[key] for key in _ATTRIBUTES if key in node.attributes}
-    inputs = (image, *how) if how[-1] else (image, *how[:-1])
-    return graph.emit("Cast", graph.emit("Resize", *inputs, **known), to=_element(graph, value))
+        one_float = graph.constant(np.ones(1, np.float32))
+        target = ("", graph.emit("Concat", one_float, one_float, factor, one_float, axis=0), "")
+    attributes = {key: node.attributes[key] for key in _ATTRIBUTES if key in node.attributes}
+    inputs = (image, *target) if target[-1] else (image, *target[:-1])
+    return graph.emit(
+        "Cast", graph.emit("Resize", *inputs, **attributes), to=_element(graph, value)
+    )
 
 
 def _element(graph: BackwardGraph, value: str) -> int:

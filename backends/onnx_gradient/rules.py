@@ -1,4 +1,4 @@
-"""The table of rules: which operators have a gradient."""
+"""The gradient rules by operator."""
 
 from __future__ import annotations
 

@@ -31,34 +31,37 @@ from .vjp import NativeVjp
 class OnnxBackend(FeatureBackend):
     """A backbone in ONNX Runtime.
 
-    `gradient` says what computes the vjp, and `gradient_reason` why: "native" is a second ONNX
+    `gradient` states what computes the vjp, and `gradient_reason` why: "native" is a second ONNX
     model, whose inputs are values that the first has computed; "torch" is the torch backend, on
-    the same weights. ONNX Runtime and torch share the memory of what they hand over.
+    the same weights. ONNX Runtime and torch share the memory of the tensors that they exchange.
     """
 
     gradient: Literal["native", "torch"]
     gradient_reason: str
 
     def __init__(self, backbone: Backbone, layers: Sequence[str], options: OnnxOptions) -> None:
-        """Raises BackendError when the device, the precision, or a native gradient that was asked
-        for is not to be had."""
-        self._place = place = find_place(options.device, options.precision)
-        self.device, self.layers = place.device, tuple(layers)
+        """Open the backbone's models.
+
+        Raises BackendError when the device, the precision, or a native gradient that the options
+        require is not available.
+        """
+        self._place = placement = find_place(options.device, options.precision)
+        self.device, self.layers = placement.device, tuple(layers)
         self._half = options.precision == "fp16"
         self._models_open = ExitStack()
         self._models = models = self._models_open.enter_context(
             open_models(
                 backbone,
                 self.layers,
-                half=place.half,
+                half=placement.half,
                 on_cpu=self.device.type == "cpu",
                 convolution=options.convolution,
             )
         )
-        self.gradient, self.gradient_reason = _choice(options, models)
-        self._torch = self._fallback(backbone, options) if self.gradient == "torch" else None
+        self.gradient, self.gradient_reason = _gradient_choice(options, models)
+        self._torch = self._torch_backend(backbone, options) if self.gradient == "torch" else None
         self._load({})
-        if not place.compiles:
+        if not placement.compiles:
             self._models_open.close()
         self.details = {
             "onnxruntime": onnxruntime.__version__,
@@ -68,42 +71,42 @@ class OnnxBackend(FeatureBackend):
         collect_and_return_memory()
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
-        """See FeatureBackend."""
+        """See FeatureBackend.features."""
         wanted = self.layers if layers is None else tuple(layers)
         check_layers(wanted, self.layers)
         check_image(image)
-        found = self._forward.run({IMAGE: to_onnx(image.to(self.device))}, wanted)
-        return {layer: to_torch(value) for layer, value in found.items()}
+        values = self._forward.run({IMAGE: to_onnx(image.to(self.device))}, wanted)
+        return {layer: to_torch(value) for layer, value in values.items()}
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
-        """See FeatureBackend."""
+        """See FeatureBackend.vjp."""
         check_image(image)
         features, pullback = self._vjp(image.to(self.device))
         return features, checked_pullback(features, pullback)
 
     def prepare(self, sizes: Sequence[tuple[int, int]]) -> None:
-        """See FeatureBackend."""
+        """See FeatureBackend.prepare."""
         if self._place.compiles:
             ranges = shape_ranges(onnx.load(self._models.forward), sizes)
             cotangents = {cotangent_name(layer): ranges[layer] for layer in self.layers}
             self._load(ranges | cotangents)
 
     def close(self) -> None:
-        """See FeatureBackend."""
+        """See FeatureBackend.close."""
         self._models_open.close()
-        for each in self._open:
-            each.close()
+        for evaluator in self._open:
+            evaluator.close()
 
-    def _fallback(self, backbone: Backbone, options: OnnxOptions) -> TorchBackend:
-        same = TorchOptions(
+    def _torch_backend(self, backbone: Backbone, options: OnnxOptions) -> TorchBackend:
+        torch_options = TorchOptions(
             device=str(self.device),
             precision=options.precision,
             convolution=options.convolution,
         )
         try:
-            return TorchBackend(backbone, self.layers, same)
+            return TorchBackend(backbone, self.layers, torch_options)
         except BackendError as error:
-            raise BackendError(f"gradient = torch ({self.gradient_reason}): {error}") from None
+            raise BackendError(f"gradient by torch ({self.gradient_reason}): {error}") from None
 
     def _load(self, ranges: Mapping[str, ShapeRange]) -> None:
         loader = Loader(self._place, self._models.key, self._models.fresh)
@@ -119,13 +122,15 @@ class OnnxBackend(FeatureBackend):
             self._vjp = NativeVjp(self._forward, backward, self.layers, self._half)
 
 
-def _choice(options: OnnxOptions, models: Models) -> tuple[Literal["native", "torch"], str]:
-    """What computes the gradient, and why."""
+def _gradient_choice(
+    options: OnnxOptions, models: Models
+) -> tuple[Literal["native", "torch"], str]:
+    """Return what computes the gradient, and why."""
     if options.gradient == "torch":
-        return "torch", "asked for"
+        return "torch", "requested"
     if models.backward:
-        every = "every operator of the network has a gradient rule"
-        return "native", "asked for" if options.gradient == "native" else every
+        covered = "every operator of the network has a gradient rule"
+        return "native", "requested" if options.gradient == "native" else covered
     if options.gradient == "native":
-        raise BackendError(f"{models.reason}; use gradient=torch")
+        raise BackendError(f"{models.reason}; use `gradient=torch`")
     return "torch", models.reason

@@ -1,4 +1,4 @@
-"""From a model's file to a session: optimised, or compiled, for where it is to run."""
+"""The loading of models: optimised or compiled for the device and providers that run them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from .tensorrt import ShapeRange, version_of, with_engines
 
 @dataclass(frozen=True)
 class Loader:
-    """Opens models on a place; what is made of them is kept. `key` tells these models from all
-    others. Models that are `fresh` are run as they are: making them has taken its time, and the
-    next run may optimise them."""
+    """A loader of models; their optimised and compiled forms are kept on disk.
+
+    `place` is the device with its providers. `key` identifies the models. Models that are `fresh`
+    are run as they are: making them has taken its time, and the next run may optimise them.
+    """
 
     place: Place
     key: str
     fresh: bool
 
     def session(self, model: Path, ranges: Mapping[str, ShapeRange]) -> Session:
-        """The model, ready to run; for TensorRT, compiled for inputs in these ranges.
+        """Return the model, ready to run; for TensorRT, compiled for inputs in these ranges.
 
         Raises BackendError when ONNX Runtime cannot load the model.
         """
@@ -41,14 +43,14 @@ class Loader:
 
     def _compiled(self, model: Path, ranges: Mapping[str, ShapeRange]) -> Session:
         inputs = onnx.load(model).graph.input
-        own = {each.name: ranges[each.name] for each in inputs if each.name in ranges}
+        input_ranges = {value.name: ranges[value.name] for value in inputs if value.name in ranges}
         try:
             providers = with_engines(
                 self.place.providers,
                 cache_folder() / "engines",
                 f"{self.key} {model.name}",
                 version_of(provider_library("tensorrt")),
-                own,
+                input_ranges,
             )
         except OSError as error:
             raise BackendError(
@@ -58,8 +60,8 @@ class Loader:
         try:
             return Session(model, providers, self.place.device)
         except BackendError:
-            if not own:
+            if not input_ranges:
                 raise
-        # Where TensorRT leaves a part of the model to CUDA, the sizes at the parts' borders are not
-        # known beforehand: then it compiles for what comes.
+        # If TensorRT does not support a part of the model, CUDA runs it. Sizes at the borders of
+        # the parts are not known beforehand: then TensorRT compiles for the sizes that occur.
         return self._compiled(model, {})

@@ -1,4 +1,4 @@
-"""The models of a backbone: the network, and its gradient if it has one; kept on disk."""
+"""The models of a backbone, kept on disk: the network, and its gradient if it has one."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ _FORWARD, _BACKWARD, _REASON = "forward.onnx", "backward.onnx", "reason.txt"
 
 @dataclass(frozen=True)
 class Models:
-    """Files of ONNX models. `forward` gives the layers and what `backward` needs besides;
-    `backward` is None for a network without a gradient in ONNX, and `reason` says why. `key` tells
-    them from all other models; `fresh` says that they were made just now."""
+    """Files of a backbone's ONNX models.
+
+    `forward` computes the layers, and the values that `backward` requires besides. `backward` is
+    None for a network without a gradient in ONNX, and `reason` states why. `key` identifies the
+    models; `fresh` is true if they were made just now.
+    """
 
     forward: Path
     backward: Path | None
@@ -40,7 +43,7 @@ class Models:
 
 
 def cache_folder() -> Path:
-    """Where models and engines are kept. Everything in it can be made again."""
+    """Return the folder of models and engines, all of which can be made again."""
     return user_cache() / "onnx"
 
 
@@ -53,16 +56,16 @@ def open_models(
     on_cpu: bool,
     convolution: Literal["auto", "direct"],
 ) -> Iterator[Models]:
-    """The models of the backbone's trunk for `layers`, from the cache, or made and put there.
+    """Yield the models of the backbone's trunk for `layers`, from the cache, or made and kept.
 
-    `auto` has an effect on the CPU alone: there are both ways of some convolutions then.
-    The files are there inside the `with`. Where the cache cannot be written to, they are temporary.
-    Raises WeightsError when the weights cannot be used, BackendError for a trunk without an ONNX
-    form.
+    With `on_cpu` and the convolution `auto`, models have both ways of some convolutions, Winograd's
+    algorithm and the plain operator. The files exist inside the `with`; where the cache cannot be
+    written to, they are temporary. Raises WeightsError when the weights cannot be used,
+    BackendError for a trunk without an ONNX form.
     """
     source = _source(backbone, layers, half)
     target = _Target(on_cpu, winograd=on_cpu and convolution == "auto")
-    key = key_of(*source.marks, target, version("onnx"), _makers())
+    key = key_of(*source.identity, target, version("onnx"), _source_hash())
     fresh = not (cache_folder() / "models" / key).exists()
     with kept_folder(cache_folder() / "models", key, partial(_make, source, target)) as folder:
         del source  # it holds the weights
@@ -78,37 +81,42 @@ def open_models(
 
 @dataclass(frozen=True)
 class _Source:
-    """What models are made from: `marks` tell one from every other."""
+    """The origin of models, identified by `identity`."""
 
-    marks: tuple[str, ...]
+    identity: tuple[str, ...]
     model: Callable[[], onnx.ModelProto]
 
 
 def _source(backbone: Backbone, layers: Sequence[str], half: bool) -> _Source:
-    given = backbone.onnx_model(layers)
-    if given is not None:
+    serialized = backbone.onnx_model(layers)
+    if serialized is not None:
         if half:
-            raise BackendError(f"{backbone.name}: runs in float32 alone, as the file has it")
+            raise BackendError(
+                f"the backbone {backbone.name} is an ONNX file, which runs in float32 alone; "
+                "use `precision=float32`"
+            )
         return _Source(
-            (hashlib.sha256(given).hexdigest(), *layers),
-            partial(onnx.ModelProto.FromString, given),
+            (hashlib.sha256(serialized).hexdigest(), *layers),
+            partial(onnx.ModelProto.FromString, serialized),
         )
     trunk = backbone.trunk(layers).to(torch.float16 if half else torch.float32)
     return _Source(
-        _trunk_marks(trunk, backbone, layers), partial(export_trunk, trunk, backbone, layers)
+        _trunk_identity(trunk, backbone, layers), partial(export_trunk, trunk, backbone, layers)
     )
 
 
 @dataclass(frozen=True)
 class _Target:
-    """What models are made for: ONNX Runtime's CPU provider, or any; with `winograd`, in float32,
-    with both ways of some convolutions."""
+    """The provider that models are made for: ONNX Runtime's CPU provider, or any.
+
+    With `winograd`, models in float32 have both ways of some convolutions.
+    """
 
     on_cpu: bool
     winograd: bool
 
-    def finished(self, model: onnx.ModelProto) -> bytes:
-        """The model as it is written."""
+    def serialized(self, model: onnx.ModelProto) -> bytes:
+        """Return the bytes of the model's file, rewritten for this target."""
         return bytes((with_winograd(model) if self.winograd else model).SerializeToString())
 
 
@@ -116,17 +124,19 @@ def _make(source: _Source, target: _Target, folder: Path) -> None:
     model, backward, reason = source.model(), b"", ""
     try:
         pair = differentiate(model, on_cpu=target.on_cpu)
-        model, backward = pair.forward, target.finished(pair.backward)
+        model, backward = pair.forward, target.serialized(pair.backward)
     except NoGradientError as error:
         reason = str(error)
-    (folder / _FORWARD).write_bytes(target.finished(model))
+    (folder / _FORWARD).write_bytes(target.serialized(model))
     (folder / _BACKWARD).write_bytes(backward)
     (folder / _REASON).write_text(reason)
 
 
-def _trunk_marks(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tuple[str, ...]:
-    """What the trunk is, and what it computes: it may hold anything that its weights and its
-    description do not show, but what it makes of an image shows it."""
+def _trunk_identity(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tuple[str, ...]:
+    """Return values that identify the trunk, among them a hash of its activations of an image.
+
+    The activations show what the weights and the modules' names do not, such as constants.
+    """
     side = backbone.deepest(layers).smallest_side
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(1, 3, side + 3, side + 5, generator=generator)
@@ -138,8 +148,8 @@ def _trunk_marks(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tup
     return (weights_hash(trunk), str(trunk), *layers, version("torch"), digest.hexdigest())
 
 
-def _makers() -> str:
-    """A hash of the code that makes models, so that a changed rule never meets a stale one."""
+def _source_hash() -> str:
+    """Return a hash of the code that makes models: a changed rule invalidates them."""
     digest, backends = hashlib.sha256(), Path(__file__).parent.parent
     modules = [backends / "onnxruntime" / "winograd_rewrite.py", backends / "pytorch/winograd.py"]
     for folder in ("onnx_export", "onnx_gradient"):

@@ -1,4 +1,4 @@
-"""Models as ONNX Runtime has optimised them for a provider; kept on disk, to start sooner."""
+"""Models optimised by ONNX Runtime for a provider, kept on disk for a faster start."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ _MODEL = "model.onnx"
 
 @contextmanager
 def optimized(model: Path, key: str, providers: Sequence[Provider], folder: Path) -> Iterator[Path]:
-    """The model, with its operators fused and laid out for this processor and the first of the
-    providers; the file is there inside the `with`.
+    """Yield the file of the optimised model, which exists inside the `with`.
 
-    `key` tells the model from all others; what was made of it earlier is kept in `folder`. Not for
-    TensorRT, whose engines cannot be saved in a model. Raises BackendError for a model that ONNX
-    Runtime cannot load.
+    Its operators are fused and laid out for this processor and the first of the providers. `key`
+    identifies the model; optimised models are kept in `folder`. Not for TensorRT, whose engines
+    cannot be saved in a model. Raises BackendError for a model that ONNX Runtime cannot load.
     """
 
-    def make(made: Path) -> None:
+    def make(new: Path) -> None:
         options = session_options()
-        options.optimized_model_filepath = str(made / _MODEL)
+        options.optimized_model_filepath = str(new / _MODEL)
         load(model, options, providers)
 
-    every = key_of(
+    optimized_key = key_of(
         key,
         model.name,
         onnxruntime.__version__,
         providers,
-        torch.backends.cpu.get_cpu_capability(),  # layouts are made for the width of its vectors
+        torch.backends.cpu.get_cpu_capability(),  # layouts depend on the width of its vectors
     )
-    with kept_folder(folder, every, make) as kept:
-        yield kept / _MODEL
+    with kept_folder(folder, optimized_key, make) as cached:
+        yield cached / _MODEL

@@ -1,4 +1,4 @@
-"""Options of the ONNX backend; here, so that listing them imports no ONNX Runtime."""
+"""Options of the ONNX backend, apart from it so that listing them imports no ONNX Runtime."""
 
 from __future__ import annotations
 

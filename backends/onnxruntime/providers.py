@@ -1,4 +1,4 @@
-"""Which of ONNX Runtime's providers run a job, and why one cannot."""
+"""The choice of ONNX Runtime's providers for a job, and the reason why one cannot be loaded."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ _PREFIX = "" if sys.platform == "win32" else "lib"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a job runs: torch's device for images and features, the providers in order (what the
-    first refuses falls to the next), and whether the model itself is to be in half precision."""
+    """The device and the providers that run a job.
+
+    `device` is torch's, for images and features. `providers` are in order: the next one runs what
+    the first does not support. With `half`, the model itself is in half precision.
+    """
 
     device: torch.device
     providers: tuple[Provider, ...]
@@ -32,20 +35,20 @@ class Place:
 
     @property
     def compiles(self) -> bool:
-        """Whether models are compiled for the sizes of what they are given: by TensorRT."""
+        """True if models are compiled for the sizes of their inputs, by TensorRT."""
         return self.providers[0][0] == TENSORRT
 
 
 def find_place(name: str, precision: Precision) -> Place:
-    """The place for a job's ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``tensorrt``.
+    """Return the place for a job's ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``tensorrt``.
 
-    `auto` is CUDA where torch and ONNX Runtime both have it, else the CPU; TensorRT, which takes
-    minutes to build an engine, has to be asked for. Raises UsageError for an unknown name,
-    BackendError for what this machine lacks.
+    `auto` is CUDA where torch and ONNX Runtime both have it, else the CPU; it is never TensorRT,
+    which takes minutes to build an engine. Raises UsageError for an unknown name, BackendError for
+    a device or provider that this machine lacks.
     """
     if name == "auto":
-        both = torch.cuda.is_available() and not _missing("cuda")
-        name = "cuda" if both else "cpu"
+        has_cuda = torch.cuda.is_available() and not _missing("cuda")
+        name = "cuda" if has_cuda else "cpu"
     if name == "cpu":
         if precision != "float32":
             raise BackendError(
@@ -57,7 +60,7 @@ def find_place(name: str, precision: Precision) -> Place:
     if kind not in ("cuda", "tensorrt") or (name != kind and not index.isdigit()):
         raise UsageError(
             f"unknown device {name!r} of the backend onnx; "
-            "there is auto, cpu, cuda, cuda:N, tensorrt, tensorrt:N"
+            "choose auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N"
         )
     _check(kind)
     device = find_device(f"cuda:{index or 0}")
@@ -67,18 +70,20 @@ def find_place(name: str, precision: Precision) -> Place:
         if precision == "bf16":
             raise BackendError(
                 "ONNX Runtime's CUDA provider has no convolutions in bf16; "
-                "use `precision=float32` or fp16, or `device=tensorrt`"
+                "use `precision=float32`, `precision=fp16` or `device=tensorrt`"
             )
         return Place(device, (cuda, _CPU), half=precision == "fp16")
     _check("cuda")
     if precision == "tf32":
-        raise BackendError("TensorRT is not told to use TF32; use `device=cuda`")
+        raise BackendError("TensorRT is not used with the precision tf32; use `device=cuda`")
     return Place(device, ((TENSORRT, _tensorrt_options(device, precision)), cuda, _CPU))
 
 
 def provider_library(part: str) -> Path:
-    """The file of ONNX Runtime's own that holds a provider (``cuda``, ``tensorrt``), or what they
-    share."""
+    """Return the path of ONNX Runtime's library of a provider, ``cuda`` or ``tensorrt``.
+
+    The part ``shared`` is the library that both of them use.
+    """
     folder = Path(onnxruntime.__file__).parent / "capi"
     return folder / f"{_PREFIX}onnxruntime_providers_{part}{_SUFFIX}"
 
@@ -102,7 +107,7 @@ def _tensorrt_options(device: torch.device, precision: Precision) -> dict[str, s
 
 
 def _check(kind: str) -> None:
-    """Raises BackendError when a provider is not there, or what it needs is not."""
+    """Check that a provider can be loaded. Raises BackendError if it, or a requirement, cannot."""
     if reason := _missing(kind):
         install = {
             "cuda": "install onnxruntime-gpu with the CUDA and cuDNN that it is built for "
@@ -116,15 +121,15 @@ def _check(kind: str) -> None:
 
 
 def _missing(kind: str) -> str:
-    """What keeps a provider from loading, in the words of the system's loader, or "".
+    """Return why a provider cannot be loaded, in the words of the system's loader, or "".
 
-    ONNX Runtime itself would only log it and go on with the CPU.
+    ONNX Runtime itself would only log the failure, and continue on the CPU.
     """
     names = {"cuda": "CUDAExecutionProvider", "tensorrt": TENSORRT}
     if names[kind] not in onnxruntime.get_available_providers():
-        return "this build has none"
+        return "this build does not include it"
     if hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls(directory="")  # those of NVIDIA's packages, as torch has them
+        onnxruntime.preload_dlls(directory="")  # the libraries of NVIDIA's packages, as in torch
     try:
         for part, mode in (("shared", ctypes.RTLD_GLOBAL), (kind, ctypes.DEFAULT_MODE)):
             ctypes.CDLL(str(provider_library(part)), mode=mode)

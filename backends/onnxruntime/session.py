@@ -1,4 +1,4 @@
-"""An ONNX Runtime session whose values are shared with torch, not copied."""
+"""An ONNX Runtime session whose values share their memory with torch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ...core.errors import BackendError
 
-#: A provider's name, with its options.
+#: Name and options of a provider.
 Provider = tuple[str, dict[str, str]]
 
-#: What fails is raised as well.
+#: Least severity that is logged; errors are raised as exceptions in any case.
 _FATAL_ONLY = 4
 _OUT_OF_MEMORY = re.compile("allocate memory|bad_alloc|out of memory|smaller than requested")
 
@@ -27,7 +27,7 @@ class Session:
     """A model, ready to run on one device."""
 
     def __init__(self, model: Path, providers: Sequence[Provider], device: torch.device) -> None:
-        """Raises BackendError when ONNX Runtime cannot load the model or the first provider."""
+        """Load the model. Raises BackendError if it or the first provider cannot be loaded."""
         _prepare_process()
         self._device = device
         self._session: Any = load(model, session_options(), providers)
@@ -35,16 +35,16 @@ class Session:
         loaded = self._session.get_providers()
         if providers[0][0] not in loaded:
             raise BackendError(f"ONNX Runtime did not load {providers[0][0]}, only {loaded}")
-        self.inputs = tuple(each.name for each in self._session.get_inputs())
-        self.outputs = tuple(each.name for each in self._session.get_outputs())
+        self.inputs = tuple(value.name for value in self._session.get_inputs())
+        self.outputs = tuple(value.name for value in self._session.get_outputs())
 
     def run(self, inputs: Mapping[str, OrtValue], outputs: Collection[str]) -> dict[str, OrtValue]:
-        """The values of `outputs`, on the session's device; nothing else is computed.
+        """Compute the values of `outputs`, and nothing else, on the session's device.
 
         Raises MemoryError when there is not enough memory, and BackendError for any other failure.
         """
         if self._session is None:
-            raise BackendError("the backend is closed")
+            raise BackendError("the backend was closed; open another one")
         binding = self._session.io_binding()
         for name in self.inputs:
             binding.bind_ortvalue_input(name, inputs[name])
@@ -54,7 +54,7 @@ class Session:
         options.log_severity_level = _FATAL_ONLY
         options.only_execute_path_to_fetches = True
         if self._device.type == "cuda":
-            # ONNX Runtime has a stream of its own, which knows nothing of what torch has queued.
+            # ONNX Runtime's own stream does not wait for what torch has queued on its stream.
             torch.cuda.current_stream(self._device).synchronize()
         try:
             self._session.run_with_iobinding(binding, options)
@@ -72,7 +72,7 @@ class Session:
 
 
 def load(model: Path, options: Any, providers: Sequence[Provider]) -> Any:
-    """ONNX Runtime's own session. Raises BackendError when it cannot load the model."""
+    """Return ONNX Runtime's own session. Raises BackendError when the model cannot be loaded."""
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=list(providers))
     except Exception as error:  # its exceptions have no common base
@@ -81,11 +81,11 @@ def load(model: Path, options: Any, providers: Sequence[Provider]) -> Any:
 
 
 def session_options() -> Any:
-    """How every session is set up."""
+    """Return new options with the settings of all sessions."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = torch.get_num_threads()
-    # Threads that wait for work would take the processor from torch, which computes the losses.
+    # Threads that spin while they wait would slow down torch, which computes the losses.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Work is handed out in smaller and smaller blocks, so that no thread waits long for the last.
     options.add_session_config_entry("session.dynamic_block_base", "4")
@@ -97,25 +97,28 @@ def session_options() -> Any:
 
 @cache
 def _prepare_process() -> None:
-    """Make one pool of memory for the process's sessions, which never run at the same time.
+    """Create one memory arena for the process's sessions, which never run at the same time.
 
-    Each session would otherwise keep as much as it needed at its peak: with the forward and the
-    backward model's, a third more in all. What is logged outside of sessions are ways that cuDNN
-    cannot take, before one that it can.
+    Otherwise each session would keep as much as it needed at its peak: with the forward and the
+    backward model's, a third more in all. Log messages from outside of sessions are silenced: they
+    are about algorithms that cuDNN cannot use, before one that it can.
     """
     onnxruntime.set_default_logger_severity(_FATAL_ONLY)
-    kind, where = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
-    memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, where)
+    kind, location = (
+        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+        onnxruntime.OrtMemType.DEFAULT,
+    )
+    memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, location)
     onnxruntime.create_and_register_allocator(memory, None)
 
 
 def to_onnx(tensor: Tensor) -> OrtValue:
-    """The tensor's own memory, laid out as ONNX has it; a copy only if the tensor is not."""
+    """Return the tensor as a value that shares its memory; a copy if it is not contiguous."""
     return OrtValue.from_dlpack(tensor.detach().contiguous())
 
 
 def to_torch(value: OrtValue) -> Tensor:
-    """The value's own memory, which lives as long as the tensor or the value does."""
+    """Return the value as a tensor that shares its memory, which lives as long as either."""
     tensor: Tensor = torch.utils.dlpack.from_dlpack(value)
     return tensor
 

@@ -1,4 +1,4 @@
-"""TensorRT, which compiles a model for a range of sizes: the sizes, and where engines are kept."""
+"""TensorRT, which compiles a model for ranges of sizes: the ranges, and the engines' folder."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .session import Provider
 
 NAME = "TensorrtExecutionProvider"
 
-#: An input's sizes.
+#: Sizes of an input.
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class ShapeRange:
-    """The smallest and the largest sizes that an input will have, and those that count most."""
+    """The smallest and the largest sizes of an input, and those to optimise for (`best`)."""
 
     smallest: Shape
     largest: Shape
@@ -37,30 +37,30 @@ def with_engines(
     version: str,
     ranges: Mapping[str, ShapeRange],
 ) -> tuple[Provider, ...]:
-    """The providers, TensorRT being the first, with its engines and timings in a folder of their
-    own in `folder`, by what they depend on: the model (its key), ONNX Runtime, TensorRT (its
-    version) and the GPU.
+    """Return the providers, the first being TensorRT, with a folder for its engines and timings.
 
-    With `ranges` for all inputs whose sizes vary, engines are compiled for those; without, for what
-    comes, and again whenever something larger or smaller comes. An engine is code that is executed:
-    nobody else may enter its folder. Raises OSError.
+    The folder lies in `folder`, and is named by what engines depend on: the model (its key), ONNX
+    Runtime, TensorRT (its version) and the GPU. With `ranges` for all inputs whose sizes vary,
+    engines are compiled for those; without, for the sizes that occur, and again whenever a larger
+    or smaller one occurs. An engine is code that is executed: no other user may enter its folder.
+    Raises OSError.
     """
     (name, options), *others = providers
     gpu = torch.cuda.get_device_properties(int(options["device_id"]))
     key = key_of(model, onnxruntime.__version__, version, gpu.name, gpu.major, gpu.minor)
     private_folder(folder)
-    place = str(private_folder(folder / key))
-    kept = {"trt_engine_cache_path": place, "trt_timing_cache_path": place}
-    return ((name, {**options, **kept, **profile_options(ranges)}), *others)
+    engines = str(private_folder(folder / key))
+    cache_options = {"trt_engine_cache_path": engines, "trt_timing_cache_path": engines}
+    return ((name, {**options, **cache_options, **profile_options(ranges)}), *others)
 
 
 def profile_options(ranges: Mapping[str, ShapeRange]) -> dict[str, str]:
-    """The ranges as options of the provider: ``image:1x3x64x48,relu1_1:1x64x64x48``."""
+    """Return the ranges as options of the provider: ``image:1x3x64x48,relu1_1:1x64x64x48``."""
     if not ranges:
         return {}
 
-    def listed(which: str) -> str:
-        shapes = {name: getattr(each, which) for name, each in ranges.items()}
+    def listed(field: str) -> str:
+        shapes = {name: getattr(shape_range, field) for name, shape_range in ranges.items()}
         return ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in shapes.items())
 
     return {
@@ -73,27 +73,27 @@ def profile_options(ranges: Mapping[str, ShapeRange]) -> dict[str, str]:
 def shape_ranges(
     forward: onnx.ModelProto, sizes: Sequence[tuple[int, int]]
 ) -> dict[str, ShapeRange]:
-    """The shapes of the forward model's input and outputs, by name, for one image at a time of any
-    of the `sizes` (height, width); the last one counts most.
+    """Return the ranges of the shapes of the forward model's input and outputs, by name.
 
-    What no shape inference can tell is left out.
+    They are for one image at a time of any of the `sizes` (height, width); the last one counts
+    most. Shapes that shape inference cannot determine are left out.
     """
-    found = [_shapes_at(forward, *size) for size in sizes]
+    shapes_by_size = [_shapes_at(forward, *size) for size in sizes]
     return {
         name: ShapeRange(
-            smallest=tuple(map(min, *(each[name] for each in found), shape)),
-            largest=tuple(map(max, *(each[name] for each in found), shape)),
+            smallest=tuple(map(min, *(shapes[name] for shapes in shapes_by_size), shape)),
+            largest=tuple(map(max, *(shapes[name] for shapes in shapes_by_size), shape)),
             best=shape,
         )
-        for name, shape in found[-1].items()
-        if all(name in each for each in found)
+        for name, shape in shapes_by_size[-1].items()
+        if all(name in shapes for shapes in shapes_by_size)
     }
 
 
 def _shapes_at(forward: onnx.ModelProto, height: int, width: int) -> dict[str, Shape]:
     model = onnx.ModelProto()
     model.CopyFrom(forward)
-    (image,) = (each for each in model.graph.input if each.name == IMAGE)
+    (image,) = (value for value in model.graph.input if value.name == IMAGE)
     for dimension, size in zip(
         image.type.tensor_type.shape.dim, (1, 3, height, width), strict=True
     ):
@@ -101,20 +101,20 @@ def _shapes_at(forward: onnx.ModelProto, height: int, width: int) -> dict[str, S
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
-    known = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     shapes = {}
-    for value in (*known.input, *known.output):
+    for value in (*inferred.input, *inferred.output):
         dimensions = value.type.tensor_type.shape.dim
         if value.type.tensor_type.HasField("shape") and all(
-            each.HasField("dim_value") for each in dimensions
+            dimension.HasField("dim_value") for dimension in dimensions
         ):
-            shapes[value.name] = tuple(each.dim_value for each in dimensions)
+            shapes[value.name] = tuple(dimension.dim_value for dimension in dimensions)
     return shapes
 
 
 def version_of(library: Path) -> str:
-    """The version of the TensorRT that the provider's library is linked with."""
+    """Return the version of TensorRT that the provider's library is linked with, or "unknown"."""
     try:
         return str(ctypes.CDLL(str(library)).getInferLibVersion())
-    except (AttributeError, OSError):  # not every system looks into what a library depends on
+    except (AttributeError, OSError):  # some systems do not search a library's dependencies
         return "unknown"

@@ -1,4 +1,4 @@
-"""The vjp by two ONNX models: one that gives the layers, one that gives the gradient."""
+"""The vjp by two ONNX models, one for the layers and one for the gradient."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .session import Session, to_onnx, to_torch
 
 @dataclass(frozen=True)
 class NativeVjp:
-    """Sessions of the models that `onnx_gradient.differentiate` makes of a network's.
+    """The vjp of a network by the two models that `onnx_gradient.differentiate` makes of it.
 
-    With `half`, the network computes in float16 somewhere.
+    With `half`, a part of the network computes in float16.
     """
 
     forward: Session
@@ -28,23 +28,25 @@ class NativeVjp:
     half: bool
 
     def __call__(self, image: Tensor) -> tuple[Features, Pullback]:
-        """See FeatureBackend.vjp. What the forward model computes stays where it is, until the
-        backward model has used it."""
-        given = to_onnx(image)
-        values = self.forward.run({IMAGE: given}, self.forward.outputs)
+        """See FeatureBackend.vjp.
+
+        The forward model's outputs stay on the device until the backward model has used them.
+        """
+        image_value = to_onnx(image)
+        values = self.forward.run({IMAGE: image_value}, self.forward.outputs)
         features = {layer: to_torch(values[layer]) for layer in self.layers}
         shapes = {layer: feature.shape for layer, feature in features.items()}
-        values[IMAGE] = given
+        values[IMAGE] = image_value
         tape = [{name: values[name] for name in self.backward.inputs if name in values}]
 
         def pullback(cotangents: Features) -> Tensor:
-            inputs = tape.pop()  # freed when it has been used; `checked_pullback` allows one call
+            inputs = tape.pop()  # freed after its use; `checked_pullback` allows one call
             scaled, factor = in_half_range(cotangents) if self.half else (cotangents, 1.0)
             for layer, shape in shapes.items():
-                own = scaled.get(layer)
-                if own is None:
-                    own = torch.zeros(shape, device=image.device)
-                inputs[cotangent_name(layer)] = to_onnx(own)
+                cotangent = scaled.get(layer)
+                if cotangent is None:
+                    cotangent = torch.zeros(shape, device=image.device)
+                inputs[cotangent_name(layer)] = to_onnx(cotangent)
             (gradient,) = self.backward.run(inputs, self.backward.outputs).values()
             return to_torch(gradient).div_(factor)
 

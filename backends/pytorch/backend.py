@@ -1,4 +1,4 @@
-"""The PyTorch backend: torch.autograd on the frozen backbone, or what it amounts to."""
+"""The PyTorch backend: the vjp of a frozen backbone by autograd or, for a chain, step by step."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ _DTYPES = {
 
 
 class TorchBackend(FeatureBackend):
-    """A backbone on one device, channels last, run no deeper than the deepest layer asked for.
+    """A backbone on one device, channels last, run no deeper than the deepest of its layers.
 
-    Below float32 only the network runs in the smaller type: images, features and gradients are
-    float32 all the same.
+    Below float32 only the network runs in the smaller type; images, features and gradients are
+    float32 in any case.
     """
 
     def __init__(self, backbone: Backbone, layers: Sequence[str], options: BackendOptions) -> None:
-        """Options that are no TorchOptions have those' defaults for the rest.
+        """Move the backbone to the device.
 
-        Raises BackendError when the device or the precision is not to be had.
+        Options of another class than TorchOptions get its defaults for the other fields. Raises
+        BackendError when the device or the precision is not available.
         """
         self.device = find_device(options.device)
         check_precision(self.device, options.precision)
@@ -57,7 +58,7 @@ class TorchBackend(FeatureBackend):
             make_fast(trunk)
 
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
-        """See FeatureBackend."""
+        """See FeatureBackend.features."""
         wanted = self.layers if layers is None else layers
         check_layers(wanted, self.layers)
         image = self._laid_out(image)
@@ -66,7 +67,7 @@ class TorchBackend(FeatureBackend):
         return {name: value.float() for name, value in activations.items()}
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
-        """See FeatureBackend."""
+        """See FeatureBackend.vjp."""
         trunk, image = self._trunk, self._laid_out(image)
         with self._convolutions():
             activations, network_pullback = (
@@ -87,13 +88,13 @@ class TorchBackend(FeatureBackend):
         return features, checked_pullback(features, pullback)
 
     def close(self) -> None:
-        """See FeatureBackend."""
+        """See FeatureBackend.close."""
         self._open_trunk = None
 
     @property
     def _trunk(self) -> Trunk:
         if self._open_trunk is None:
-            raise BackendError("the backend was closed; make another one")
+            raise BackendError("the backend was closed; open another one")
         return self._open_trunk
 
     def _laid_out(self, image: Tensor) -> Tensor:
@@ -102,20 +103,20 @@ class TorchBackend(FeatureBackend):
 
 
 def autograd_vjp(trunk: Trunk, image: Tensor) -> tuple[dict[str, Tensor], Pullback]:
-    """Activations of any trunk at `image`, and the pullback, both in the weights' type."""
+    """Return a trunk's activations at `image` and the pullback, both in the weights' type."""
     leaf = image.detach().requires_grad_()
     with torch.enable_grad():
         activations: dict[str, Tensor] = trunk(leaf)
 
     def pullback(cotangents: Features) -> Tensor:
         outputs = [activations.pop(name) for name in cotangents]
-        given = [
+        output_gradients = [
             value.to(output.dtype)
             for output, value in zip(outputs, cotangents.values(), strict=True)
         ]
         if not outputs:
             return torch.zeros_like(image)
-        (gradient,) = torch.autograd.grad(outputs, leaf, given)
+        (gradient,) = torch.autograd.grad(outputs, leaf, output_gradients)
         return gradient
 
     return {name: value.detach() for name, value in activations.items()}, pullback
@@ -123,8 +124,10 @@ def autograd_vjp(trunk: Trunk, image: Tensor) -> tuple[dict[str, Tensor], Pullba
 
 @contextmanager
 def _convolutions(tf32: bool) -> Iterator[None]:
-    """float32 means float32 on CUDA too, unless it is to be `tf32`, and the same input gives the
-    same output."""
+    """Restrict cuDNN to deterministic kernels, and to float32 unless `tf32` is true.
+
+    The same input then gives the same output.
+    """
     with torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
     ):

@@ -1,4 +1,4 @@
-"""Options of the PyTorch backend; here, so that listing them imports no PyTorch."""
+"""Options of the PyTorch backend, apart from it so that listing them imports no PyTorch."""
 
 from __future__ import annotations
 

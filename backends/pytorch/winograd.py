@@ -1,13 +1,13 @@
-"""3x3 convolutions with fewer products: Winograd's F(4x4, 3x3) (Lavin and Gray 2016, "Fast
-Algorithms for Convolutional Neural Networks").
+"""3x3 convolutions with fewer products, by Winograd's F(4x4, 3x3).
 
-Each tile of 4x4 outputs is computed from 6x6 inputs d with 36 products a pair of channels in place
-of 144: Y = A^T [(G g G^T) * (B^T d B)] A. The products of all tiles are 36 matrix products, which
-run here as one grouped 1x1 convolution. The gradient with respect to the input is the adjoint of
-the same three linear maps, with the same transformed kernel.
+The algorithm is that of Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks".
+Each tile of 4x4 outputs is computed from 6x6 inputs d with 36 products for each pair of channels,
+instead of 144: Y = A^T [(G g G^T) * (B^T d B)] A. The products of all tiles are 36 matrix products,
+which run here as one grouped 1x1 convolution. The gradient with respect to the input is the adjoint
+of the same three linear maps, with the same transformed kernel.
 
-Everything is channels last, and a strip of tiles is finished before the next is begun, so that the
-36 values that stand for 16 stay in the processor's cache and take little memory.
+All tensors are channels last, and a strip of tiles is finished before the next is begun, so that
+the 36 values for 16 outputs stay in the processor's cache and take little memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PRODUCTS = INPUTS**2
 #: Tiles in a strip: enough for fast matrix products, few enough for the cache.
 _STRIP = 384
 
-#: From a kernel g to what is multiplied: G g G^T.
+#: The matrix that transforms a kernel g to G g G^T.
 G = (
     (1 / 4, 0, 0),
     (-1 / 6, -1 / 6, -1 / 6),
@@ -34,43 +34,46 @@ G = (
     (1 / 24, -1 / 12, 1 / 6),
     (0, 0, 1),
 )
-#: Of the transformed outputs, the one that A^T adds to every output: a bias added there is added
-#: everywhere.
+#: Index of the one of the 36 products that A^T .. A adds to every output, and a bias with it.
 _TO_ALL = INPUTS + 1
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel (K, C, 3, 3), transformed: `products` are G g G^T, (36 K, C, 1, 1), and `bias` is
-    what to add to them, (36 K). They take four times the kernel's memory."""
+    """A transformed kernel (K, C, 3, 3).
+
+    `products` are G g G^T, (36 K, C, 1, 1); `bias`, (36 K), is added to the results of their
+    multiplication. They take four times the kernel's memory.
+    """
 
     products: Tensor
     bias: Tensor
 
 
 def transformed(kernel: Tensor, bias: Tensor | None) -> Kernel:
-    """A kernel (K, C, 3, 3) with its bias (K), if there is any."""
+    """Transform a kernel (K, C, 3, 3), with its bias (K) if there is one."""
     outputs, inputs = kernel.shape[:2]
     g = torch.tensor(G, dtype=torch.float64)
-    both = torch.kron(g, g).to(kernel)
+    both_sides = torch.kron(g, g).to(kernel)
     columns = kernel.permute(2, 3, 0, 1).reshape(9, outputs * inputs)
-    everywhere = kernel.new_zeros(_PRODUCTS, outputs)
+    product_bias = kernel.new_zeros(_PRODUCTS, outputs)
     if bias is not None:
-        everywhere[_TO_ALL] = bias
-    return Kernel((both @ columns).view(_PRODUCTS * outputs, inputs, 1, 1), everywhere.flatten())
+        product_bias[_TO_ALL] = bias
+    products = (both_sides @ columns).view(_PRODUCTS * outputs, inputs, 1, 1)
+    return Kernel(products, product_bias.flatten())
 
 
 def convolve(x: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
-    """The convolution of x (N, C, H, W), framed with zeros.
+    """Convolve x (N, C, H, W), padded with zeros.
 
-    Gives (N, K, H + 2 p - 2, W + 2 q - 2) for a padding (p, q), channels last.
+    Returns (N, K, H + 2 p - 2, W + 2 q - 2) for a padding (p, q), channels last.
     """
-    return _batch([_convolve(each, kernel, padding) for each in torch.split(x, 1)])
+    return _batch([_convolve(image, kernel, padding) for image in torch.split(x, 1)])
 
 
 def adjoint(gradient: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
-    """From the gradient at the output of `convolve` to that at its x, both channels last."""
-    return _batch([_adjoint(each, kernel.products, padding) for each in torch.split(gradient, 1)])
+    """Return the gradient at the x of `convolve` from that at its output, both channels last."""
+    return _batch([_adjoint(image, kernel.products, padding) for image in torch.split(gradient, 1)])
 
 
 def _convolve(x: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
@@ -82,9 +85,9 @@ def _convolve(x: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
     result = x.new_empty(TILE * tall, TILE * wide, outputs)
     for first, count in _strips(tall, wide):
         top, bottom = TILE * first - down, TILE * (first + count) + 2 - down
-        within = source[max(top, 0) : bottom]
+        visible = source[max(top, 0) : bottom]
         framed = x.new_zeros(bottom - top, TILE * wide + 2, inputs)
-        framed[max(-top, 0) :][: len(within), right : right + x.shape[3]] = within
+        framed[max(-top, 0) :][: len(visible), right : right + x.shape[3]] = visible
         rows = x.new_empty(count, INPUTS, TILE * wide + 2, inputs)
         _inputs(_every_fourth(framed, count, 0), rows.unbind(1))
         values = x.new_empty(count, wide, INPUTS, INPUTS, inputs)
@@ -96,7 +99,7 @@ def _convolve(x: Tensor, kernel: Kernel, padding: tuple[int, int]) -> Tensor:
         columns = x.new_empty(count, wide, TILE, INPUTS, outputs)
         _outputs(values.unbind(2), columns.unbind(2))
         strip = result[TILE * first :][: TILE * count].view(count, TILE, wide, TILE, outputs)
-        _outputs(columns.unbind(3), [each.transpose(1, 2) for each in strip.unbind(3)])
+        _outputs(columns.unbind(3), [row.transpose(1, 2) for row in strip.unbind(3)])
     return _channels_first(result[:height, :width])
 
 
@@ -110,7 +113,7 @@ def _adjoint(gradient: Tensor, products: Tensor, padding: tuple[int, int]) -> Te
         strip = _filled(source[TILE * first :][: TILE * count], TILE * count, TILE * wide)
         strip = strip.view(count, TILE, wide, TILE, outputs)
         columns = gradient.new_empty(count, wide, TILE, INPUTS, outputs)
-        _outputs_adjoint([each.transpose(1, 2) for each in strip.unbind(3)], columns.unbind(3))
+        _outputs_adjoint([row.transpose(1, 2) for row in strip.unbind(3)], columns.unbind(3))
         values = gradient.new_empty(count, wide, INPUTS, INPUTS, outputs)
         _outputs_adjoint(columns.unbind(2), values.unbind(2))
         carried = functional.conv_transpose2d(_as_image(values), products, groups=_PRODUCTS)
@@ -119,16 +122,16 @@ def _adjoint(gradient: Tensor, products: Tensor, padding: tuple[int, int]) -> Te
         rows[:, :, TILE * wide :] = 0
         _inputs_adjoint(values.unbind(3), _every_fourth(rows, wide, 2, 1))
         # A strip's last two rows are the next one's first two as well.
-        own = framed[TILE * first :][: TILE * count + 2]
-        shared = own[:2].clone()
-        _inputs_adjoint(rows.unbind(1), _every_fourth(own, count, 0))
-        own[:2] += shared
+        framed_strip = framed[TILE * first :][: TILE * count + 2]
+        shared = framed_strip[:2].clone()
+        _inputs_adjoint(rows.unbind(1), _every_fourth(framed_strip, count, 0))
+        framed_strip[:2] += shared
     down, right = padding
     return _channels_first(framed[down : height + 2 - down, right : width + 2 - right])
 
 
 def _strips(tall: int, wide: int) -> Iterator[tuple[int, int]]:
-    """Of `tall` rows of `wide` tiles: each strip's first row, and how many there are in it."""
+    """Yield each strip's first row and number of rows, for `tall` rows of `wide` tiles."""
     most = max(1, round(_STRIP / wide))
     size = -(-tall // -(-tall // most))
     for first in range(0, tall, size):
@@ -136,49 +139,51 @@ def _strips(tall: int, wide: int) -> Iterator[tuple[int, int]]:
 
 
 def _every_fourth(maps: Tensor, tiles: int, dim: int, to: int | None = None) -> list[Tensor]:
-    """Along `dim`, the tiles' first positions, second ones, up to the sixth; then that dimension is
-    moved `to` another place."""
-    found = []
+    """Select along `dim` the tiles' first positions, their second ones, up to the sixth.
+
+    In each of these views, that dimension is then moved to the index `to`.
+    """
+    views = []
     for start in range(INPUTS):
         stop = start + TILE * (tiles - 1) + 1
         index = (slice(None),) * dim + (slice(start, stop, TILE),)
-        found.append(maps[index] if to is None else maps[index].movedim(dim, to))
-    return found
+        views.append(maps[index] if to is None else maps[index].movedim(dim, to))
+    return views
 
 
 def _filled(part: Tensor, height: int, width: int) -> Tensor:
-    """A part (H, W, K) with zeros below and to the right, where it does not fill its tiles."""
+    """Pad a part (H, W, K) that does not fill its tiles, with zeros below and to the right."""
     if part.shape[:2] == (height, width):
         return part
     return functional.pad(part, (0, 0, 0, width - part.shape[1], 0, height - part.shape[0]))
 
 
 def _as_image(values: Tensor) -> Tensor:
-    """(h, w, 6, 6, C) -> (1, 36 C, h, w), channels last: the same memory."""
+    """View (h, w, 6, 6, C) as (1, 36 C, h, w), channels last."""
     return _channels_first(values.flatten(2))
 
 
 def _as_tiles(products: Tensor, channels: int) -> Tensor:
-    """The way back."""
+    """View (1, 36 C, h, w), channels last, as (h, w, 6, 6, C)."""
     return products[0].permute(1, 2, 0).view(*products.shape[2:], INPUTS, INPUTS, channels)
 
 
 def _batch(images: list[Tensor]) -> Tensor:
-    """Several images (1, C, H, W), channels last, as one tensor."""
+    """Join images (1, C, H, W), channels last, in one tensor."""
     return images[0] if len(images) == 1 else torch.cat(images)
 
 
 def _channels_first(maps: Tensor) -> Tensor:
-    """(H, W, C) -> (1, C, H, W), channels last in memory."""
-    # In this order: torch tells the layout by the strides, that of the one image among them.
+    """Turn (H, W, C) into (1, C, H, W), channels last in memory."""
+    # The order matters: torch infers the layout from the strides, also from that of the batch.
     return maps.unsqueeze(0).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
-# The four maps along one side of a tile. Each takes views, and writes into views.
+# The four linear maps along one side of a tile; each reads views and writes into views.
 
 
 def _inputs(d: Sequence[Tensor], v: Sequence[Tensor]) -> None:
-    """v = B^T d: six inputs -> six values.
+    """Compute v = B^T d, six values from six inputs.
 
     B^T = ((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0), (0, -2, -1, 2, 1, 0),
     (0, 2, -1, -2, 1, 0), (0, 4, 0, -5, 0, 1)).
@@ -197,7 +202,7 @@ def _inputs(d: Sequence[Tensor], v: Sequence[Tensor]) -> None:
 
 
 def _outputs(m: Sequence[Tensor], y: Sequence[Tensor]) -> None:
-    """y = A^T m: six values -> four outputs.
+    """Compute y = A^T m, four outputs from six values.
 
     A^T = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)).
     """
@@ -210,7 +215,7 @@ def _outputs(m: Sequence[Tensor], y: Sequence[Tensor]) -> None:
 
 
 def _outputs_adjoint(y: Sequence[Tensor], m: Sequence[Tensor]) -> None:
-    """m = A y."""
+    """Compute m = A y."""
     m[0].copy_(y[0])
     m[5].copy_(y[3])
     even, odd = torch.add(y[0], y[2]), torch.add(y[1], y[3])
@@ -223,8 +228,10 @@ def _outputs_adjoint(y: Sequence[Tensor], m: Sequence[Tensor]) -> None:
 
 
 def _inputs_adjoint(v: Sequence[Tensor], d: Sequence[Tensor]) -> None:
-    """d = B v, of tiles that overlap: the last two of `d` are the next tile's first two, and are
-    added to; the others are written."""
+    """Compute d = B v, for tiles that overlap.
+
+    The last two of `d` are the next tile's first two, and are added to; the others are written.
+    """
     sum12, sum34 = torch.add(v[1], v[2]), torch.add(v[3], v[4])
     odd = torch.sub(v[2], v[1]).add_(v[5])
     odd2 = torch.sub(v[4], v[3])

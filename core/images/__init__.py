@@ -1,1 +1,1 @@
-"""From files to pixels: decoding, masks, region maps, color transfer, a job's inputs."""
+"""Images, from files to pixels: decoding, masks, region maps, color transfer, a job's inputs."""

@@ -1,8 +1,8 @@
-"""Color transfer: whose colors the result has, the style's or the content's.
+"""Color transfer: the result has the colors of the style images, or of the content image.
 
 Gatys, Bethge, Hertzmann and Shechtman 2016, "Preserving Color in Neural Artistic Style Transfer":
-the styles are recolored to the content before the run, or the run is one of luminance alone.
-Everything is done on sRGB-encoded values.
+the style images are recolored to the content before the run, or only the luminance is optimised.
+All computations are on sRGB-encoded values.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from .inputs import Inputs, StyleInput
 from .luma import LUMA
 from .masks import resized
 
-#: The variance of rounding to 8 bits: below it a color does not vary.
+#: Variance of rounding to 8 bits; a color with less is constant.
 _FLAT = 1 / 255**2 / 12
 
-#: (pixels of a style (M, 3), of the content (M', 3), their weights (M',)) -> the style's, changed;
-#: float64 in [0, 1].
+#: (style pixels (M, 3), content pixels (M', 3), content weights (M',)) -> recolored style pixels
+#: (M, 3); float64, the pixels in [0, 1].
 _Recoloring = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def recolored(inputs: Inputs, color: ColorFrom, size: tuple[int, int]) -> Inputs:
-    """The images as the run should see them, for a result of `size` (height, width).
+    """Return the inputs recolored by `color`, for a result of `size` (height, width).
 
-    Each style is changed after the content's pixels at the places that take it, by the styles'
-    masks and as far as they are not transparent. "style" changes nothing.
+    Each style image is recolored to the content's pixels in the regions of that style, weighted by
+    the styles' masks and by the content's opacity. "style" changes nothing.
     """
     if color == "style":
         return inputs
     content = inputs.content
-    assert content is not None  # the job sees to it
+    assert content is not None  # checked by the job's validation
     if color == "luminance":
         content = _with_pixels(content, _gray(_pixels(content)))
     source = _pixels(_smaller(content, max(size)))
@@ -52,82 +52,85 @@ def _recolored(
     style: StyleInput,
     content: SourceImage,
     source: np.ndarray,
-    change: _Recoloring,
+    recolor: _Recoloring,
     size: tuple[int, int],
 ) -> SourceImage:
-    # As large as it will be seen, at most: what is not seen need not be changed.
+    # The run uses the image at this size at most; more pixels need not be recolored.
     image = _smaller(style.image, round(max(size) * max(1.0, style.scale)))
-    pixels, of_content = _pixels(image).reshape(-1, 3), source.reshape(-1, 3)
+    style_pixels, content_pixels = _pixels(image).reshape(-1, 3), source.reshape(-1, 3)
     weights = _weights(style, content, source.shape[:2])
-    if not weights.any():  # it is wanted where the content is transparent alone
+    if not weights.any():  # the content is transparent in all of the style's regions
         return image
-    made = change(pixels, of_content, weights.reshape(-1))
-    return _with_pixels(image, made.reshape(*image.size, 3))
+    pixels = recolor(style_pixels, content_pixels, weights.reshape(-1))
+    return _with_pixels(image, pixels.reshape(*image.size, 3))
 
 
 def _weights(style: StyleInput, content: SourceImage, size: tuple[int, int]) -> np.ndarray:
-    """(H, W): how much each of the content's pixels counts for the style."""
+    """Return the weight (H, W), in [0, 1], of each pixel of the content for the style."""
     weights = np.zeros(size)
     for region in style.regions:
         weights += 1.0 if region.region is None else resized(region.region, *size).double().numpy()
     alpha = content.alpha_array(*size)
-    seen: np.ndarray = weights.clip(0, 1) * (1.0 if alpha is None else alpha)
-    return seen
+    visible: np.ndarray = weights.clip(0, 1) * (1.0 if alpha is None else alpha)
+    return visible
 
 
 def _by_luminance(style: np.ndarray, content: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Gray, with the content's mean and deviation."""
-    light, other = _gray(style), content[:, :1]
-    mean = np.average(other, axis=0, weights=weights)
-    deviation = np.average((other - mean) ** 2, axis=0, weights=weights) ** 0.5
-    own = light.std() if light.var() > _FLAT else 1.0
-    made: np.ndarray = deviation / own * (light - light.mean()) + mean
-    return made
+    """Return the style's luminance, with the mean and standard deviation of the content's."""
+    style_luma, content_luma = _gray(style), content[:, :1]
+    mean = np.average(content_luma, axis=0, weights=weights)
+    deviation = np.average((content_luma - mean) ** 2, axis=0, weights=weights) ** 0.5
+    style_deviation = style_luma.std() if style_luma.var() > _FLAT else 1.0
+    matched: np.ndarray = deviation / style_deviation * (style_luma - style_luma.mean()) + mean
+    return matched
 
 
 def _by_histogram(style: np.ndarray, content: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Each channel's levels moved to where the content's histogram has them.
+    """Return the style's pixels with each channel's histogram matched to the content's.
 
-    A level of the style that holds a range of ranks becomes the mean of the content's values at
+    A level of the style that covers a range of ranks becomes the mean of the content's values at
     those ranks: one level stays one, and the channel's mean is exact.
     """
-    made = np.empty_like(style)
+    matched = np.empty_like(style)
     for channel in range(3):
         levels = np.rint(style[:, channel] * 255).astype(int)
         ranks = _cumulative(np.bincount(levels, minlength=256).astype(float))
-        others = np.rint(content[:, channel] * 255).astype(int)
-        histogram = np.bincount(others, weights, 256)
+        content_levels = np.rint(content[:, channel] * 255).astype(int)
+        histogram = np.bincount(content_levels, weights, 256)
         values = np.cumsum(histogram * np.arange(256) / 255) / histogram.sum()
         # The integral of the content's values by rank, at the ends of each level's range.
         integral = np.interp(ranks, _cumulative(histogram), np.append(0, values))
         span = np.diff(ranks)
-        moved = np.divide(np.diff(integral), span, out=np.zeros(256), where=span > 0)
-        made[:, channel] = moved[levels]
-    return made
+        new_values = np.divide(np.diff(integral), span, out=np.zeros(256), where=span > 0)
+        matched[:, channel] = new_values[levels]
+    return matched
 
 
 def _cumulative(histogram: np.ndarray) -> np.ndarray:
-    """(257,): from 0 to 1."""
+    """Return the cumulative distribution (257,), from 0 to 1."""
     ranks: np.ndarray = np.append(0, np.cumsum(histogram)) / histogram.sum()
     return ranks
 
 
 def _by_covariance(style: np.ndarray, content: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """x -> C^1/2 S^-1/2 (x - mu_S) + mu_C (the paper's choice of roots), with S and C the
-    covariances of style and content."""
+    """Return the style's pixels with the content's mean and covariance.
+
+    x -> C^1/2 S^-1/2 (x - mu_S) + mu_C (the paper's choice of roots), with S and C the covariances
+    of style and content.
+    """
     mean = np.average(content, axis=0, weights=weights)
     covariance = np.cov(content.T, ddof=0, aweights=weights)
-    spread = _power(covariance, 0.5) @ _power(np.cov(style.T, ddof=0), -0.5)
-    made: np.ndarray = (style - style.mean(0)) @ spread.T + mean
-    return made
+    transform = _power(covariance, 0.5) @ _power(np.cov(style.T, ddof=0), -0.5)
+    matched: np.ndarray = (style - style.mean(0)) @ transform.T + mean
+    return matched
 
 
 def _power(covariance: np.ndarray, exponent: float) -> np.ndarray:
-    """Of a symmetric matrix; directions without variance stay without."""
+    """Return a power of a symmetric matrix; directions without variance stay at zero."""
     values, vectors = np.linalg.eigh(covariance)
     powers = np.where(values > _FLAT, values.clip(_FLAT) ** exponent, 0)
-    root: np.ndarray = (vectors * powers) @ vectors.T
-    return root
+    power: np.ndarray = (vectors * powers) @ vectors.T
+    return power
 
 
 _RECOLORINGS: dict[ColorFrom, _Recoloring] = {
@@ -151,7 +154,7 @@ def _smaller(image: SourceImage, long_side: int) -> SourceImage:
 
 
 def _pixels(image: SourceImage) -> np.ndarray:
-    """(H, W, 3), float64 in [0, 1]."""
+    """Return the pixels (H, W, 3), float64 in [0, 1]."""
     return np.asarray(image.rgb, dtype=np.float64) / 255
 
 

@@ -1,4 +1,4 @@
-"""Decoding image files, as untrusted input, into 8-bit sRGB."""
+"""Decoding of image files, as untrusted input, into 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -44,20 +44,23 @@ def read_image(path: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> SourceImage:
             f"{path}: not an image that stylectl reads ({', '.join(_FORMATS)})"
         ) from None
     except Exception as error:  # a decoder may raise anything on a damaged file
-        raise ImageError(f"{path}: the image is damaged or of a rare kind ({error})") from error
+        raise ImageError(f"{path}: the image is damaged or not supported ({error})") from error
     return SourceImage(path, hashlib.sha256(data).hexdigest(), rgb, alpha)
 
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """Also without its warnings, of damaged metadata for instance, that tell a user nothing."""
+    """Switch off Pillow's limit on pixels and its warnings.
+
+    The warnings (of damaged metadata, for instance) are of no use to a user.
+    """
     with unlimited_pillow(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _to_srgb(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """8-bit sRGB and the alpha channel, from any mode that Pillow has."""
+    """Return 8-bit sRGB and the alpha channel (None if opaque), from any mode of Pillow."""
     alpha = None
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A")
@@ -88,5 +91,5 @@ def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
             outputMode="RGB",
         )
     except (ImageCms.PyCMSError, OSError):
-        return image  # a damaged profile, or one for another kind of image: as if there were none
+        return image  # a damaged profile, or one for another kind of image, is ignored
     return image if converted is None else converted

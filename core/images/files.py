@@ -1,4 +1,4 @@
-"""A job's image files: which there are, their bytes and hashes."""
+"""Image files of a job: their paths, bytes and hashes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..files import status_of
 from ..job.model import Job
 from ..job.samples import SAMPLES
 
-#: What the names of images end in: how those in a folder are found.
+#: File name suffixes of images, by which those in a folder are found.
 SUFFIXES = frozenset(
     (
         *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff"),
@@ -24,13 +24,16 @@ _MOST_BYTES = 2**31
 
 
 def file_sha256(path: str) -> str:
-    """SHA-256 of an image file, as its `SourceImage` has it. Raises as `file_bytes`."""
+    """SHA-256 of an image file, as in its `SourceImage`. Raises what `file_bytes` raises."""
     return hashlib.sha256(file_bytes(path)).hexdigest()
 
 
 def file_bytes(path: str) -> bytes:
-    """The contents of an image file, or of a sample. Raises UsageError for a missing file and
-    ImageError for one that is empty, too large or cannot be read."""
+    """Return the contents of an image file, or of a sample.
+
+    Raises UsageError for a missing file and ImageError for one that is empty, too large or cannot
+    be read.
+    """
     file = SAMPLES.get(path, Path(path))
     status = status_of(file)
     if status is None:
@@ -49,10 +52,10 @@ def file_bytes(path: str) -> bytes:
 
 
 def input_files(job: Job, files_in: Callable[[str], Sequence[str]] | None = None) -> list[str]:
-    """The image files that a job reads, those in a style's folder instead of the folder. `files_in`
-    is in place of `style_files`, where results are remembered.
+    """Return the paths of the image files that a job reads; a style's folder becomes its files.
 
-    Raises UsageError for a folder without images.
+    `files_in` replaces `style_files`, for callers that cache its results. Raises UsageError for a
+    folder without images.
     """
     used = [style for style in job.styles if style.weight]
     list_files = files_in or style_files
@@ -65,9 +68,9 @@ def input_files(job: Job, files_in: Callable[[str], Sequence[str]] | None = None
 
 
 def style_files(path: str) -> list[str]:
-    """The image itself, or those that lie in a folder, by name; hidden files are left out.
+    """Return the path of an image, or the paths of the images in a folder, sorted by name.
 
-    Raises UsageError for a folder that cannot be read or has no images.
+    Hidden files are left out. Raises UsageError for a folder that cannot be read or has no images.
     """
     if not is_folder(path):
         return [path]
@@ -78,8 +81,10 @@ def style_files(path: str) -> list[str]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The image files in a folder, without its subfolders and hidden files, in any order. Raises
-    UsageError for a folder that cannot be read."""
+    """Return the image files in a folder, in any order, without subfolders and hidden files.
+
+    Raises UsageError for a folder that cannot be read.
+    """
     try:
         return [
             file
@@ -91,6 +96,6 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def is_folder(path: str) -> bool:
-    """Whether the path is that of a folder."""
+    """Return whether the path is that of a folder."""
     status = status_of(Path(path))
     return status is not None and stat.S_ISDIR(status.st_mode)

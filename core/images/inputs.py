@@ -1,4 +1,4 @@
-"""Reading a job's images, with their masks and weights."""
+"""Inputs of a run: the images of a job, with their masks, regions and shares."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from .style_shares import shares_of
 
 @dataclass(frozen=True)
 class StyleRegion:
-    """A region of the result that takes a style, and where in the style image its statistics are
-    taken: masks (see masks.py), None for the whole image. The shares of all regions add up to the
-    part of the result that has a style."""
+    """Region of the result that gets a style, and region of the style image for its statistics.
+
+    - `region`, `own_region`: masks (see masks.py) over the result and over the style image; None
+      for the whole image.
+    - `share`: the shares of all regions add up to the part of the result that has a style.
+    """
 
     region: Tensor | None
     own_region: Tensor | None
@@ -31,8 +34,12 @@ class StyleRegion:
 
 @dataclass(frozen=True)
 class StyleInput:
-    """A style image. `source` is the index of the job's style that it belongs to, `scale` that
-    style's; `share` is its part of the mixture of all, and adds up to 1."""
+    """A style image.
+
+    - `source`: index of the job's style that the image belongs to.
+    - `scale`: that style's `scale`.
+    - `share`: the image's part of the mixture of all; the shares add up to 1.
+    """
 
     image: SourceImage
     source: int
@@ -43,9 +50,14 @@ class StyleInput:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The content image (a texture has none), the style images, the image to start from, if the job
-    names one, and the content's mask. `hashes` has the SHA-256 of each file, by its path in the
-    job; `notices` is what the user should know."""
+    """Images of a job, as they were read.
+
+    - `content`: None for a texture.
+    - `start`: the image to start from, if the job names one.
+    - `content_mask`: the content's mask, if it has one.
+    - `hashes`: SHA-256 of each file, by its path in the job.
+    - `notices`: messages for the user.
+    """
 
     content: SourceImage | None
     styles: tuple[StyleInput, ...]
@@ -61,20 +73,20 @@ def read_inputs(job: Job) -> Inputs:
 
 
 @dataclass(frozen=True)
-class _Under:
-    """What a mask or a map lies over: an image, or a texture's canvas; sizes in pixels."""
+class _Masked:
+    """Image or texture that a mask or a map covers; sizes in pixels."""
 
     name: str
     height: int
     width: int
 
     @classmethod
-    def of(cls, image: SourceImage) -> _Under:
+    def of(cls, image: SourceImage) -> _Masked:
         return cls(image.path, *image.size)
 
 
 class _Reader:
-    """Reads a job's files, and keeps their hashes and the notices about them."""
+    """Reader of a job's files; collects their hashes and the notices about them."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -86,13 +98,13 @@ class _Reader:
         job = self._job
         if job.content is None:
             content = None
-            under = _Under("the texture", *result_size(job.size, None, job.upscale))
+            masked = _Masked("the texture", *result_size(job.size, None, job.upscale))
         else:
             content = self._image(job.content)
-            under = _Under.of(content)
-        styles = self._styles(under)
+            masked = _Masked.of(content)
+        styles = self._styles(masked)
         start = self._image(job.start_path) if job.start_path else None
-        mask = self._mask(job.content_mask, under)
+        mask = self._mask(job.content_mask, masked)
         return Inputs(content, styles, start, mask, self._hashes, tuple(self._notices))
 
     def _image(self, path: str) -> SourceImage:
@@ -100,35 +112,35 @@ class _Reader:
         self._hashes[path] = image.sha256
         return image
 
-    def _mask(self, path: str | None, under: _Under) -> Tensor | None:
-        """The mask of a file; for the same file the same tensor: its regions are one region."""
+    def _mask(self, path: str | None, masked: _Masked) -> Tensor | None:
+        """Return the mask of a file: for the same file the same tensor, so the same region."""
         if path is None:
             return None
         if path not in self._masks:
-            self._masks[path] = mask_of(self._over(path, under))
+            self._masks[path] = mask_of(self._covering_image(path, masked))
         return self._masks[path]
 
-    def _over(self, path: str, under: _Under) -> SourceImage:
-        """A mask or map for an image; a notice is made if it has another size."""
+    def _covering_image(self, path: str, masked: _Masked) -> SourceImage:
+        """Return the image of a mask or map; add a notice if its size differs."""
         image = self._image(path)
         height, width = image.size
-        if image.size != (under.height, under.width):
-            # The nearest whole height of the image's aspect: what scaling an image gives.
-            stretched = abs(height - width * under.height / under.width) > 1
+        if image.size != (masked.height, masked.width):
+            # Scaling rounds the height to whole pixels, so up to 1 px is not a change of aspect.
+            stretched = abs(height - width * masked.height / masked.width) > 1
             how = "stretched" if stretched else "scaled"
             self._notices.append(
-                f"{path} has {width}x{height} px and is {how} to {under.name}, "
-                f"which has {under.width}x{under.height} px"
+                f"{path} has {width}x{height} px and is {how} to {masked.name}, "
+                f"which has {masked.width}x{masked.height} px"
             )
         return image
 
-    def _styles(self, under: _Under) -> tuple[StyleInput, ...]:
+    def _styles(self, masked: _Masked) -> tuple[StyleInput, ...]:
         used = [(number, style) for number, style in enumerate(self._job.styles) if style.weight]
-        folders = [[self._image(path) for path in style_files(s.image)] for _, s in used]
+        folders = [[self._image(path) for path in style_files(style.image)] for _, style in used]
         if self._job.regions:
-            masks = self._paired([number for number, _ in used], under, folders)
+            masks = self._mapped_regions([number for number, _ in used], masked, folders)
         else:
-            masks = [[(self._mask(style.mask, under), None)] for _, style in used]
+            masks = [[(self._mask(style.mask, masked), None)] for _, style in used]
         weighted = [
             (style.weight, region)
             for (_, style), pairs in zip(used, masks, strict=True)
@@ -140,8 +152,8 @@ class _Reader:
         for (number, style), images, pairs in zip(used, folders, masks, strict=True):
             parts = [next(remaining) / len(images) for _ in pairs]
             regions = tuple(
-                StyleRegion(region, own, share * covered)
-                for (region, own), share in zip(pairs, parts, strict=True)
+                StyleRegion(region, own_region, share * covered)
+                for (region, own_region), share in zip(pairs, parts, strict=True)
             )
             if regions:
                 inputs += [
@@ -149,10 +161,10 @@ class _Reader:
                 ]
         return tuple(inputs)
 
-    def _paired(
-        self, numbers: Sequence[int], under: _Under, folders: Sequence[Sequence[SourceImage]]
+    def _mapped_regions(
+        self, numbers: Sequence[int], masked: _Masked, folders: Sequence[Sequence[SourceImage]]
     ) -> list[list[tuple[Tensor | None, Tensor | None]]]:
-        """By style, the regions of its map that the content's map has as well."""
+        """Return, for each style, the regions of its map that the content's map also has."""
         regions = self._job.regions
         assert regions is not None
         for number, images in zip(numbers, folders, strict=True):
@@ -161,11 +173,11 @@ class _Reader:
                     f"regions: {regions.styles[number]} cannot be the map of a folder "
                     f"({len(images)} images); name one image of it"
                 )
-        content_map = self._over(regions.content, under)
+        content_map = self._covering_image(regions.content, masked)
         maps = [
-            self._over(regions.styles[number], _Under.of(images[0]))
+            self._covering_image(regions.styles[number], _Masked.of(images[0]))
             for number, images in zip(numbers, folders, strict=True)
         ]
         paired, notices = paired_regions(content_map, maps)
         self._notices += notices
-        return [[(region, own) for region, own in pairs] for pairs in paired]
+        return [[(region, own_region) for region, own_region in pairs] for pairs in paired]

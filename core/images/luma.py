@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-#: Y of YIQ in R, G and B, which is also what Pillow's mode "L" holds.
+#: Coefficients of R, G and B in Y of YIQ, which is also Pillow's mode "L".
 LUMA = (0.299, 0.587, 0.114)
 
 
 def luma(image: Tensor) -> Tensor:
-    """Y of YIQ, (N, 1, H, W), of an RGB image (N, 3, H, W)."""
+    """Return Y of YIQ (N, 1, H, W) of an RGB image (N, 3, H, W)."""
     return (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Pillow's own limit on pixels."""
+"""Pillow's limit on the pixels of an image."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from PIL import Image
 
 @contextmanager
 def unlimited_pillow() -> Iterator[None]:
-    """Switch off Pillow's limit on pixels, a module variable, for callers with a limit of their own
-    and for those that read no pixels."""
+    """Switch off Pillow's limit on pixels, a module variable.
+
+    For callers that have a limit of their own, or that read no pixels.
+    """
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:

@@ -1,4 +1,4 @@
-"""How much of the style loss each style has, by its weight and by the area that it is given."""
+"""Shares of the styles in the style loss, by their weights and by the areas of their masks."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ from .masks import resized
 _GRID = 256
 
 
-def shares_of(claims: Sequence[tuple[float, Tensor | None]]) -> tuple[list[float], float]:
-    """Of each (weight, mask; None: everywhere), weight times area over the sum of all, so that they
-    add up to 1; and the part of the picture that the masks cover together, at most 1.
+def shares_of(weighted: Sequence[tuple[float, Tensor | None]]) -> tuple[list[float], float]:
+    """Return the share of each (weight, mask), and the part of the result that the masks cover.
 
-    The loss in a region is a mean over its positions, so that with share times covered area as its
-    factor a style pulls at each pixel of its region as hard as it would at the whole picture
-    without a mask. Some weight must be above 0.
+    A mask of None is the whole result. A share is weight times area over the sum of these products,
+    so that the shares add up to 1; the covered part is at most 1. Some weight must be above 0.
+
+    The loss in a region is a mean over its positions. With share times covered part as its factor,
+    its gradient at each pixel of the region is as large as it would be for the whole result without
+    a mask.
     """
-    largest = max(weight for weight, _ in claims)
-    grids = [None if mask is None else resized(mask, _GRID, _GRID) for _, mask in claims]
+    largest = max(weight for weight, _ in weighted)
+    grids = [None if mask is None else resized(mask, _GRID, _GRID) for _, mask in weighted]
     parts = [
         weight / largest * (1.0 if grid is None else grid.double().mean().item())
-        for (weight, _), grid in zip(claims, grids, strict=True)
+        for (weight, _), grid in zip(weighted, grids, strict=True)
     ]
     return [part / sum(parts) for part in parts], _covered(grids)
 
 
 def _covered(grids: Sequence[Tensor | None]) -> float:
-    together = torch.zeros(_GRID, _GRID)
+    total = torch.zeros(_GRID, _GRID)
     for grid in grids:
         if grid is None:
             return 1.0
-        together += grid
-    return together.clamp_max_(1).double().mean().item()
+        total += grid
+    return total.clamp_max_(1).double().mean().item()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ..errors import PluginError
+from ..shown import one_line
 from .backbone import Backbone
 from .backend import BackendOptions, FeatureBackend
+from .optimizer import Initializer, Optimizer
 from .terms import LossTerm
 from .writer import Writer
 
@@ -20,12 +24,49 @@ class NoOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+#: Letters, digits, ``_``, ``-`` and ``+``: what jobs and flags can write without quotes.
+_NAME = re.compile(r"\w[\w+-]*")
+
+#: Lower case, with its dot; one part, as in `Path.suffix`.
+_SUFFIX = re.compile(r"\.[a-z0-9_+-]+")
+
+#: Keys of a job's own, which an option would hide.
+_JOB_KEYS = ("name", "weight", "layers")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What all contributions have: the name that a job uses, and a summary of one line."""
+    """What all contributions have: the name that a job uses, a summary of one line, and the model
+    of their options.
+
+    A name has letters, digits, ``_``, ``-`` and ``+``; an option may not be called ``name``,
+    ``weight`` or ``layers``, as a job's own keys are; its model refuses unknown ones
+    (``extra="forbid"``). Raises PluginError where that is not so.
+    """
 
     name: str
     summary: str
+    options: type[BaseModel] = NoOptions
+
+    def __post_init__(self) -> None:
+        """Check what all contributions have."""
+        what = f"{type(self).__name__} {one_line(repr(self.name))}"
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise PluginError(f"{what}: a name has letters, digits, '_', '-' and '+'")
+        if not isinstance(self.summary, str):
+            raise PluginError(f"{what}: `summary` should be text")
+        if not isinstance(self.options, type) or not issubclass(self.options, BaseModel):
+            raise PluginError(f"{what}: `options` should be a pydantic model")
+        if self.options.model_config.get("extra") != "forbid":
+            raise PluginError(
+                f"{what}: its options should refuse what they do not know; give their model "
+                'model_config = ConfigDict(frozen=True, extra="forbid")'
+            )
+        hiding = [key for key in _JOB_KEYS if key in self.options.model_fields]
+        if hiding:
+            raise PluginError(
+                f"{what}: an option may not be called {hiding[0]!r}, a key of the job"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +83,6 @@ class BackboneSpec(Spec):
     """A network. `create(options)` gets a validated instance of `options`."""
 
     create: Callable[[Any], Backbone]
-    options: type[BaseModel] = NoOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +98,6 @@ class LossTermSpec(Spec):
 
     create: Callable[[Mapping[str, float], Any], LossTerm]
     layers_from: Literal["content", "style", "image"]
-    options: type[BaseModel] = NoOptions
     least_stride: int = 1
     random: bool = False
 
@@ -74,6 +113,45 @@ class WriterSpec(Spec):
 
     suffixes: tuple[str, ...]
     create: Callable[[Any], Writer]
-    options: type[BaseModel] = NoOptions
     keeps_alpha: bool = False
     longest_side: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the suffixes as well. Raises PluginError."""
+        super().__post_init__()
+        suffixes = self.suffixes
+        if not isinstance(suffixes, tuple) or not suffixes or not all(map(_is_suffix, suffixes)):
+            raise PluginError(
+                f"WriterSpec {self.name!r}: `suffixes` should be a tuple of suffixes in lower "
+                "case, each with its dot, such as ('.ppm',)"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec(Spec):
+    """An optimizer. `options` is the optimizer's class: its fields are its options."""
+
+    options: type[Optimizer]
+
+    def __post_init__(self) -> None:
+        """Check the class as well. Raises PluginError."""
+        super().__post_init__()
+        if not issubclass(self.options, Optimizer):
+            raise PluginError(f"OptimizerSpec {self.name!r}: `options` should be an Optimizer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitializerSpec(Spec):
+    """An initialiser. `options` is the initialiser's class: its fields are its options."""
+
+    options: type[Initializer]
+
+    def __post_init__(self) -> None:
+        """Check the class as well. Raises PluginError."""
+        super().__post_init__()
+        if not issubclass(self.options, Initializer):
+            raise PluginError(f"InitializerSpec {self.name!r}: `options` should be an Initializer")
+
+
+def _is_suffix(suffix: object) -> bool:
+    return isinstance(suffix, str) and _SUFFIX.fullmatch(suffix) is not None

@@ -1,1 +1,4 @@
-"""A result as data: job, table of options, presets, files. Needs neither torch nor Pillow."""
+"""The job, a result as data: model, table of options, presets, files.
+
+Needs neither torch nor Pillow.
+"""

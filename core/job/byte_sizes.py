@@ -1,4 +1,4 @@
-"""Sizes of memory, as people write them."""
+"""Sizes of memory with units, such as ``4GB``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _UNITS = {
 
 
 def bytes_of(text: str) -> int:
-    """``4GB`` is 4 * 10^9, ``1.5 GiB`` 1.5 * 2^30. Raises ValueError for anything else, and for
-    nothing."""
+    """Return the bytes of a size: ``4GB`` is 4 * 10^9, ``1.5 GiB`` is 1.5 * 2^30.
+
+    Raises ValueError for text that is not a size, and for a size of zero.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]I?B)", text.strip().upper())
     size = round(float(match[1]) * _UNITS[match[2]]) if match else 0
     if size == 0:

@@ -1,4 +1,4 @@
-"""The parts of a job: choices by name with options of their own, style images, region maps."""
+"""Parts of a job: choices by name with their options, style images, region maps."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ def _path_text(value: object) -> object:
     return value
 
 
-#: The path of an image file, or the name of a sample. A `pathlib.Path` is taken as well.
+#: The path of an image file, or the name of a sample. A `pathlib.Path` is accepted as well.
 ImagePath = Annotated[str, BeforeValidator(_path_text)]
 
 
 class Choice(BaseModel):
-    """Something chosen by name, with options of its own: ``"torch"``, or ``{name = "torch",
-    device = "cuda"}``. The options are validated by the model of what the name stands for."""
+    """A choice by name, with options.
+
+    In a job file it is ``"torch"`` or ``{name = "torch", device = "cuda"}``. The options are
+    validated later, by the model that belongs to the name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -41,22 +44,25 @@ class Choice(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything beside the fields that are declared here."""
+        """Values of all keys that are not fields of the class."""
         return dict(self.model_extra or {})
 
     @property
     def inherited(self) -> frozenset[str]:
-        """Options that come from a job file beneath options that were given."""
+        """Names of the options that come from a job file beneath other options."""
         return frozenset(self.options.keys() - self.model_fields_set)
 
     def with_options(self, options: BaseModel) -> Self:
-        """The same choice with every option spelled out."""
+        """Return this choice with every option spelled out."""
         return self.model_validate({**self.model_dump(), **options.model_dump(exclude_none=True)})
 
 
 class TermChoice(Choice):
-    """A loss term of the objective. `layers` maps a layer to its weight within the term; a plain
-    list gives equal weights; None takes the backbone's default layers."""
+    """A loss term of the objective.
+
+    `layers` maps each layer to its weight within the term; a plain list stands for equal weights,
+    None for the backbone's default layers.
+    """
 
     weight: Weight = 1.0
     layers: dict[str, Weight] | None = Field(default=None, min_length=1)
@@ -72,15 +78,18 @@ class TermChoice(Choice):
 
 
 class StyleImage(BaseModel):
-    """A style image, or a folder of them, and its weight among the styles (only ratios matter).
-    `mask` is an image of where in the result the style is wanted."""
+    """A style image, or a folder of them.
+
+    `weight` is its weight among the styles; only ratios matter. `mask` is an image that is white
+    where in the result the style is wanted.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: ImagePath
     weight: Weight = 1.0
     scale: float = Field(
-        default=1.0, gt=0, le=8, description="size at which it is seen: 0.5 halves its motifs"
+        default=1.0, gt=0, le=8, description="relative size of the image: 0.5 halves its motifs"
     )
     mask: ImagePath | None = None
 
@@ -91,8 +100,10 @@ class StyleImage(BaseModel):
 
 
 class Regions(BaseModel):
-    """A map of the content image's regions and one of each style image's: images in plain colors.
-    A region of the content takes the styles' statistics from where their maps have its color."""
+    """Maps of regions, images in plain colors: one of the content image, one of each style image.
+
+    A region of the result takes the styles' statistics from the regions of the same color.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

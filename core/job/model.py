@@ -1,4 +1,4 @@
-"""The job: what determines a result, and how this machine computes it."""
+"""The job: what determines a result, and how a machine computes it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from .byte_sizes import bytes_of
 from .choices import Choice, ImagePath, Regions, StyleImage, TermChoice
 from .halves import HOW_COMPUTED
 
-#: Pixels that an input may have unless the job says otherwise: 16384 x 16384.
+#: Most pixels of an input image, unless the job sets `max_pixels`: 16384 x 16384.
 DEFAULT_MAX_PIXELS = 16384 * 16384
-#: The strength at which the loss terms' weights are what the job says.
+#: The strength that leaves the loss terms' weights unchanged.
 NEUTRAL_STRENGTH = 0.5
-#: Long side of a result, at most, in pixels.
+#: Longest side of a result in pixels.
 LONGEST_SIDE = 65536
 
-_MOST_SCALES = 20
+_MAX_SCALES = 20
 
-#: Whose colors the result has, and by which method; see core/images/color_transfer.py.
+#: Source of the result's colors, and the method of transfer; see core/images/color_transfer.py.
 ColorFrom = Literal["style", "luminance", "histogram", "covariance"]
 
 
 class Job(BaseModel):
-    """Everything that determines a result, and how it is computed (fields marked `HOW_COMPUTED`).
+    """All that determines a result, and how it is computed (fields marked `HOW_COMPUTED`).
 
-    Paths are relative to the folder that the program runs in; in a file, to the file's own folder.
-    A texture is a result without a content image: `content` is None, `size` is [width, height]. A
-    size of two numbers says so where `content` is left out; a single number is then a square's.
+    Paths are relative to the current folder; in a file, to the file's folder. A texture is a result
+    without a content image: `content` is None, and `size` is (width, height). If `content` is left
+    out, a size of two numbers makes the job a texture. If `content` is None, a single number is
+    both sides of a square.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +40,7 @@ class Job(BaseModel):
         default=(StyleImage(image="sample:painting"),), min_length=1
     )
     content_mask: ImagePath | None = Field(
-        default=None, description="an image of where the result is held to the content"
+        default=None, description="an image that is white where the result is held to the content"
     )
     regions: Regions | None = None
     color: ColorFrom = "style"
@@ -47,7 +48,9 @@ class Job(BaseModel):
         default=512, description="long side of the result, in pixels; of a texture, both sides"
     )
     preview: bool = Field(default=False, description="make a small, quick result")
-    seamless: bool = Field(default=False, description="let it continue at the opposite edges")
+    seamless: bool = Field(
+        default=False, description="make the result continue at its opposite edges"
+    )
     upscale: bool = Field(default=False, description="allow a result larger than the content image")
     scales: int | Literal["auto"] = Field(
         description="sizes of the coarse-to-fine pyramid, at most; auto: as many as the size needs"
@@ -78,8 +81,10 @@ class Job(BaseModel):
 
     @classmethod
     def from_preset(cls, preset: str | None = None, **options: Any) -> Job:
-        """The job of a preset (None: the default one) with `options`, which are those of
-        `stylectl.run`: ``Job.from_preset("balanced", content="a.jpg", styles=["b.jpg"])``.
+        """Return the job of a preset (None: the default preset) with `options`.
+
+        The options are those of `stylectl.run`:
+        ``Job.from_preset("balanced", content="a.jpg", styles=["b.jpg"])``.
 
         Raises UsageError for unknown names and values out of range.
         """
@@ -88,9 +93,10 @@ class Job(BaseModel):
         return build_job(options, preset=preset)
 
     def replace(self, **options: Any) -> Job:
-        """This job with other `options`, which are those of `stylectl.run`, validated.
+        """Return this job with other `options`, validated.
 
-        Raises UsageError for unknown names and values out of range.
+        The options are those of `stylectl.run`. Raises UsageError for unknown names and values out
+        of range.
         """
         from .building import build_job
 
@@ -99,9 +105,9 @@ class Job(BaseModel):
     @field_validator("scales", mode="before")
     @classmethod
     def _count_or_auto(cls, value: object) -> object:
-        if value == "auto" or (str(value).isdecimal() and 1 <= int(str(value)) <= _MOST_SCALES):
+        if value == "auto" or (str(value).isdecimal() and 1 <= int(str(value)) <= _MAX_SCALES):
             return value
-        raise ValueError(f"should be auto, or a whole number from 1 to {_MOST_SCALES}")
+        raise ValueError(f"should be auto, or a whole number from 1 to {_MAX_SCALES}")
 
     @field_validator("max_memory")
     @classmethod
@@ -172,7 +178,9 @@ class Job(BaseModel):
         if self.regions is None:
             return self
         if any(style.mask for style in self.styles):
-            raise ValueError("regions and a style's mask exclude each other: both say where")
+            raise ValueError(
+                "regions and a style's mask exclude each other: both say where a style is wanted"
+            )
         maps, styles = len(self.regions.styles), len(self.styles)
         if maps != styles:
             raise ValueError(f"regions has {maps} maps of styles for {styles} styles")
@@ -180,17 +188,17 @@ class Job(BaseModel):
 
     @property
     def has_style_regions(self) -> bool:
-        """Whether some style is wanted in a region alone."""
+        """True if a style is confined to a region of the result."""
         return self.regions is not None or any(style.mask for style in self.styles)
 
     @property
     def start_path(self) -> str | None:
-        """The image file to start from, if there is one."""
+        """Path of the image file to start from, or None."""
         return self.init.options.get("path") if self.init.name == "file" else None
 
     @property
     def input_paths(self) -> list[str]:
-        """Every image file or folder that the job reads, as it names them."""
+        """Paths of all image files and folders that the job reads, as written in the job."""
         paths = [self.content, *(style.image for style in self.styles), self.start_path]
         masks = [self.content_mask, *(style.mask for style in self.styles)]
         if self.regions:
@@ -198,8 +206,10 @@ class Job(BaseModel):
         return [path for path in (*paths, *masks) if path is not None]
 
     def as_table(self) -> dict[str, Any]:
-        """Plain values, for TOML and JSON: what was set or is not the default, in the order of the
-        fields."""
+        """Return plain values for TOML and JSON, in the order of the fields.
+
+        Fields that were not set and have their default are left out.
+        """
         values = self.model_dump(exclude_none=True)
         values["styles"] = [
             style.model_dump(exclude_none=True, exclude_unset=True) for style in self.styles
@@ -213,5 +223,5 @@ class Job(BaseModel):
 
 
 def is_pair(size: object) -> bool:
-    """Whether a job's size is that of a texture."""
+    """Return whether a job's size is that of a texture, (width, height)."""
     return isinstance(size, list | tuple)

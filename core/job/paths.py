@@ -1,4 +1,4 @@
-"""The paths of files in a job's plain values, and how they are called from another folder."""
+"""Paths of files in a job's plain values, and their relocation to another folder."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _CHOICE_PATHS = (("init", "path"), ("backbone", "weights"), ("backbone", "model"
 
 
 def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """A job's plain values with `change` applied to each path of a file in it."""
+    """Return a job's plain values with `change` applied to each path of a file."""
 
     def changed(value: object) -> object:
         return change(value) if isinstance(value, str) and value not in SAMPLES else value
 
     def changed_in(value: object, *keys: str) -> object:
-        """In a table, its paths under these keys; else the value, a path itself."""
+        """Change the paths under these keys of a table; a value that is no table is a path."""
         if not isinstance(value, dict):
             return changed(value)
         return {**value, **{key: changed(value[key]) for key in keys if key in value}}
@@ -48,12 +48,18 @@ def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, 
 
 
 def is_path(value: object, option: str) -> bool:
-    """Whether an option's value names a file; networks may also be named by a word."""
+    """Return whether an option's value names a file.
+
+    The option `path` always does; a network's file is recognised by its suffix.
+    """
     return isinstance(value, str) and (option == "path" or value.endswith(_NETWORK_FILES))
 
 
 def relocated(path: str, base: Path, to: Path) -> str:
-    """`path`, relative to the folder `base`, as it is called from the folder `to`."""
+    """Return `path`, which is relative to the folder `base`, relative to the folder `to`.
+
+    An absolute path is returned unchanged.
+    """
     if Path(path).is_absolute():
         return path
     try:

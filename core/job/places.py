@@ -1,7 +1,7 @@
-"""Where an option goes in a job's plain values.
+"""Places of the options in a job's plain values.
 
-A table is a job before validation, its short forms written out. `put` changes it; `holds` says
-whether the location of a validation error, as pydantic gives it, is the option's own.
+A table is a job before validation, with its short forms written out. `put` changes it; `holds`
+says whether a validation error, located as by pydantic, belongs to the option.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ Location = tuple[int | str, ...]
 
 
 class Place(ABC):
-    """Where an option goes."""
+    """Place of an option's value in a job's table."""
 
     @abstractmethod
     def put(self, table: Table, value: Any, option: str) -> None:
-        """Set the option's value. Raises UsageError for one that has no effect or cannot be."""
+        """Set the option's value.
+
+        Raises UsageError for a value that has no effect or is not possible.
+        """
 
     @abstractmethod
     def holds(self, location: Location, table: Table) -> bool:
-        """Whether a value at `location` is the option's."""
+        """Return whether the value at `location` is the option's."""
 
     def get(self, table: Table) -> Any:
-        """The option's value in a complete table; None, if it has no single one."""
+        """Return the option's value in a complete table, or None if it has no single value."""
         return None
 
 
@@ -41,15 +44,15 @@ class JobKey(Place):
     key: str
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place."""
+        """Set the job's key. See Place.put."""
         table[self.key] = value
 
     def get(self, table: Table) -> Any:
-        """See Place."""
+        """Return the key's value. See Place.get."""
         return table.get(self.key)
 
     def holds(self, location: Location, table: Table) -> bool:
-        """See Place."""
+        """Return whether `location` is in the key's value. See Place.holds."""
         return location[:1] == (self.key,)
 
 
@@ -61,39 +64,42 @@ class ChoiceKey(Place):
     key: str
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place."""
+        """Set the choice's option. See Place.put."""
         table[self.choice] = {**chosen(table, self.choice), self.key: value}
 
     def get(self, table: Table) -> Any:
-        """See Place."""
+        """Return the value of the choice's option. See Place.get."""
         return table[self.choice].get(self.key)
 
     def holds(self, location: Location, table: Table) -> bool:
-        """See Place."""
+        """Return whether `location` is in the choice's option. See Place.holds."""
         return location[:2] == (self.choice, self.key)
 
 
 @dataclass(frozen=True)
 class ChoiceName(Place):
-    """What a choice is: a name, NAME:MODEL where it has models, or a table. Another name drops the
-    options of the former one, but for those in `common`, which all of the kind have."""
+    """The name of a choice: NAME, NAME:MODEL where there are models, or a table.
+
+    Another name drops the options of the former one, except those in `common`, which all choices of
+    the kind have.
+    """
 
     choice: str
     common: tuple[str, ...] = ()
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place."""
-        before = chosen(table, self.choice)
-        after = self._written_out(value)
-        kept = {key: before[key] for key in self.common if key in before}
-        table[self.choice] = merged_choice(before, after, kept)
+        """Set the choice and its options. See Place.put."""
+        former = chosen(table, self.choice)
+        choice = self._written_out(value)
+        common_options = {key: former[key] for key in self.common if key in former}
+        table[self.choice] = merged_choice(former, choice, common_options)
 
     def get(self, table: Table) -> Any:
-        """See Place."""
+        """Return the choice's name. See Place.get."""
         return table[self.choice]["name"]
 
     def holds(self, location: Location, table: Table) -> bool:
-        """See Place."""
+        """Return whether `location` is the choice or its name. See Place.holds."""
         return location in ((self.choice,), (self.choice, "name"))
 
     def _written_out(self, value: Any) -> Table:
@@ -104,7 +110,7 @@ class ChoiceName(Place):
 
 @dataclass(frozen=True)
 class Start(ChoiceName):
-    """What a run starts from: a name, an image file, or a table."""
+    """The start of a run: the name of an initialiser, an image file, or a table."""
 
     def _written_out(self, value: Any) -> Table:
         if isinstance(value, str | PathLike):
@@ -114,13 +120,13 @@ class Start(ChoiceName):
 
 @dataclass(frozen=True)
 class TermKey(Place):
-    """A key of a loss term, which is added to the job if its weight is set."""
+    """A key of a loss term; setting the weight of a term that the job lacks adds the term."""
 
     term: str
     key: str
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place."""
+        """Set the term's key. See Place.put."""
         for term in table["terms"]:
             if term.get("name") == self.term:
                 term[self.key] = value
@@ -137,25 +143,25 @@ class TermKey(Place):
         table["terms"].append({"name": self.term, self.key: value})
 
     def get(self, table: Table) -> Any:
-        """See Place."""
+        """Return the value of the term's key. See Place.get."""
         return next((term[self.key] for term in table["terms"] if term["name"] == self.term), None)
 
     def holds(self, location: Location, table: Table) -> bool:
-        """See Place."""
+        """Return whether `location` is in the term's key. See Place.holds."""
         match location:
-            case ("terms", int(number), str(key), *_):
-                return (table["terms"][number].get("name"), key) == (self.term, self.key)
+            case ("terms", int(index), str(key), *_):
+                return (table["terms"][index].get("name"), key) == (self.term, self.key)
         return False
 
 
 @dataclass(frozen=True)
 class AddedTerms(Place):
-    """Further loss terms, or other settings for those that the job has: names or tables."""
+    """Loss terms to add, or other settings for terms that the job has: names or tables."""
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place."""
-        for added in [value] if isinstance(value, str | Mapping) else value:
-            settings = written_out(added, "name", "term")
+        """Add or update the terms. See Place.put."""
+        for choice in [value] if isinstance(value, str | Mapping) else value:
+            settings = written_out(choice, "name", "term")
             for term in table["terms"]:
                 if term.get("name") == settings.get("name"):
                     term.update(settings)
@@ -164,7 +170,7 @@ class AddedTerms(Place):
                 table["terms"].append(settings)
 
     def holds(self, location: Location, table: Table) -> bool:
-        """See Place. Its errors are named after the term."""
+        """Return False: errors are reported by the term's name. See Place.holds."""
         return False
 
 
@@ -173,12 +179,12 @@ class StyleImages(Place):
     """The style images: a path or a table, or a list of them."""
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place."""
+        """Replace the style images. See Place.put."""
         images = [value] if isinstance(value, str | PathLike | Mapping) else value
         table["styles"] = [written_out(image, "image", option) for image in images]
 
     def holds(self, location: Location, table: Table) -> bool:
-        """See Place."""
+        """Return whether `location` is the list of styles or an image in it. See Place.holds."""
         return location == ("styles",) or (
             location[:1] == ("styles",) and location[2:] == ("image",)
         )
@@ -189,22 +195,26 @@ class Texture(StyleImages):
     """The style images of a texture, which has no content image."""
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place."""
+        """Replace the style images and remove the content image. See Place.put."""
         super().put(table, value, option)
         table["content"] = None
 
 
 @dataclass(frozen=True)
 class EachStyle(Place):
-    """A key of each style image: one value for each, or `one_for_all`."""
+    """A key of all style images, with one value for each.
+
+    `one_for_all`: a single value is that of all of them. `needs_several`: a job with a single style
+    image is an error.
+    """
 
     key: str
     one_for_all: bool = False
     needs_several: bool = False
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place. A value "none" is none."""
-        from .model import Job  # not before it is needed: help needs no pydantic
+        """Set the key of each style image; "none" stands for None. See Place.put."""
+        from .model import Job  # imported late: the help texts need no pydantic
 
         default = Job.model_fields["styles"].default[0].image
         styles = table.get("styles") or [{"image": default}]
@@ -216,23 +226,23 @@ class EachStyle(Place):
         if len(styles) != len(values):
             raise UsageError(f"`{option}` has {len(values)} values for {len(styles)} style images")
         table["styles"] = [
-            {**style, self.key: None if value == "none" else value}
-            for style, value in zip(styles, values, strict=True)
+            {**style, self.key: None if style_value == "none" else style_value}
+            for style, style_value in zip(styles, values, strict=True)
         ]
 
     def holds(self, location: Location, table: Table) -> bool:
-        """See Place."""
-        if self.needs_several and location == ("styles",):  # all of them are zero
+        """Return whether `location` is the key of a style image. See Place.holds."""
+        if self.needs_several and location == ("styles",):  # the weights are all zero
             return True
         return location[:1] == ("styles",) and location[2:] == (self.key,)
 
 
 @dataclass(frozen=True)
 class RegionMaps(Place):
-    """The map of the content's regions, then one for each style image."""
+    """The maps of regions: that of the content image, then one for each style image."""
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """See Place."""
+        """Set the maps. See Place.put."""
         if isinstance(value, str | PathLike | Mapping) or len(value) < 2:
             raise UsageError(
                 f"`{option}` needs the content's map and one for each style image, "
@@ -242,13 +252,13 @@ class RegionMaps(Place):
         table["regions"] = {"content": content, "styles": maps}
 
     def holds(self, location: Location, table: Table) -> bool:
-        """See Place."""
+        """Return whether `location` is in the maps. See Place.holds."""
         return location[:1] == ("regions",)
 
 
 def chosen(table: Table, choice: str) -> Table:
-    """A choice's table; the job's default, if there is none."""
+    """Return the table of a choice, or of the job's default choice if there is none."""
     from .model import Job
 
-    found: Table = table.get(choice) or {"name": Job.model_fields[choice].default.name}
-    return found
+    choice_values: Table = table.get(choice) or {"name": Job.model_fields[choice].default.name}
+    return choice_values

@@ -6,7 +6,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent.parent.parent / "examples"
 
-#: The name in a job -> the file.
+#: Name in a job -> file.
 SAMPLES = {
     "sample:photo": _FOLDER / "photo.jpg",
     "sample:painting": _FOLDER / "painting.jpg",

@@ -1,4 +1,4 @@
-"""A job's plain values before validation: short forms written out, one laid over another."""
+"""Tables of a job's plain values before validation: short forms written out, tables merged."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ Table = dict[str, Any]
 
 
 def choice_table(text: str) -> dict[str, str]:
-    """The short form of a choice, NAME or NAME:MODEL, written out: ``torchvision:densenet121`` is
-    the backbone `torchvision` with the option `model`."""
+    """Return the table of a choice's short form, NAME or NAME:MODEL.
+
+    ``torchvision:densenet121`` is the backbone `torchvision` with the option `model`.
+    """
     name, colon, model = text.partition(":")
     return {"name": name, "model": model} if colon else {"name": name}
 
 
 def init_table(text: str) -> dict[str, str]:
-    """The short form of a start, a name or an image file, written out. A file has a dot or a folder
-    in its path, which no name has: ``photo.jpg``, ``./photo``."""
+    """Return the table of a start's short form, a name or an image file.
+
+    A file has a dot or a folder in its path, which no name has: ``photo.jpg``, ``./photo``.
+    """
     if any(character in text for character in "./\\"):
         return {"name": "file", "path": text}
     return {"name": text}
 
 
-#: The keys of things that are chosen by name, with the reader of each one's short form.
+#: Keys of the choices by name -> the function that reads the short form.
 CHOICES: Mapping[str, Callable[[str], dict[str, str]]] = {
     "backend": choice_table,
     "backbone": choice_table,
@@ -36,23 +40,30 @@ CHOICES: Mapping[str, Callable[[str], dict[str, str]]] = {
 
 
 def regular(table: Mapping[str, Any]) -> Table:
-    """The table with its short forms, a name or a path alone, written out. Raises UsageError."""
-    made = dict(table)
+    """Return the table with its short forms, a name or a path alone, written out.
+
+    Raises UsageError for a value that is neither a short form nor a table.
+    """
+    regular_table = dict(table)
     for key, read in CHOICES.items():
-        if isinstance(made.get(key), str):
-            made[key] = read(made[key])
-        elif key in made:
-            made[key] = written_out(made[key], "name", key)
+        if isinstance(regular_table.get(key), str):
+            regular_table[key] = read(regular_table[key])
+        elif key in regular_table:
+            regular_table[key] = written_out(regular_table[key], "name", key)
     for key, short in (("terms", "name"), ("styles", "image")):
-        if key in made:
-            if not isinstance(made[key], list | tuple):
+        if key in regular_table:
+            values = regular_table[key]
+            if not isinstance(values, list | tuple):
                 raise UsageError(f"job: {key} should be a list of tables")
-            made[key] = [written_out(value, short, key) for value in made[key]]
-    return made
+            regular_table[key] = [written_out(value, short, key) for value in values]
+    return regular_table
 
 
 def written_out(value: object, short: str, key: str) -> Table:
-    """A table; a name or path alone becomes one with the key `short`. Raises UsageError."""
+    """Return a value as a table; a name or path alone becomes its entry `short`.
+
+    Raises UsageError for a value of another type; `key` names it in the message.
+    """
     if isinstance(value, PathLike):
         value = fspath(value)
     if isinstance(value, str):
@@ -63,8 +74,11 @@ def written_out(value: object, short: str, key: str) -> Table:
 
 
 def laid_over(base: Mapping[str, Any], table: Mapping[str, Any]) -> Table:
-    """`table` over `base`, both regular. A choice of the same name keeps the base's other options;
-    a list, such as the terms, is replaced as a whole."""
+    """Return `table` merged over `base`, both with their short forms written out.
+
+    A choice of the same name keeps the base's other options; a list, such as the terms, is replaced
+    as a whole.
+    """
     merged = {**base, **table}
     for key in CHOICES:
         if key in base and key in table:
@@ -73,8 +87,10 @@ def laid_over(base: Mapping[str, Any], table: Mapping[str, Any]) -> Table:
 
 
 def merged_choice(base: Table, choice: Table, common: Table | None = None) -> Table:
-    """A choice over another one, whose options are kept if the name is the same; else only
-    `common` is."""
+    """Return `choice` merged over the choice `base`.
+
+    The options of `base` are kept if the name is the same; otherwise only those in `common` are.
+    """
     if choice.get("name", base.get("name")) == base.get("name"):
         return {**base, **choice}
     return {**(common or {}), **choice}

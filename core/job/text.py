@@ -1,8 +1,8 @@
-"""How the values of options are read from text: flags, ``--set``, the cells of a manifest.
+"""Readers of option values from text: flags, ``--set``, the cells of a manifest.
 
-A reader takes the option's name, for messages, and the text. What it cannot take is a UsageError.
-Values that a plugin's option model validates stay `Text`, which the model reads by the field's
-type.
+A reader gets the option's name, for messages, and the text. It raises UsageError for text that it
+cannot read. Values that a plugin's option model validates stay `Text`, which the model converts by
+the field's type.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ Reader = Callable[[str, str], Any]
 
 
 def word(_option: str, text: str) -> str:
-    """The text itself."""
+    """Return the text itself."""
     return text
 
 
 def plain(_option: str, text: str) -> Text:
-    """A value whose type the job's models know."""
+    """Return the text as `Text`, which the job's models convert by the field's type."""
     return Text(text)
 
 
 def words(_option: str, text: str) -> list[str]:
-    """``a,b``."""
+    """Return the parts between commas, as in ``a,b``."""
     return text.split(",")
 
 
 def size(option: str, text: str) -> int | tuple[int, int]:
-    """``512``, or ``640x480``: a width and a height."""
+    """Return the size that ``512`` or ``640x480`` states: a long side, or (width, height)."""
     try:
         sides = [int(side) for side in text.split("x")]
     except ValueError:
@@ -46,12 +46,12 @@ def size(option: str, text: str) -> int | tuple[int, int]:
 
 
 def numbers(option: str, text: str) -> list[float]:
-    """``3,7``."""
+    """Return the numbers between commas, as in ``3,7``."""
     return [number(option, part) for part in text.split(",")]
 
 
 def layers(option: str, text: str) -> list[str] | dict[str, float]:
-    """``a,b`` or ``a=1,b=2``."""
+    """Return the layers of ``a,b``, or the weights by layer of ``a=1,b=2``."""
     pairs = [part.strip().partition("=") for part in text.split(",")]
     if not any(equals for _, equals, _ in pairs):
         return [name for name, _, _ in pairs]
@@ -64,12 +64,12 @@ def layers(option: str, text: str) -> list[str] | dict[str, float]:
 
 
 def loss_term(option: str, text: str) -> dict[str, Any]:
-    """``NAME=WEIGHT:KEY=VALUE:...`` as a table of the job's `terms`."""
+    """Return ``NAME=WEIGHT:KEY=VALUE:...`` as a table of the job's `terms`."""
     head, *settings = text.split(":")
-    name, weighted, weight = head.partition("=")
+    name, equals, weight = head.partition("=")
     label = f"{option}={name}"
     table: dict[str, Any] = {"name": name}
-    if weighted:
+    if equals:
         table["weight"] = number(label, weight)
     for key, value in key_values(label, settings).items():
         table[key] = layers(label, value) if key == "layers" else value
@@ -77,12 +77,12 @@ def loss_term(option: str, text: str) -> dict[str, Any]:
 
 
 def loss_terms(option: str, text: str) -> list[dict[str, Any]]:
-    """A list of one `loss_term`."""
+    """Return a list of one `loss_term`."""
     return [loss_term(option, text)]
 
 
 def key_values(option: str, texts: list[str]) -> dict[str, Text]:
-    """``KEY=VALUE`` of each; the model of what they belong to reads the values."""
+    """Return the values by key of texts ``KEY=VALUE``; option models convert the values."""
     pairs = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -93,7 +93,7 @@ def key_values(option: str, texts: list[str]) -> dict[str, Text]:
 
 
 def number(option: str, text: str) -> float:
-    """A floating-point number."""
+    """Return the floating-point number that the text states."""
     try:
         return float(text)
     except ValueError:

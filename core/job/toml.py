@@ -11,20 +11,23 @@ import tomli_w
 from ..errors import UsageError
 from .model import Job
 
-_MOST_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
 
 
 def job_toml(job: Job) -> str:
-    """The job as TOML, ready to be a job file."""
+    """Return the job as TOML, the text of a job file."""
     return tomli_w.dumps(job.as_table())
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file's values. Raises UsageError for a file that cannot be read or is too large."""
+    """Return the values of a TOML file.
+
+    Raises UsageError for a file that cannot be read, is too large, or is not valid TOML.
+    """
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
             raise UsageError(f"{path}: too large for a job file")
         return tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:

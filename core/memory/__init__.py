@@ -1,1 +1,1 @@
-"""Does it fit: estimates of a result's memory, and the choice of tiles."""
+"""The memory that a result needs: estimates, limits, and the choice of tiles."""

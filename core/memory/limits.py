@@ -1,4 +1,4 @@
-"""The memory that is there, and the errors for a result that needs more."""
+"""The available memory, and the errors for a result that needs more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .estimate import MemoryEstimate
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes that a result may take; `limit` is the job's `max_memory`, if it has one."""
+    """Bytes that a result may use; `limit` is the job's `max_memory`, if it has one."""
 
     available: int
     limit: str | None = None
@@ -30,16 +30,18 @@ class Budget:
 
 
 def memory_budget(limit: str | None, device: torch.device) -> Budget:
-    """What is free, or what is left of the job's limit. Raises MemoryLimitError where
-    nothing is."""
+    """Return the memory that is free, or what is left of the job's limit.
+
+    Raises MemoryLimitError if the program itself holds as much as the limit.
+    """
     free = free_memory(device)
     if limit is None:
         return Budget(free)
     held = _held_memory(device)
     if held >= bytes_of(limit):
         raise MemoryLimitError(
-            f"out of memory: the program itself holds {_in_words(held)} and has "
-            f"`max_memory={limit}`; give it more"
+            f"out of memory: the program itself holds {_in_words(held)} and the limit is "
+            f"`max_memory={limit}`; raise the limit"
         )
     return Budget(min(free, bytes_of(limit) - held), limit)
 
@@ -48,7 +50,7 @@ def memory_budget(limit: str | None, device: torch.device) -> Budget:
 def explaining_out_of_memory(
     needed: MemoryEstimate, size: Size, is_texture: bool, limit: str | None, device: torch.device
 ) -> Iterator[None]:
-    """Turn failed allocations into MemoryLimitError, for a result of `size`."""
+    """Turn a failed allocation into MemoryLimitError, for a result of `size` (height, width)."""
     try:
         yield
     except Exception as error:
@@ -61,17 +63,17 @@ def explaining_out_of_memory(
 def too_large(
     needed: MemoryEstimate, size: Size, is_texture: bool, budget: Budget, reason: str = ""
 ) -> MemoryLimitError:
-    """For a result that is not cut into tiles; `reason` says why it cannot be.
+    """Return the error for a result that is not cut into tiles.
 
-    An allocation may fail although more seems to be free (a limit, fragments): then half the size
-    is the advice.
+    `reason` says why it cannot be cut. An allocation may fail although more memory seems to be free
+    (a limit, fragmentation): the message then suggests half the size.
     """
-    taken = needed.uncut(size[0] * size[1])
-    share = budget.available / taken if taken > budget.available else 0.25
+    needed_bytes = needed.uncut(size[0] * size[1])
+    share = budget.available / needed_bytes if needed_bytes > budget.available else 0.25
     reason = f", and {reason}" if reason else ""
     return MemoryLimitError(
-        f"out of memory: {size[1]}x{size[0]} px take about {_in_words(taken)} and "
-        f"{budget}{reason}; {_smaller(size, is_texture, share)} would fit"
+        f"out of memory: {size[1]}x{size[0]} px take about {_in_words(needed_bytes)} and "
+        f"{budget}{reason}; {_smaller_size(size, is_texture, share)} would fit"
     )
 
 
@@ -83,35 +85,38 @@ def too_large_in_tiles(
     crop_pixels: int,
     budget: Budget,
 ) -> MemoryLimitError:
-    """For a result that is too much even in its smallest tiles, whose crops have `crop_pixels`.
-    `with_adam` is what the optimizer that holds least would take."""
+    """Return the error for a result that does not fit even in its smallest tiles.
+
+    The tiles' crops have `crop_pixels`; `with_adam` is the estimate for Adam, the optimizer that
+    holds the fewest images.
+    """
     pixels = size[0] * size[1]
-    taken = needed.cut(pixels, crop_pixels)
-    for_pixels = taken - needed.cut(0, crop_pixels)
+    needed_bytes = needed.cut(pixels, crop_pixels)
+    result_bytes = needed_bytes - needed.cut(0, crop_pixels)
     shares = (
-        (budget.available - needed.cut(0, crop_pixels)) / for_pixels,
+        (budget.available - needed.cut(0, crop_pixels)) / result_bytes,
         budget.available / needed.uncut(pixels),
     )
-    advice = [_smaller(size, is_texture, max(shares))]
+    advice = [_smaller_size(size, is_texture, max(shares))]
     if with_adam.cut(pixels, crop_pixels) <= budget.available and with_adam != needed:
         advice.append("`optimizer=adam`")
     if budget.limit is not None:
         advice.append("more `max_memory`")
     return MemoryLimitError(
-        f"out of memory: {size[1]}x{size[0]} px take about {_in_words(taken)} even in the smallest "
-        f"tiles and {budget}; {' or '.join(advice)} would fit"
+        f"out of memory: {size[1]}x{size[0]} px take about {_in_words(needed_bytes)} even in the "
+        f"smallest tiles and {budget}; {' or '.join(advice)} would fit"
     )
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on the device, or on the host."""
+    """Return the bytes that are free on a CUDA device, or else on the host."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
 
 
 def _held_memory(device: torch.device) -> int:
-    """Bytes of the program: its code, the network's weights, the images."""
+    """Return the bytes that the program holds: code, the network's weights, images."""
     if device.type == "cuda":
         return torch.cuda.memory_reserved(device)
     return int(psutil.Process().memory_info().rss)
@@ -121,7 +126,7 @@ def _in_words(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def _smaller(size: Size, is_texture: bool, share: float) -> str:
-    """A size with about so large a share of the pixels, as an option."""
+def _smaller_size(size: Size, is_texture: bool, share: float) -> str:
+    """Return the option `size` for a result with about the `share` of the pixels."""
     height, width = (max(16, int(side * max(share, 0) ** 0.5 * 0.95) // 16 * 16) for side in size)
     return f"`size={width}x{height}`" if is_texture else f"`size={max(height, width)}`"

@@ -1,4 +1,4 @@
-"""The choice of tiles: results are cut only where they do not fit the memory, and into few."""
+"""The choice of tiles: a result is cut only if it does not fit the memory, and into few tiles."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from ..attribution import attributed_to
 from ..interfaces.backbone import LayerInfo
 from ..interfaces.backend import FeatureBackend, Precision
+from ..interfaces.optimizer import Optimizer
 from ..interfaces.terms import IMAGE_LAYER, SumTerm
 from ..objective.tiled_features import deviation
 from ..optimizers.adam import Adam
-from ..optimizers.base import Optimizer
 from ..planning.plan import Plan
 from ..planning.scale_sizes import ScaleSizes
 from ..sizes.pyramid import Scale
@@ -19,13 +19,13 @@ from ..sizes.tiles import Tiler, tiler_for
 from .estimate import MemoryEstimate, NetworkCost
 from .limits import Budget, memory_budget, too_large, too_large_in_tiles
 
-#: Difference of tiles from the whole, at most, in units of the largest activation: float32
-#: convolutions may sum in another order; half precision has 8 to 11 bits.
-_CLOSE: dict[Precision, float] = {"float32": 1e-4, "tf32": 0.02, "fp16": 0.02, "bf16": 0.1}
+#: Largest difference between the features of tiles and of the whole image, in units of the largest
+#: activation: float32 convolutions may sum in another order; half precision has 8 to 11 bits.
+_TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "tf32": 0.02, "fp16": 0.02, "bf16": 0.1}
 
 
 def network_cost(plan: Plan) -> NetworkCost:
-    """What the plan's network and loss terms hold for each pixel."""
+    """Return what the plan's network and loss terms hold for each pixel."""
     content_layers = [
         layer
         for planned in plan.terms
@@ -39,10 +39,10 @@ def network_cost(plan: Plan) -> NetworkCost:
 def tilers_for(
     plan: Plan, scales: Sequence[ScaleSizes], backend: FeatureBackend
 ) -> tuple[Tiler, ...]:
-    """How the result is cut at each scale.
+    """Return the tiler of the result at each scale.
 
-    Raises MemoryLimitError when it fits neither as a whole nor in tiles: Linux promises more memory
-    than there is, and kills a process that uses it.
+    Raises MemoryLimitError when the result fits neither as a whole nor in tiles. That is decided
+    beforehand, since Linux grants more memory than there is and kills a process that uses it.
     """
     choice = _Choice(
         budget=memory_budget(plan.job.max_memory, backend.device),
@@ -50,24 +50,24 @@ def tilers_for(
         optimizer=plan.optimizer,
         layers=plan.layer_infos,
         is_texture=plan.job.content is None,
-        why_whole=_why_whole(plan),
+        uncut_reason=_uncut_reason(plan),
     )
     tilers = [choice.tiler(sizes.scale, sizes.style_pixels) for sizes in scales]
-    cut = [tiler for tiler in tilers if tiler.most is not None]
-    if not cut:
+    cut_tilers = [tiler for tiler in tilers if tiler.most is not None]
+    if not cut_tilers:
         return tuple(tilers)
     with attributed_to(plan.network):
-        halo = _halo(cut[-1], backend, plan.backend_options.precision)
+        halo = _halo(cut_tilers[-1], backend, plan.backend_options.precision)
     if halo is None:
         last = scales[-1].scale
-        reason = f"the backbone {plan.backbone.name} does not see the same in tiles"
+        reason = f"the features of the backbone {plan.backbone.name} differ in tiles"
         needed = choice.estimate(last.steps, 0)
         raise too_large(needed, last.size, choice.is_texture, choice.budget, reason)
     return tuple(replace(tiler, halo=halo) if tiler.most is not None else tiler for tiler in tilers)
 
 
 def tiles_in_words(tiler: Tiler, scale: Scale) -> str:
-    """Number and size of the tiles; empty if the result is not cut."""
+    """Number and size of the tiles, in words; empty if the result is not cut."""
     tiles = tiler.tiles(*scale.size)
     height, width = (max(sides) for sides in zip(*(tile.crop_size for tile in tiles), strict=True))
     return f"{len(tiles)} of up to {width}x{height} px" if len(tiles) > 1 else ""
@@ -75,15 +75,17 @@ def tiles_in_words(tiler: Tiler, scale: Scale) -> str:
 
 @dataclass(frozen=True)
 class _Choice:
-    """What the choice of tiles depends on, beside the scale. `why_whole` says what of the job
-    cannot be computed in tiles, if anything cannot."""
+    """The choice of tiles, with all that it depends on beside the scale.
+
+    `uncut_reason` says which part of the job cannot be computed in tiles; it is empty if all can.
+    """
 
     budget: Budget
     cost: NetworkCost
     optimizer: Optimizer
     layers: tuple[LayerInfo, ...]
     is_texture: bool
-    why_whole: str
+    uncut_reason: str
 
     def estimate(
         self, steps: int, style_pixels: int, optimizer: Optimizer | None = None
@@ -92,12 +94,15 @@ class _Choice:
         return self.cost.estimate(held, style_pixels)
 
     def tiler(self, scale: Scale, style_pixels: int) -> Tiler:
-        """Raises MemoryLimitError."""
+        """Return the tiler for a scale.
+
+        Raises MemoryLimitError when the result fits neither as a whole nor in tiles.
+        """
         needed, available = self.estimate(scale.steps, style_pixels), self.budget.available
         if needed.uncut(scale.pixels) <= available:
             return Tiler.uncut()
-        if self.why_whole:
-            raise too_large(needed, scale.size, self.is_texture, self.budget, self.why_whole)
+        if self.uncut_reason:
+            raise too_large(needed, scale.size, self.is_texture, self.budget, self.uncut_reason)
         tiler = tiler_for(
             {info.name: info.stride for info in self.layers},
             max(info.receptive_field or 0 for info in self.layers),
@@ -114,12 +119,12 @@ class _Choice:
         return tiler
 
 
-def _why_whole(plan: Plan) -> str:
-    """What cannot be done in tiles, and what to do about it; empty, if all can."""
+def _uncut_reason(plan: Plan) -> str:
+    """Return what cannot be computed in tiles, and what to do about it; empty if all can."""
     for planned in plan.terms:
-        # One that binds itself in another way gives no sums.
-        gives_sums = isinstance(planned.term, SumTerm) and type(planned.term).bind is SumTerm.bind
-        if not gives_sums and planned.term.layers != (IMAGE_LAYER,):
+        # The loss of a term with a `bind` of its own has no sums to add up over the tiles.
+        has_sums = isinstance(planned.term, SumTerm) and type(planned.term).bind is SumTerm.bind
+        if not has_sums and planned.term.layers != (IMAGE_LAYER,):
             return f"the loss term {planned.name} cannot be computed in tiles: leave it out"
     if plan.job.normalize_gradients:
         return "normalized gradients cannot be computed in tiles: leave out `normalize_gradients`"
@@ -130,16 +135,19 @@ def _why_whole(plan: Plan) -> str:
     for info in plan.layer_infos:
         if info.receptive_field is None:
             return (
-                f"the layer {info.name} sees the whole image, so that it cannot be computed in "
-                "tiles: leave it out"
+                f"the layer {info.name} cannot be computed in tiles, since its receptive field is "
+                "the whole image: leave it out"
             )
     return ""
 
 
 def _halo(tiler: Tiler, backend: FeatureBackend, precision: Precision) -> int | None:
-    """Pixels that a tile must see around its own: half the receptive field, where windows lie
-    around the pixels that they stand for; or the whole of it; None: not even that is enough."""
+    """Return the pixels that a tile needs around its own, or None if no halo is enough.
+
+    Half the receptive field is enough where windows are centered on the pixels that they stand for;
+    otherwise the whole receptive field is tried.
+    """
     for halo in (tiler.halo, 2 * tiler.halo):
-        if deviation(backend, replace(tiler, halo=halo)) <= _CLOSE[precision]:
+        if deviation(backend, replace(tiler, halo=halo)) <= _TOLERANCES[precision]:
             return halo
     return None

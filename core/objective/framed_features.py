@@ -1,4 +1,4 @@
-"""Features of images that do not wrap, as references for a result that does."""
+"""Features of images that do not wrap around, as references for a result that does."""
 
 from __future__ import annotations
 
@@ -11,52 +11,60 @@ from torch.nn import functional
 from ..interfaces.backend import FeatureBackend, Features
 from .tiled_features import FeaturePart, FeatureReader
 
-#: Width of the mirror image around one that does not wrap, in strides of the deepest layer: it sees
-#: further, but little.
+#: Width of the mirrored frame, in strides of the deepest layer. The layer's receptive field is
+#: larger, but depends little on what lies beyond the frame.
 _FRAME = 4
 
 
 @dataclass(frozen=True)
 class FramedFeatures(FeatureReader):
-    """The features of images that do not wrap, from a network that does; see `framed_features`."""
+    """Features of images that do not wrap around, from a network that does.
+
+    See `framed_features`.
+    """
 
     backend: FeatureBackend
     stride: int
 
     def whole(self, image: Tensor, layers: Collection[str]) -> Features:
-        """See FeatureReader."""
+        """Return the maps of the whole image; see FeatureReader.whole."""
         return framed_features(self.backend, image, layers, self.stride)
 
     def parts(self, image: Tensor, layers: Collection[str]) -> Iterator[FeaturePart]:
-        """See FeatureReader. There is one."""
+        """Yield the image as its single part; see FeatureReader.parts."""
         yield FeaturePart.whole(self.whole(image, layers))
 
     def part_count(self, image: Tensor) -> int:
-        """See FeatureReader."""
+        """Return 1; see FeatureReader.part_count."""
         return 1
 
 
 def framed_features(
     backend: FeatureBackend, image: Tensor, layers: Collection[str], stride: int
 ) -> Features:
-    """The layers of an image (N, 3, H, W) that does not continue at its opposite edges, from a
-    network that wraps around. It would see the cut there, and the result would have such cuts in
-    it; so the image is framed by its mirror image, and the frame's positions are left out.
+    """Return the features of an image that does not wrap around, from a network that does.
 
-    `stride` is the deepest layer's; both sides of the image are as long, at least.
+    The network would see an edge where the opposite sides of the image (N, 3, H, W) meet, and the
+    result would get such edges. The image is therefore framed by its mirror image, and the frame's
+    positions are removed from the features.
+
+    `stride` is that of the deepest layer; both sides of the image are at least as long.
     """
     (top, bottom), (left, right) = (_frame(side, stride) for side in image.shape[2:])
     framed = functional.pad(image, (left, right, top, bottom), mode="reflect")
-    own = {}
+    cropped = {}
     for name, features in backend.features(framed, layers).items():
         step = framed.shape[2] // features.shape[2]
         rows, columns = (side // step for side in image.shape[2:])
-        own[name] = features[:, :, top // step :, left // step :][:, :, :rows, :columns]
-    return own
+        cropped[name] = features[:, :, top // step :, left // step :][:, :, :rows, :columns]
+    return cropped
 
 
 def _frame(side: int, stride: int) -> tuple[int, int]:
-    """Widths, in pixels, before and after a side: whole strides before, and in all."""
+    """Return the widths of the frame before and after a side, in pixels.
+
+    The width before the side and the length of the framed side are multiples of `stride`.
+    """
     before = min(_FRAME, (side - 1) // stride) * stride
-    most = side + before + min(before + stride - 1, side - 1)
-    return before, most // stride * stride - side - before
+    longest = side + before + min(before + stride - 1, side - 1)
+    return before, longest // stride * stride - side - before

@@ -1,4 +1,4 @@
-"""The objective: the weighted sum of the bound terms, with its gradient for the pixels."""
+"""The objective: the weighted sum of the bound terms, and its gradient at the pixels."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor
 from ..attribution import attributed_to, is_out_of_memory
 from ..errors import StylectlError
 from ..interfaces.backend import FeatureBackend, Features
+from ..interfaces.optimizer import Evaluation
 from ..interfaces.terms import IMAGE_LAYER
 from .cotangents import Cotangents, plain_cotangents
 from .cuda_graph import GraphedFunction
-from .evaluation import Evaluation
 from .weighted_losses import WeightedLoss, gradients, with_gradients
 
 
 class Objective:
-    """A sum of weighted losses of a backend's features.
+    """Sum of weighted losses of a backend's features.
 
     Only the losses are differentiated here, with respect to the features; the backend's pullback
-    carries those cotangents to the pixels. So every backend works with every loss.
+    carries those cotangents to the pixels. Every backend thus works with every loss.
     """
 
     def __init__(
@@ -33,18 +33,22 @@ class Objective:
         network: str = "the backend",
         cotangents: Cotangents = plain_cotangents,
     ) -> None:
-        """`network` is what messages call the backend and its backbone; `cotangents` makes one
-        gradient for each layer out of the losses."""
+        """Create the objective.
+
+        `network` is the name of the backend and its backbone in messages; `cotangents` computes
+        the layers' cotangents from the losses.
+        """
         self._losses = _Losses(backend, tuple(losses), network, cotangents)
-        self._computed = GraphedFunction(self._losses) if backend.recordable else self._losses
+        self._function = GraphedFunction(self._losses) if backend.recordable else self._losses
 
     def evaluate(self, image: Tensor) -> Evaluation:
-        """Value, shares and gradient at `image` (N, 3, H, W); the image is not modified.
+        """Return the value, the terms' losses and the gradient at `image` (N, 3, H, W).
 
-        Raises PluginError for a loss, or a network, that fails or breaks its contract.
+        The image is not modified. Raises PluginError for a loss, or a network, that fails or breaks
+        its contract.
         """
-        shares, gradient = self._computed(image)
-        value, *values = torch.cat([shares.sum(0, keepdim=True), shares]).tolist()
+        weighted, gradient = self._function(image)
+        value, *values = torch.cat([weighted.sum(0, keepdim=True), weighted]).tolist()
         losses = dict(zip(self._losses.names, values, strict=True))
         evaluation = Evaluation(value, losses, gradient)
         if evaluation.finite:
@@ -54,7 +58,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class _Losses:
-    """The losses as a function of the image, with the gradient of their sum."""
+    """Losses, and the gradient of their sum, as a function of the image."""
 
     backend: FeatureBackend
     losses: tuple[WeightedLoss, ...]
@@ -66,8 +70,10 @@ class _Losses:
         return [term.name for term in self.losses]
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted losses (L,), in their order, and the gradient of their sum. It only queues
-        work on the device: reading a number back would wait for all of it."""
+        """Return the weighted losses (L,), in their order, and the gradient of their sum.
+
+        Only queues work on the device: reading a number back would wait for all of it.
+        """
         with attributed_to(self.network):
             features, pullback = self.backend.vjp(image)
         leaves = with_gradients(features, image)
@@ -77,7 +83,7 @@ class _Losses:
             raise
         except Exception as error:
             if not is_out_of_memory(error):
-                self._gradients_apart(features, image)  # raises, with the term's name
+                self._gradients_by_term(features, image)  # raises, with the term's name
             raise
         del leaves, features  # the backend holds those that it needs
         direct = cotangents.take(IMAGE_LAYER) if IMAGE_LAYER in cotangents else None
@@ -88,25 +94,27 @@ class _Losses:
         return values, gradient
 
     def nonfinite_source(self, image: Tensor) -> str:
-        """What gives numbers that are not finite at `image`: terms, or else the network."""
-        apart = self._gradients_apart(self.backend.features(image), image)
-        values = [f"{term.label} = {loss}" for term, loss, _ in apart if not math.isfinite(loss)]
+        """Return the source of numbers that are not finite: terms, or else the network."""
+        by_term = self._gradients_by_term(self.backend.features(image), image)
+        losses = [f"{term.label} = {loss}" for term, loss, _ in by_term if not math.isfinite(loss)]
         slopes = [
             f"the gradient of {term.label}"
-            for term, _, slopes_of in apart
-            if not all(each.isfinite().all() for each in slopes_of)
+            for term, _, term_gradients in by_term
+            if not all(gradient.isfinite().all() for gradient in term_gradients)
         ]
-        return ", ".join(values or slopes) or f"what {self.network} gives"
+        return ", ".join(losses or slopes) or f"the output of {self.network}"
 
-    def _gradients_apart(
+    def _gradients_by_term(
         self, features: Features, image: Tensor
     ) -> list[tuple[WeightedLoss, float, list[Tensor]]]:
-        """Each term's weighted loss and its gradients, to see which term's code fails or gives
-        them."""
-        parts = []
+        """Return each term with its weighted loss and the gradients of that loss at its layers.
+
+        Computed term by term, to attribute an error or a number that is not finite to its term.
+        """
+        by_term = []
         for term in self.losses:
             leaves = with_gradients(features, image)
             loss = term.value(leaves)
             with attributed_to(f"the gradient of {term.label}"):
-                parts.append((term, loss.item(), list(gradients(loss, leaves).values())))
-        return parts
+                by_term.append((term, loss.item(), list(gradients(loss, leaves).values())))
+        return by_term

@@ -1,4 +1,4 @@
-"""A tile's parts of images and of layers' maps, as views of them."""
+"""Views of a tile's parts of images and of layers' maps."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..sizes.tiles import Tile
 
 
 def crop(tile: Tile, image: Tensor) -> Tensor:
-    """What the network sees of an image (N, C, H, W) for a tile."""
+    """Return the tile's crop of an image (N, C, H, W): the pixels that the network gets."""
     rows, columns = tile.rows, tile.columns
     return image[:, :, rows.first : rows.stop, columns.first : columns.stop]
 
 
 def of_crop(tile: Tile, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tile's own positions of its crop's maps, by layer."""
+    """Return the tile's own positions of its crop's maps, by layer."""
     return {
         layer: values[:, :, tile.rows.in_crop(stride), tile.columns.in_crop(stride)]
         for layer, values in maps.items()
@@ -26,7 +26,7 @@ def of_crop(tile: Tile, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def of_whole(tile: Tile, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tile's own positions of the whole image's maps, by layer."""
+    """Return the tile's own positions of the whole image's maps, by layer."""
     return {
         layer: values[:, :, tile.rows.in_whole(stride), tile.columns.in_whole(stride)]
         for layer, values in maps.items()
@@ -35,8 +35,10 @@ def of_whole(tile: Tile, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def sizes_of_whole(tile: Tile, maps: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:
-    """(height, width) of the whole image's maps, from those of the last tile's crop, which end
-    where they do."""
+    """Return (height, width) of the whole image's maps, from the maps of the last tile's crop.
+
+    The last crop's maps end where the whole image's do.
+    """
     return {
         layer: (
             tile.rows.first // _stride(tile, layer) + values.shape[2],

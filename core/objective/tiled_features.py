@@ -1,4 +1,4 @@
-"""An image's features, computed tile by tile."""
+"""Features of an image, computed tile by tile."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from ..malloc import return_freed_memory
 from ..sizes.tiles import Tiler
 from .tile_views import crop, of_crop, of_whole, sizes_of_whole
 
-#: Of a whole image's maps, by layer: (height, width).
+#: Layer -> (height, width) of the whole image's map.
 Sizes = Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class FeaturePart:
-    """A part of an image: its features, the sizes of the whole image's maps, and what takes the
-    part's positions of those; the layer `image` may be cut as well."""
+    """Features of a part of an image.
+
+    - `features`: the part's maps, by layer.
+    - `sizes`: (height, width) of the whole image's maps, by layer.
+    - `cut`: function that selects the part's positions of the whole image's maps; the layer `image`
+      may be cut as well.
+    """
 
     features: Features
     sizes: Sizes
@@ -31,33 +36,36 @@ class FeaturePart:
 
     @classmethod
     def whole(cls, features: Features) -> FeaturePart:
-        """The one part of an image that is not cut."""
+        """Return the single part of an image that is not cut."""
         sizes = {layer: (maps.shape[2], maps.shape[3]) for layer, maps in features.items()}
         return cls(features, sizes, dict)
 
 
 class FeatureReader(Protocol):
-    """How the features of an image (1, 3, H, W) are computed, as far as some layers."""
+    """Reader of the features of an image (1, 3, H, W) at some layers."""
 
     def whole(self, image: Tensor, layers: Collection[str]) -> Features:
-        """The maps of the whole image."""
+        """Return the maps of the whole image."""
 
     def parts(self, image: Tensor, layers: Collection[str]) -> Iterator[FeaturePart]:
-        """The same in parts, so that the maps of one part are held at a time."""
+        """Yield the maps part by part, so that those of only one part are held at a time."""
 
     def part_count(self, image: Tensor) -> int:
-        """The number of parts."""
+        """Return the number of parts."""
 
 
 @dataclass(frozen=True)
 class TiledFeatures(FeatureReader):
-    """What the backend gives for the tiles of an image; of an image that is not cut, to the bit."""
+    """Features that a backend computes for the tiles of an image.
+
+    For an image that is not cut, they are the backend's features, bit for bit.
+    """
 
     backend: FeatureBackend
     tiler: Tiler
 
     def whole(self, image: Tensor, layers: Collection[str]) -> Features:
-        """See FeatureReader. The tiles' maps, put together."""
+        """Return the tiles' maps, put together; see FeatureReader.whole."""
         maps: dict[str, Tensor] = {}
         tiles = self.tiler.tiles(*image.shape[2:])
         for tile, part in zip(tiles, self.parts(image, layers), strict=True):
@@ -70,7 +78,7 @@ class TiledFeatures(FeatureReader):
         return maps
 
     def parts(self, image: Tensor, layers: Collection[str]) -> Iterator[FeaturePart]:
-        """See FeatureReader."""
+        """Yield one part for each tile; see FeatureReader.parts."""
         tiles = self.tiler.tiles(*image.shape[2:])
         if len(tiles) == 1:
             yield FeaturePart.whole(self.backend.features(image, layers))
@@ -83,29 +91,29 @@ class TiledFeatures(FeatureReader):
             return_freed_memory()
 
     def part_count(self, image: Tensor) -> int:
-        """See FeatureReader."""
+        """Return the number of tiles; see FeatureReader.part_count."""
         return len(self.tiler.tiles(*image.shape[2:]))
 
     def sizes(self, image: Tensor, layers: Collection[str]) -> Sizes:
-        """(height, width) of the maps. The last tile's end where the whole image's do."""
+        """Return (height, width) of the whole image's maps, computed from the last tile's."""
         *others, last = self.tiler.tiles(*image.shape[2:])
         features = self.backend.features(crop(last, image), layers)
         return sizes_of_whole(last, features) if others else FeaturePart.whole(features).sizes
 
 
 def deviation(backend: FeatureBackend, tiler: Tiler) -> float:
-    """How far the features of a small noise image in 2 x 2 tiles, put together, are from those of
-    the whole: the largest difference in any layer, relative to the layer's largest value.
+    """Return the deviation of the features in tiles from those of the whole image.
 
-    About the precision that the network runs in, where a tile sees all that it must see. Each
-    tile's crop ends within the image on two sides.
+    It is the largest difference in any layer, relative to the layer's largest value, for a small
+    noise image in 2 x 2 tiles; each tile's crop ends within the image on two sides. If the halo is
+    large enough, it is about the precision that the network runs in.
     """
-    least = tiler.halo + tiler.unit
-    side = 2 * least + tiler.unit // 2 + 1
+    tile_side = tiler.halo + tiler.unit
+    side = 2 * tile_side + tiler.unit // 2 + 1
     noise = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     image = noise.to(backend.device)
-    small = Tiler(tiler.strides, tiler.halo, least, side * side - 1)
-    tiled = TiledFeatures(backend, small).whole(image, backend.layers)
+    small_tiler = Tiler(tiler.strides, tiler.halo, tile_side, side * side - 1)
+    tiled = TiledFeatures(backend, small_tiler).whole(image, backend.layers)
     return max(
         ((tiled[layer] - maps).abs().max() / maps.abs().max().clamp_min(1e-12)).item()
         for layer, maps in backend.features(image).items()

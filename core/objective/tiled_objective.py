@@ -1,10 +1,10 @@
-"""The objective, evaluated tile by tile: the same value and gradient at a bounded memory.
+"""The objective, evaluated tile by tile: the same value and gradient in bounded memory.
 
 The terms are functions of sums over positions, L(S) with S = sum_t S_t over the tiles t. A first
-pass gives S, and dL/dS at it; a second one the gradient of each tile's pixels, which is that of
-the scalar <dL/dS, S_t>: the network sees the tile's crop, the cotangents are zero outside of the
-tile's own positions, and what the pullback gives for the halo is added to the neighbors' pixels.
-By the chain rule the gradients of all tiles add up to the whole picture's; there are no seams.
+pass computes S and dL/dS at it. A second pass computes the gradient of each tile's pixels, which is
+that of the scalar <dL/dS, S_t>: the network evaluates the tile's crop, the cotangents are zero
+outside the tile's own positions, and the gradient in the halo is added to the neighbors' pixels.
+By the chain rule the gradients of all tiles add up to the whole image's; there are no seams.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from torch import Tensor
 from ..attribution import attributed_to
 from ..interfaces.backend import FeatureBackend, Features
 from ..interfaces.cotangents import LazyCotangents
+from ..interfaces.optimizer import Evaluation
 from ..interfaces.terms import IMAGE_LAYER, SumLoss, Sums
 from ..malloc import return_freed_memory
 from ..sizes.tiles import Tile, Tiler
-from .evaluation import Evaluation
 from .tile_views import crop, of_crop, of_whole
 from .weighted_losses import WeightedLoss, WeightedSums, gradients, with_gradients
 
 
 class TiledObjective:
-    """As `Objective`, for terms that are bound to a `SumLoss`, and others that read the pixels
-    alone, which are evaluated on the whole picture."""
+    """Objective that is evaluated tile by tile, with the interface of `Objective`.
+
+    Its losses are of type `SumLoss`, or functions of the pixels alone, which are evaluated on the
+    whole image.
+    """
 
     def __init__(
         self,
@@ -39,103 +42,107 @@ class TiledObjective:
         tiler: Tiler,
         network: str = "the backend",
     ) -> None:
-        """`network` is what messages call the backend and its backbone."""
+        """Create the objective; `network` names the backend and its backbone in messages."""
         self._backend, self._network, self._tiler = backend, network, tiler
         self._losses = tuple(losses)
         self._tiled = [
-            WeightedSums(each, each.loss) for each in losses if isinstance(each.loss, SumLoss)
+            WeightedSums(term, term.loss) for term in losses if isinstance(term.loss, SumLoss)
         ]
-        self._direct = [each for each in losses if not isinstance(each.loss, SumLoss)]
+        self._direct = [term for term in losses if not isinstance(term.loss, SumLoss)]
 
     def evaluate(self, image: Tensor) -> Evaluation:
-        """See Objective."""
+        """Return the value, the terms' losses and the gradient; see Objective.evaluate."""
         sums = self._sums(image)
-        found = [each.value_and_slopes(part) for each, part in zip(self._tiled, sums, strict=True)]
+        values_and_slopes = [
+            term.value_and_slopes(term_sums)
+            for term, term_sums in zip(self._tiled, sums, strict=True)
+        ]
         values = {
-            each.weighted.name: value.item()
-            for each, (value, _) in zip(self._tiled, found, strict=True)
+            term.weighted.name: value.item()
+            for term, (value, _) in zip(self._tiled, values_and_slopes, strict=True)
         }
         gradient = torch.zeros_like(image)
-        suspects = [
-            f"the gradient of {each.weighted.label}"
-            for each, (_, slopes) in zip(self._tiled, found, strict=True)
+        nonfinite_gradients = [
+            f"the gradient of {term.weighted.label}"
+            for term, (_, slopes) in zip(self._tiled, values_and_slopes, strict=True)
             if not all(slope.isfinite().all() for part in slopes for slope in part.values())
         ]
-        for term in self._direct:
+        for direct in self._direct:
             leaf = image.detach().requires_grad_()
-            loss = term.value({IMAGE_LAYER: leaf})
-            values[term.name] = loss.item()
-            with attributed_to(f"the gradient of {term.label}"):
-                pull = torch.autograd.grad(loss, leaf)[0]
-            if not pull.isfinite().all():
-                suspects.append(f"the gradient of {term.label}")
-            gradient += pull
-        self._add_tiles(gradient, image, [slopes for _, slopes in found])
-        losses = {each.name: values[each.name] for each in self._losses}
+            loss = direct.value({IMAGE_LAYER: leaf})
+            values[direct.name] = loss.item()
+            with attributed_to(f"the gradient of {direct.label}"):
+                direct_gradient = torch.autograd.grad(loss, leaf)[0]
+            if not direct_gradient.isfinite().all():
+                nonfinite_gradients.append(f"the gradient of {direct.label}")
+            gradient += direct_gradient
+        self._add_tiles(gradient, image, [slopes for _, slopes in values_and_slopes])
+        losses = {term.name: values[term.name] for term in self._losses}
         evaluation = Evaluation(sum(losses.values()), losses, gradient)
         if evaluation.finite:
             return evaluation
-        odd = [
-            f"{each.label} = {losses[each.name]}"
-            for each in self._losses
-            if not math.isfinite(losses[each.name])
+        nonfinite_losses = [
+            f"{term.label} = {losses[term.name]}"
+            for term in self._losses
+            if not math.isfinite(losses[term.name])
         ]
-        nonfinite_source = ", ".join(odd or suspects) or f"what {self._network} gives"
-        return replace(evaluation, nonfinite_source=nonfinite_source)
+        terms = ", ".join(nonfinite_losses or nonfinite_gradients)
+        return replace(evaluation, nonfinite_source=terms or f"the output of {self._network}")
 
     def _sums(self, image: Tensor) -> list[list[Sums]]:
-        """The whole picture's, by term: the tiles' added up."""
+        """Return the whole image's statistics by term: the sums of the tiles' statistics."""
         total: list[list[Sums]] = []
         for tile in self._tiles(image):
             with attributed_to(self._network), torch.no_grad():
                 features = self._backend.features(crop(tile, image))
             maps = of_crop(tile, {**features, IMAGE_LAYER: crop(tile, image)})
             with torch.no_grad():
-                sums = [each.sums(maps, partial(of_whole, tile)) for each in self._tiled]
-            total = [_added(*each) for each in zip(total, sums, strict=True)] if total else sums
+                sums = [term.sums(maps, partial(of_whole, tile)) for term in self._tiled]
+            total = [_added(*pair) for pair in zip(total, sums, strict=True)] if total else sums
             del features, maps
             return_freed_memory()
         return total
 
     def _add_tiles(self, gradient: Tensor, image: Tensor, slopes: list[list[Sums]]) -> None:
-        """Add to `gradient` that of every tile."""
+        """Add the gradients of all tiles to `gradient`, in place."""
         for tile in self._tiles(image):
             with attributed_to(self._network):
                 features, pullback = self._backend.vjp(crop(tile, image))
             cotangents = LazyCotangents(self._cotangents(tile, features, crop(tile, image), slopes))
             del features  # the backend holds those that it needs
             direct = cotangents.take(IMAGE_LAYER) if IMAGE_LAYER in cotangents else None
-            into = crop(tile, gradient)
+            crop_gradient = crop(tile, gradient)
             if direct is not None:
-                into += direct
+                crop_gradient += direct
             with attributed_to(self._network):
-                into += pullback(cotangents)
+                crop_gradient += pullback(cotangents)
             del pullback, cotangents, direct
             return_freed_memory()
 
     def _cotangents(
         self, tile: Tile, features: Features, cropped: Tensor, slopes: list[list[Sums]]
     ) -> dict[str, Tensor]:
-        """By layer, for the whole crop: zero where the positions are other tiles'."""
+        """Return the crop's cotangents by layer, zero at the positions of other tiles."""
         leaves = with_gradients(features, cropped)
         maps = of_crop(tile, leaves)
-        pulls = [
+        products = [
             (sums[name] * slope).sum()
-            for each, parts in zip(self._tiled, slopes, strict=True)
-            for sums, by_name in zip(each.sums(maps, partial(of_whole, tile)), parts, strict=True)
+            for term, parts in zip(self._tiled, slopes, strict=True)
+            for sums, by_name in zip(term.sums(maps, partial(of_whole, tile)), parts, strict=True)
             for name, slope in by_name.items()
             if sums[name].requires_grad
         ]
         with attributed_to("the gradient of the loss terms"):
-            return gradients(torch.stack([pull.to(cropped) for pull in pulls]).sum(), leaves)
+            scalar = torch.stack([product.to(cropped) for product in products]).sum()
+            return gradients(scalar, leaves)
 
     def _tiles(self, image: Tensor) -> Iterator[Tile]:
         yield from self._tiler.tiles(*image.shape[2:])
 
 
-def _added(one: Sequence[Sums], other: Sequence[Sums]) -> list[Sums]:
-    """By part and name."""
+def _added(left: Sequence[Sums], right: Sequence[Sums]) -> list[Sums]:
+    """Return the statistics added up by part and name."""
     return [
-        {name: mine + theirs[name] for name, mine in part.items()}
-        for part, theirs in zip(one, other, strict=True)
+        {name: value + right_part[name] for name, value in left_part.items()}
+        for left_part, right_part in zip(left, right, strict=True)
     ]

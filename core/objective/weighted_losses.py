@@ -1,4 +1,4 @@
-"""Bound losses with their weights: their values, and their gradients by layer."""
+"""Bound losses with their weights: values, and gradients by layer."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from ..interfaces.terms import IMAGE_LAYER, Cut, Loss, SumLoss, Sums
 
 @dataclass(frozen=True)
 class WeightedLoss:
-    """A bound term in the objective; `label` is what messages call it, `shares` are its layers'
-    weights within it."""
+    """A bound loss term with its weight in the objective.
+
+    `label` names the term in messages; `shares` are its layers' weights within the term.
+    """
 
     name: str
     weight: float
@@ -26,7 +28,7 @@ class WeightedLoss:
     shares: Mapping[str, float] = field(default_factory=dict)
 
     def value(self, leaves: Features) -> Tensor:
-        """The weighted loss, a scalar. Raises PluginError for what is none."""
+        """Return the weighted loss. Raises PluginError unless it is a scalar with a gradient."""
         with attributed_to(self.label):
             loss = self.loss(leaves)
         return self.weight * _checked(loss, self.label)
@@ -34,25 +36,26 @@ class WeightedLoss:
 
 @dataclass(frozen=True)
 class WeightedSums:
-    """A weighted loss that is a function of sums over positions, in two steps: the sums of
-    features, and the value of sums."""
+    """A weighted `SumLoss` in two steps: the statistics of features, then the value of those."""
 
     weighted: WeightedLoss
     loss: SumLoss
 
     def sums(self, features: Features, cut: Cut) -> list[Sums]:
-        """By part of the loss: see SumLoss."""
+        """Return the statistics by part of the loss; see SumLoss.sums."""
         with attributed_to(self.weighted.label):
             return self.loss.sums(features, cut)
 
     def value_and_slopes(self, sums: Sequence[Sums]) -> tuple[Tensor, list[Sums]]:
-        """The weighted loss of the whole picture's sums, and its derivative by each of them, where
-        it depends on it."""
+        """Return the weighted loss of the whole image's statistics, and its derivatives by them.
+
+        Statistics that the loss does not depend on have no derivative in the second list.
+        """
         leaves = [_leaves(part) for part in sums]
         with attributed_to(self.weighted.label):
             loss = self.loss.of_sums(leaves)
         value = self.weighted.weight * _checked(loss, self.weighted.label)
-        every = {
+        differentiable = {
             (number, name): leaf
             for number, part in enumerate(leaves)
             for name, leaf in part.items()
@@ -60,28 +63,30 @@ class WeightedSums:
         }
         slopes: list[dict[str, Tensor]] = [{} for _ in leaves]
         with attributed_to(f"the gradient of {self.weighted.label}"):
-            found = torch.autograd.grad(value, list(every.values()), allow_unused=True)
-        for (number, name), slope in zip(every, found, strict=True):
+            derivatives = torch.autograd.grad(
+                value, list(differentiable.values()), allow_unused=True
+            )
+        for (number, name), slope in zip(differentiable, derivatives, strict=True):
             if slope is not None:
                 slopes[number][name] = slope
         return value.detach(), list(slopes)
 
 
 def with_gradients(features: Features, image: Tensor) -> dict[str, Tensor]:
-    """The features and the pixels as leaves of autograd, by which losses are differentiated."""
+    """Return the features and the pixels as autograd leaves, to differentiate losses by."""
     maps = {**features, IMAGE_LAYER: image}
     return {name: value.detach().requires_grad_() for name, value in maps.items()}
 
 
 def gradients(loss: Tensor, leaves: Features) -> dict[str, Tensor]:
-    """By layer, of those that the loss depends on."""
-    every = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    pairs = zip(leaves, every, strict=True)
+    """Return the loss's gradients by layer, without the layers that it does not depend on."""
+    optional = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    pairs = zip(leaves, optional, strict=True)
     return {name: gradient for name, gradient in pairs if gradient is not None}
 
 
 def _leaves(sums: Sums) -> dict[str, Tensor]:
-    """What the loss is differentiated by; whole numbers are constants."""
+    """Return the statistics as autograd leaves; integers are constants."""
     return {
         name: value.detach().requires_grad_(value.is_floating_point())
         for name, value in sums.items()

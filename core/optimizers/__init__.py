@@ -1,1 +1,1 @@
-"""How the objective is minimised: optimizers, initialisers, parametrisations, recovery."""
+"""Minimisation of the objective: optimizers, initialisers, parametrisations, recovery."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from .base import Evaluate, Iterate, Optimizer
+from ..interfaces.optimizer import Evaluate, Iterate, Optimizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,10 +16,10 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
 
 
 class Adam(Optimizer):
-    """Adam; the result is an exponential average of the iterates, which takes out its noise.
+    """Adam; its result is an exponential average of the iterates, which reduces their noise.
 
-    The average is corrected for its start in the way that Adam corrects its moments, so that the
-    first result is the first iterate.
+    The average is corrected for its initial bias as Adam corrects its moments, so that the first
+    result is the first iterate.
     """
 
     step_size: float = Field(
@@ -30,14 +30,17 @@ class Adam(Optimizer):
     )
 
     def images_held(self, steps: int) -> int:
-        """See Optimizer. Two moments, the average as it is and as it is shown, a divisor; the
-        image, two gradients."""
+        """Return 8; see Optimizer.images_held.
+
+        They are two moments, the average before and after its correction, a divisor, the image and
+        two gradients.
+        """
         return 8
 
     def iterate(
         self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
     ) -> Iterator[Iterate]:
-        """See Optimizer."""
+        """Yield the starting point, then the averaged iterates; see Optimizer.iterate."""
         import torch
 
         step_size, decay = step_scale * self.step_size, self.averaging

@@ -1,4 +1,4 @@
-"""The curvature pairs of L-BFGS, and the inverse Hessian that they stand for."""
+"""Curvature pairs of L-BFGS, and the inverse Hessian that they define."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from torch import Tensor
 
 
 class CurvaturePairs:
-    """The last steps s of a minimisation, and the change y of the gradient along each.
+    """Last steps s of a minimisation, and the change y of the gradient along each.
 
-    They stand for an inverse Hessian: with S and Y the pairs as columns, the oldest first, R the
-    upper triangle of S^T Y, D its diagonal, and H_0 what one would take without them,
+    They define an inverse Hessian: with S and Y the pairs as columns, the oldest first, R the upper
+    triangle of S^T Y, D its diagonal, and H_0 the inverse Hessian without pairs,
 
         H = (I - S R^-T Y^T) H_0 (I - Y R^-1 S^T) + S R^-T D R^-1 S^T
 
     (Byrd, Nocedal and Schnabel 1994, "Representations of quasi-Newton matrices and their use in
-    limited memory methods", section 2). That is what the two-loop recursion (Nocedal and Wright,
-    algorithm 7.4) computes, in four matrix-vector products instead of forty dot products, which are
-    so short that a GPU would wait for Python between them.
+    limited memory methods", section 2). The two-loop recursion (Nocedal and Wright, algorithm 7.4)
+    computes the same, in forty dot products instead of four matrix-vector products; a GPU would be
+    idle between those, since each takes less time than its launch from Python.
     """
 
     def __init__(self, most: int, like: Tensor) -> None:
-        """For up to `most` pairs of images of the shape of `like`."""
+        """Allocate memory for up to `most` pairs of images of the shape of `like`."""
         self._steps, self._changes = (like.new_empty(most, like.numel()) for _ in range(2))
         self._products = torch.zeros(most, most, dtype=torch.float64)  # s_i . y_j
         self._slots: list[int] = []  # the oldest pair's row first
@@ -35,40 +35,49 @@ class CurvaturePairs:
         """Remove all pairs."""
         self._slots.clear()
 
-    def add(self, moved: Tensor, change: Tensor) -> None:
-        """A further pair; s . y must be above 0. When there are too many the oldest one goes."""
+    def add(self, step: Tensor, gradient_change: Tensor) -> None:
+        """Add the pair of s = `step` and y = `gradient_change`; s . y must be above 0.
+
+        It replaces the oldest pair if all rows are used.
+        """
         full = len(self) == len(self._steps)
         slot = self._slots.pop(0) if full else len(self)
         self._slots.append(slot)
-        self._steps[slot], self._changes[slot] = moved.flatten(), change.flatten()
-        self._products[: len(self), slot] = _small(self._rows(self._steps) @ change.flatten())
+        self._steps[slot], self._changes[slot] = step.flatten(), gradient_change.flatten()
+        products = self._rows(self._steps) @ gradient_change.flatten()
+        self._products[: len(self), slot] = _on_host(products)
 
-    def inverse_hessian_times(self, gradient: Tensor, first: Callable[[Tensor], Tensor]) -> Tensor:
-        """H g for a gradient g, where `first` computes H_0 times an image. Without a pair this
-        is H_0 g."""
+    def inverse_hessian_times(
+        self, gradient: Tensor, initial: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Return H g for a gradient g, where `initial` computes H_0 times an image.
+
+        Without pairs this is H_0 g.
+        """
         if not self._slots:
-            return first(gradient)
+            return initial(gradient)
         order = torch.tensor(self._slots)
-        upper = self._products[order][:, order]  # what is below the diagonal is not looked at
+        r = self._products[order][:, order]  # entries below the diagonal are not used
         steps, changes = self._rows(self._steps), self._rows(self._changes)
 
-        along = _small(steps @ gradient.flatten())[order]
-        back = torch.linalg.solve_triangular(upper, along.unsqueeze(1), upper=True).squeeze(1)
-        rest = torch.addmv(gradient.flatten(), changes.mT, self._large(back, order), alpha=-1)
-        guess = first(rest.view_as(gradient))
-        off = upper.diagonal() * back - _small(changes @ guess.flatten())[order]
-        forth = torch.linalg.solve_triangular(upper.mT, off.unsqueeze(1), upper=False).squeeze(1)
-        product = torch.addmv(guess.flatten(), steps.mT, self._large(forth, order))
+        # u = R^-1 S^T g, v = H_0 (g - Y u), w = R^-T (D u - Y^T v); the product is v + S w
+        s_g = _on_host(steps @ gradient.flatten())[order]
+        u = torch.linalg.solve_triangular(r, s_g.unsqueeze(1), upper=True).squeeze(1)
+        reduced = torch.addmv(gradient.flatten(), changes.mT, self._in_rows(u, order), alpha=-1)
+        v = initial(reduced.view_as(gradient))
+        d_u_minus_y_v = r.diagonal() * u - _on_host(changes @ v.flatten())[order]
+        w = torch.linalg.solve_triangular(r.mT, d_u_minus_y_v.unsqueeze(1), upper=False).squeeze(1)
+        product = torch.addmv(v.flatten(), steps.mT, self._in_rows(w, order))
         return product.view_as(gradient)
 
     def _rows(self, matrix: Tensor) -> Tensor:
         return matrix[: len(self)]
 
-    def _large(self, values: Tensor, order: Tensor) -> Tensor:
-        """From the pairs' order to that of the rows, ready to be multiplied with them."""
+    def _in_rows(self, values: Tensor, order: Tensor) -> Tensor:
+        """Return values in the pairs' order as values in that of the rows, on the rows' device."""
         return torch.empty_like(values).scatter_(0, order, values).to(self._steps)
 
 
-def _small(vector: Tensor) -> Tensor:
-    """On the host in float64, where the few numbers of the pairs are computed with."""
+def _on_host(vector: Tensor) -> Tensor:
+    """Return a short vector on the host, in float64."""
     return vector.cpu().double()

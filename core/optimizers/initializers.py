@@ -1,61 +1,22 @@
-"""The image that the optimisation starts from."""
+"""The images that the optimisation may start from."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from ..interfaces.source_image import SourceImage
+from ..interfaces.optimizer import Initializer, StartingPoint
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-
-
-@dataclass(frozen=True)
-class StartingPoint:
-    """What the first image may be made of: the content (1, 3, H, W) at the first scale and the
-    style images (1, 3, H', W') with their shares, RGB in [0, 1]; the run's source of random
-    numbers; and the image file to start from, if the job names one."""
-
-    content: Tensor
-    styles: Sequence[tuple[Tensor, float]]
-    generator: torch.Generator
-    image: SourceImage | None = None
-
-
-class Initializer(BaseModel, ABC):
-    """A way to start; its fields are the options of the job's `init` table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    #: Whether the result begins as the content, so that each finer scale may take the content's
-    #: detail over as well.
-    shows_content: ClassVar[bool] = False
-
-    @property
-    def random(self) -> bool:
-        """Whether the seed matters."""
-        return True
-
-    @abstractmethod
-    def image(self, start: StartingPoint) -> Tensor:
-        """The first image, shaped like the content."""
 
 
 class FromContent(Initializer):
     """The content image itself."""
 
     shows_content = True
-
-    @property
-    def random(self) -> bool:
-        """Nothing is drawn."""
-        return False
+    random = False
 
     def image(self, start: StartingPoint) -> Tensor:
         """A copy of the content."""
@@ -110,12 +71,9 @@ class FromStyleStatistics(Initializer):
 class FromFile(Initializer):
     """An image file, scaled to the first scale's size."""
 
-    path: str = Field(description="the image file")
+    random = False
 
-    @property
-    def random(self) -> bool:
-        """Nothing is drawn."""
-        return False
+    path: str = Field(description="the image file")
 
     def image(self, start: StartingPoint) -> Tensor:
         """The file's pixels."""

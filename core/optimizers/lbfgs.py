@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from ..errors import UsageError
-from .base import Evaluate, Iterate, Optimizer
+from ..interfaces.optimizer import Evaluate, Iterate, Optimizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..objective.evaluation import Evaluation
+    from ..interfaces.optimizer import Evaluation
 
-#: Root mean square change of the pixels, in [0, 1], in a step without known curvature.
+#: Root mean square change of the pixels, in [0, 1], in a step without curvature pairs.
 _FIRST_STEP_RMS = 0.01
 
 
@@ -30,19 +30,22 @@ class LBFGS(Optimizer):
     )
     scaling: Literal["spectral", "scalar"] = Field(
         default="spectral",
-        description="what a direction begins with: an inverse curvature for each band of spatial "
-        "frequencies, or one for all",
+        description="initial inverse Hessian of a direction: an inverse curvature for each band of "
+        "spatial frequencies, or one for all",
     )
 
     def images_held(self, steps: int) -> int:
-        """See Optimizer. The pairs, two images, two gradients, a direction; the bands' places, and
-        what their sums take."""
+        """Return the number of images in memory; see Optimizer.images_held.
+
+        They are the pairs, two images, two gradients and a direction; with spectral scaling, also
+        the frequencies' positions in the bands, and what the sums over bands take.
+        """
         return 2 * min(self.history, steps) + 5 + (3 if self.scaling == "spectral" else 0)
 
     def iterate(
         self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
     ) -> Iterator[Iterate]:
-        """See Optimizer."""
+        """Yield the starting point, then the iterates; see Optimizer.iterate."""
         import torch
 
         from .curvature_pairs import CurvaturePairs
@@ -50,37 +53,42 @@ class LBFGS(Optimizer):
 
         evaluation = evaluate(image)
         spectrum = SpectralScaling(image) if self.scaling == "spectral" else None
-        pairs, first = CurvaturePairs(min(self.history, max(steps, 1)), image), _same
+        pairs, initial = CurvaturePairs(min(self.history, max(steps, 1)), image), _identity
         while True:
             yield Iterate(image, evaluation)
             gradient = evaluation.gradient
-            direction = -pairs.inverse_hessian_times(gradient, first)
+            direction = -pairs.inverse_hessian_times(gradient, initial)
             (slope,) = _dots((direction, gradient))
-            if slope >= 0:  # rounding has spoiled the curvature: start afresh
+            if slope >= 0:  # not a descent direction, by rounding: start again without pairs
                 pairs.clear()
-                first, direction = _same, -gradient
+                initial, direction = _identity, -gradient
                 (slope,) = _dots((direction, gradient))
-            length = step_scale if pairs else step_scale * _first_length(gradient)
-            step, new = self._search(image, evaluation, direction, slope, length, evaluate)
-            moved, change = step * direction, new.gradient - gradient
-            curvature, slopes, moves = _dots((moved, change), (change, change), (moved, moved))
-            if curvature > 1e-10 * slopes**0.5 * moves**0.5:
-                pairs.add(moved, change)
-                inverse_curvature = curvature / slopes
+            trial = step_scale if pairs else step_scale * _first_length(gradient)
+            length, new = self._search(image, evaluation, direction, slope, trial, evaluate)
+            step, change = length * direction, new.gradient - gradient
+            curvature, change_square, step_square = _dots(
+                (step, change), (change, change), (step, step)
+            )
+            if curvature > 1e-10 * change_square**0.5 * step_square**0.5:
+                pairs.add(step, change)
+                inverse_curvature = curvature / change_square
                 if spectrum:
-                    spectrum.learn(moved, change)
-                    first = partial(spectrum.scaled, inverse_curvature=inverse_curvature)
+                    spectrum.learn(step, change)
+                    initial = partial(spectrum.scaled, inverse_curvature=inverse_curvature)
                 else:
-                    first = partial(torch.mul, inverse_curvature)
-            image, evaluation = image + moved, new
-            del direction, moved, change, gradient, new  # not to be held during an evaluation
+                    initial = partial(torch.mul, inverse_curvature)
+            image, evaluation = image + step, new
+            del direction, step, change, gradient, new  # frees memory for the next evaluation
 
     def without_values(self) -> LBFGS:
-        """See Optimizer."""
+        """Return the same optimizer without a line search; see Optimizer.without_values.
+
+        Raises UsageError if a line search is set explicitly.
+        """
         if "line_search" in self.model_fields_set and self.line_search != "none":
             raise UsageError(
                 f"optimizer lbfgs: the line search {self.line_search} compares values of the loss, "
-                "of which normalized gradients are not the slope; "
+                "and normalized gradients are not the gradient of these values; "
                 "use `optimizer.line_search=none` or `optimizer=adam`"
             )
         return self.model_copy(update={"line_search": "none"})
@@ -94,6 +102,7 @@ class LBFGS(Optimizer):
         length: float,
         evaluate: Evaluate,
     ) -> tuple[float, Evaluation]:
+        """Return the step length and the evaluation there; `length` is the first trial."""
         from .line_search import armijo, strong_wolfe
 
         match self.line_search:
@@ -105,18 +114,19 @@ class LBFGS(Optimizer):
                 return strong_wolfe(image, start, direction, slope, length, evaluate)
 
 
-def _same(gradient: Tensor) -> Tensor:
+def _identity(gradient: Tensor) -> Tensor:
     return gradient
 
 
 def _first_length(gradient: Tensor) -> float:
+    """Return the step length along the gradient without curvature pairs."""
     (square,) = _dots((gradient, gradient))
     rms = (square / gradient.numel()) ** 0.5
     return _FIRST_STEP_RMS / rms if rms > 0 else 0.0
 
 
 def _dots(*pairs: tuple[Tensor, Tensor]) -> list[float]:
-    """Inner products; the device is waited for once."""
+    """Return the inner products of pairs of images; waits for the device once."""
     import torch
 
     values: list[float] = torch.stack(

@@ -7,10 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from ..objective.evaluation import Evaluation
-from .base import Evaluate
+from ..interfaces.optimizer import Evaluate, Evaluation
 
-#: Sufficient decrease and curvature constants; Nocedal and Wright's for quasi-Newton methods.
+#: Constants of sufficient decrease and curvature (Nocedal and Wright, for quasi-Newton methods).
 _DECREASE, _CURVATURE = 1e-4, 0.9
 _MOST_TRIALS = 10
 
@@ -46,9 +45,11 @@ def strong_wolfe(
     length: float,
     evaluate: Evaluate,
 ) -> tuple[float, Evaluation]:
-    """A length that meets the strong Wolfe conditions (Nocedal and Wright, algorithms 3.5 and 3.6).
+    """Find a step length that meets the strong Wolfe conditions.
 
-    Gives the best length seen when none is found in a few trials, or when a value is not finite.
+    Nocedal and Wright, algorithms 3.5 and 3.6. Returns the length and the evaluation there: the
+    best ones if no length meets the conditions in a few trials; a value that is not finite is
+    returned as it is.
     """
     low, low_point, low_slope = 0.0, start, slope
     high: float | None = None
@@ -70,7 +71,7 @@ def strong_wolfe(
             length *= 2
         else:
             length = _inside(low, low_point.value, low_slope, high, high_value)
-    if low == 0.0:  # nothing better than the start was seen: the last, shortest trial
+    if low == 0.0:  # no trial was better than the start: take the last, shortest one
         return length, evaluate(image + length * direction)
     return low, low_point
 
@@ -78,9 +79,9 @@ def strong_wolfe(
 def _inside(
     low: float, low_value: float, low_slope: float, high: float, high_value: float
 ) -> float:
-    """The parabola's minimum between two lengths, kept away from both ends."""
+    """Return the minimum of the parabola between two lengths, kept away from both ends."""
     width = high - low
     bend = high_value - low_value - low_slope * width
-    guess = low - low_slope * width**2 / (2 * bend) if bend > 0 else low + width / 2
+    minimum = low - low_slope * width**2 / (2 * bend) if bend > 0 else low + width / 2
     margin = 0.1 * abs(width)
-    return min(max(guess, min(low, high) + margin), max(low, high) - margin)
+    return min(max(minimum, min(low, high) + margin), max(low, high) - margin)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from torch import Tensor
 
 from ..errors import NumericalError
-from .base import Evaluate, Iterate, Optimizer
+from ..interfaces.optimizer import Evaluate, Iterate, Optimizer
 
 _MOST_RECOVERIES = 5
 _SHORTER = 0.25
@@ -20,11 +20,11 @@ def steps_with_recovery(
     steps: int,
     notify: Callable[[str], None],
 ) -> Iterator[Iterate]:
-    """The starting point and `steps` iterates, all of them finite.
+    """Yield the starting point and `steps` iterates, all of them finite.
 
-    After an evaluation that is not finite the optimizer starts afresh from the last good image with
-    shorter steps, and `notify` is called with a message. Raises NumericalError when the very first
-    evaluation is not finite, or when a few recoveries did not help.
+    After an evaluation that is not finite the optimizer is restarted from the last good image with
+    shorter steps, and `notify` is called with a message. Raises NumericalError if the first
+    evaluation is not finite, or if a few restarts did not help.
     """
     done, source = -1, ""
     for attempt in range(_MOST_RECOVERIES + 1):
@@ -33,7 +33,7 @@ def steps_with_recovery(
         if attempt > 0:
             notify(
                 f"step {done + 1}: the loss is not finite ({source}); "
-                f"continuing from the last good result with {step_scale:g} of the step"
+                f"continuing from the last good result with {step_scale:g} of the step size"
             )
             next(iterates)  # the last good image, which was yielded before
         for iterate in iterates:
@@ -50,6 +50,6 @@ def steps_with_recovery(
                 "lower the weights, or choose another precision"
             )
     raise NumericalError(
-        f"the loss stayed not finite ({source}) after {_MOST_RECOVERIES} restarts with smaller "
+        f"the loss is still not finite ({source}) after {_MOST_RECOVERIES} restarts with smaller "
         "steps; lower the weights, or choose another optimizer or precision"
     )

@@ -1,1 +1,1 @@
-"""From a job to a plan: names looked up, options validated, defaults spelled out, sizes."""
+"""Planning of a job: names looked up, options validated, defaults spelled out, sizes computed."""

@@ -1,4 +1,4 @@
-"""Looking up and making backbones."""
+"""Creation of the backbones that jobs choose by name."""
 
 from __future__ import annotations
 
@@ -16,35 +16,47 @@ from .registry import Registry
 
 
 class Backbones:
-    """Makes the backbones that jobs choose, each one once: tracing a network takes seconds."""
+    """Backbones that jobs choose, each created once: tracing a network takes seconds."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._made: dict[str, tuple[Backbone, BaseModel]] = {}
+        self._created: dict[str, tuple[Backbone, BaseModel]] = {}
 
     def spec(self, name: str) -> BackboneSpec:
-        """Raises UsageError for an unknown name."""
+        """Return the spec of a backbone.
+
+        Raises UsageError for an unknown name.
+        """
         table = self._registry.backbones
         try:
             return table.get(name)
         except UsageError as error:
-            many = [f"{spec.name}:MODEL" for spec in table if "model" in spec.options.model_fields]
-            more = f" There is also {', '.join(many)}" if many else ""
-            raise UsageError(f"{error}{more}") from None
+            families = [
+                f"{spec.name}:MODEL" for spec in table if "model" in spec.options.model_fields
+            ]
+            hint = f" There is also {', '.join(families)}" if families else ""
+            raise UsageError(f"{error}{hint}") from None
 
     def get(self, choice: Choice) -> tuple[Backbone, BaseModel]:
-        """The chosen backbone and its validated options. Raises UsageError and PluginError."""
+        """Return the chosen backbone and its validated options.
+
+        Raises UsageError and PluginError.
+        """
         spec = self.spec(choice.name)
         options = validated(spec.options, choice.options, f"backbone {choice.name}")
         key = json.dumps([choice.name, options.model_dump(mode="json")], sort_keys=True)
-        if key not in self._made:
+        if key not in self._created:
             label = self._registry.backbones.label(choice.name)
-            self._made[key] = create_backbone(spec, options, label), options
-        return self._made[key]
+            self._created[key] = create_backbone(spec, options, label), options
+        return self._created[key]
 
 
 def create_backbone(spec: BackboneSpec, options: BaseModel, label: str) -> Backbone:
-    """Make a backbone. Raises PluginError when what `spec` creates is none."""
+    """Create the backbone of `spec`; `label` names it in messages.
+
+    Raises PluginError if `spec.create` fails or returns no Backbone, and for default layers that
+    the backbone does not have.
+    """
     with attributed_to(label):
         backbone = spec.create(options)
     if not isinstance(backbone, Backbone):

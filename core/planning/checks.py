@@ -1,19 +1,23 @@
-"""Checks of a job as a whole: options without an effect, and options that exclude each other."""
+"""Checks of a job: options without an effect, and options that exclude each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..errors import UsageError
+from ..interfaces.optimizer import Initializer
 from ..job.choices import TermChoice
 from ..job.model import Job
-from ..optimizers.initializers import Initializer
 from .terms import PlannedTerm
 
 
 def without_effect(job: Job, random: bool, balanced: bool) -> set[str]:
-    """The job's keys that would change nothing. Raises UsageError if one of them was set for this
-    job, and not taken from a job file beneath other options."""
+    """Return the job's keys that have no effect.
+
+    `random`: the run draws random numbers; `balanced`: there are terms of style and of content.
+    Raises UsageError if such a key was set for this job, and not inherited from a job file beneath
+    other options.
+    """
     reasons = {}
     if not random:
         reasons["seed"] = (
@@ -22,8 +26,8 @@ def without_effect(job: Job, random: bool, balanced: bool) -> set[str]:
         )
     if not balanced:
         reasons["strength"] = (
-            "it weighs terms that bring the style against terms that keep the content, and the job "
-            "has only one kind; change a term's own weight"
+            "it balances terms of style against terms of content, and the job has only one kind; "
+            "change a term's own weight"
         )
     for key, reason in reasons.items():
         if key in job.model_fields_set:
@@ -34,7 +38,10 @@ def without_effect(job: Job, random: bool, balanced: bool) -> set[str]:
 def check_texture(
     terms: Sequence[tuple[TermChoice, PlannedTerm]], init: str, initializer: Initializer
 ) -> None:
-    """Raises UsageError for what needs a content image."""
+    """Check that a texture's terms and start need no content image.
+
+    Raises UsageError for one that does.
+    """
     for _, planned in terms:
         if "content" in planned.term.reads:
             raise UsageError(
@@ -49,17 +56,21 @@ def check_texture(
 
 
 def check_regions(job: Job, terms: Sequence[PlannedTerm]) -> None:
-    """Raises UsageError when a mask has no effect, or a term does not support regions."""
+    """Check that each mask has an effect, and that the terms concerned support regions.
+
+    Raises UsageError.
+    """
     confined = {"styles": job.has_style_regions, "content": job.content_mask is not None}
-    for what, mask in (("styles", "a style's mask"), ("content", "content_mask")):
-        readers = [planned for planned in terms if what in planned.term.reads]
-        if not confined[what]:
+    for source, mask in (("styles", "a style's mask"), ("content", "content_mask")):
+        readers = [planned for planned in terms if source in planned.term.reads]
+        if not confined[source]:
             continue
         if not readers:
-            raise UsageError(f"{mask} has no effect: no loss term reads the {what}")
+            raise UsageError(f"{mask} has no effect: no loss term reads the {source}")
         for planned in readers:
-            # Sums are taken over the styles' regions alone, in a term that reads both.
-            if not planned.term.regional or (what == "content" and "styles" in planned.term.reads):
+            # A term that reads both takes its sums over the styles' regions alone.
+            reads_both = source == "content" and "styles" in planned.term.reads
+            if not planned.term.regional or reads_both:
                 raise UsageError(
                     f"the loss term {planned.name} cannot be confined to a region; "
                     "leave out the mask or the term"
@@ -67,7 +78,10 @@ def check_regions(job: Job, terms: Sequence[PlannedTerm]) -> None:
 
 
 def check_colors(job: Job, terms: Sequence[PlannedTerm]) -> None:
-    """Raises UsageError for a transfer of colors that has no effect."""
+    """Check that a transfer of colors has an effect.
+
+    Raises UsageError.
+    """
     reads_styles = any("styles" in planned.term.reads for planned in terms)
     if job.color in ("histogram", "covariance") and not reads_styles and job.init.name != "style":
         raise UsageError(f"color {job.color!r} has no effect: no loss term reads the styles")

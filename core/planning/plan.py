@@ -11,20 +11,20 @@ from pydantic import BaseModel
 from ..attribution import attributed_to
 from ..interfaces.backbone import Backbone, LayerInfo
 from ..interfaces.backend import BackendOptions, FeatureBackend
+from ..interfaces.optimizer import Initializer, Optimizer
 from ..interfaces.specs import BackendSpec
 from ..job.halves import determining_values
 from ..job.model import Job
 from ..job.tables import CHOICES
-from ..optimizers.base import Optimizer
-from ..optimizers.initializers import Initializer
 from .terms import PlannedTerm
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a run needs. `job` has every option of every choice spelled out; `network` names the
-    backend and its backbone in messages; `models` are the option models of the job's choices, by
-    the job's key (for a loss term: ``terms``) and the choice's name."""
+    backend and its backbone in messages, `initializer_label` the initialiser; `models` are the
+    option models of the job's choices, by the job's key (for a loss term: ``terms``) and the
+    choice's name."""
 
     job: Job
     backbone: Backbone
@@ -33,6 +33,7 @@ class Plan:
     network: str
     terms: tuple[PlannedTerm, ...]
     initializer: Initializer
+    initializer_label: str
     optimizer: Optimizer
     models: Mapping[tuple[str, str], type[BaseModel]]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import BaseModel
 
-from ..errors import UsageError, did_you_mean
+from ..attribution import attributed_to
+from ..errors import UsageError
+from ..interfaces.specs import InitializerSpec
 from ..interfaces.terms import IMAGE_LAYER
 from ..job.choices import Choice
 from ..job.model import Job
-from ..optimizers.builtin import INITIALIZERS, OPTIMIZERS
+from ..optimizers.checked import CheckedOptimizer
 from ..validation import M, validated
 from .backbones import Backbones
 from .checks import check_colors, check_regions, check_texture, without_effect
@@ -37,10 +37,13 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     backbone, backbone_options = backbones.get(choice)
     if job.seamless:
         check_wraps(backbone)
-    initializer = _chosen(job.init, INITIALIZERS, "init")
-    optimizer = _chosen(job.optimizer, OPTIMIZERS, "optimizer")
+    initializer = _chosen(job.init, _initializer(job.init.name, registry).options, "init")
+    optimizer_spec = registry.optimizers.get(job.optimizer.name)
+    optimizer = _chosen(job.optimizer, optimizer_spec.options, "optimizer")
+    optimizer_label = registry.optimizers.label(job.optimizer.name)
     if job.normalize_gradients:
-        optimizer = optimizer.without_values()
+        with attributed_to(optimizer_label):
+            optimizer = optimizer.without_values()
     planned = [plan_term(choice, registry, backbone, job.strength) for choice in job.terms]
     if job.preview:
         growing = {choice.name for choice, planned_term in planned if planned_term.term.grows}
@@ -73,19 +76,21 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
         network=" with ".join(labels),
         terms=terms,
         initializer=initializer,
-        optimizer=optimizer,
+        initializer_label=registry.initializers.label(job.init.name),
+        optimizer=CheckedOptimizer(optimizer=optimizer, label=optimizer_label),
         models=models,
     )
 
 
-def _chosen(choice: Choice, table: Mapping[str, type[M]], kind: str) -> M:
+def _initializer(name: str, registry: Registry) -> InitializerSpec:
+    try:
+        return registry.initializers.get(name)
+    except UsageError as error:
+        raise error.reworded(f"{error} For a file, write ./{name}") from None
+
+
+def _chosen(choice: Choice, model: type[M], kind: str) -> M:
     """The options of a choice. Inherited ones that have their default do not count as set."""
-    if choice.name not in table:
-        hint = did_you_mean(choice.name, table)
-        if kind == "init":
-            hint += f" For a file, write ./{choice.name}"
-        raise UsageError(f"unknown {kind} {choice.name!r}; {hint}")
-    model = table[choice.name]
     options = validated(model, choice.options, f"{kind} {choice.name}")
     for name in choice.inherited:
         if getattr(options, name) == model.model_fields[name].default:

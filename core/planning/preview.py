@@ -1,7 +1,7 @@
 """Previews: the coarse scales of a job.
 
-Results of all sizes begin with the same scales (core/sizes/pyramid.py), so that the first scales
-show what the result will look like: a preview stops there.
+Results of all sizes start with the same scales (core/sizes/pyramid.py). The first scales therefore
+show what the result will look like, and a preview stops there.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MOST_WORK = 2_000_000
 
 
 def previewed(job: Job, growing: Collection[str]) -> Job:
-    """The same job, small and quick: its scales up to `LONG_SIDE`, with its steps, or as many of
-    them as `MOST_WORK` allows.
+    """Return the job's preview: its scales up to `LONG_SIDE`.
 
-    `growing` are the names of the terms whose losses grow with the result; their weights make up
-    for the pixels that are missing. Raises UsageError when the job is no larger than a preview.
+    It has the job's steps, or as many of them as `MOST_WORK` allows. `growing` are the names of the
+    terms whose losses grow with the size of the result; their weights are multiplied by the ratio
+    of the pixels. Raises UsageError when the job is no larger than a preview.
     """
     sides = job.size if isinstance(job.size, tuple) else (job.size, job.size)
     if max(sides) <= LONG_SIDE:
@@ -33,19 +33,21 @@ def previewed(job: Job, growing: Collection[str]) -> Job:
             f"preview has no effect: a preview has {LONG_SIDE} px, and the job's size is "
             f"{max(sides)}; for a quicker result take fewer iterations"
         )
-    small = fit(sides, LONG_SIDE)
+    preview_sides = fit(sides, LONG_SIDE)
     scales = job.scales
     if scales != "auto":
-        whole = plan_scales(sides, scales, job.iterations, 1)
-        scales = max(sum(max(scale.size) <= LONG_SIDE for scale in whole), 1)
-    planned = plan_scales(small, scales, job.iterations, 1)
-    work = sum(scale.pixels * scale.steps for scale in planned)
+        job_scales = plan_scales(sides, scales, job.iterations, 1)
+        scales = max(sum(max(scale.size) <= LONG_SIDE for scale in job_scales), 1)
+    preview_scales = plan_scales(preview_sides, scales, job.iterations, 1)
+    work = sum(scale.pixels * scale.steps for scale in preview_scales)
     steps = max(round(job.iterations * min(MOST_WORK / work, 1)), 1)
-    larger = (max(sides) / LONG_SIDE) ** 2
+    pixel_ratio = (max(sides) / LONG_SIDE) ** 2
     terms = tuple(
-        term.model_copy(update={"weight": term.weight * larger}) if term.name in growing else term
+        term.model_copy(update={"weight": term.weight * pixel_ratio})
+        if term.name in growing
+        else term
         for term in job.terms
     )
-    size = small if isinstance(job.size, tuple) else LONG_SIDE
+    size = preview_sides if isinstance(job.size, tuple) else LONG_SIDE
     changes = {"size": size, "scales": scales, "iterations": steps, "terms": terms}
     return job.model_copy(update={**changes, "preview": False})

@@ -1,40 +1,67 @@
-"""The registry: the backends, backbones, loss terms and writers of all plugins."""
+"""The registry: what all plugins bring that a job can name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..errors import PluginError, UsageError, did_you_mean
-from ..interfaces.specs import BackboneSpec, BackendSpec, LossTermSpec, Spec, WriterSpec
+from ..interfaces.specs import (
+    BackboneSpec,
+    BackendSpec,
+    InitializerSpec,
+    LossTermSpec,
+    OptimizerSpec,
+    Spec,
+    WriterSpec,
+)
 
 S = TypeVar("S", bound=Spec)
 
 
 class Table(Generic[S]):
-    """Contributions of one kind, by name, each with its origin (a plugin, in words)."""
+    """Contributions of one kind, by name, each with its origin (a plugin, in words). A built-in
+    name cannot be taken; one that two other plugins give is refused when it is used."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, tuple[S, str]] = {}
+        self._built_in: set[str] = set()
+        self._rivals: dict[str, str] = {}
 
-    def add(self, spec: S, origin: str) -> None:
-        """Raises PluginError when another plugin has claimed the name."""
-        if spec.name in self._entries:
-            other = self._entries[spec.name][1]
+    def check_free(self, spec: S) -> None:
+        """Raises PluginError for the name of a built-in contribution."""
+        if spec.name in self._built_in:
             raise PluginError(
-                f"the {self.kind} {spec.name!r} is claimed by both {other} and {origin}; "
-                "switch one of them off with `no_plugin`"
+                f"the {self.kind} {spec.name!r} is built in; the plugin must name its own otherwise"
             )
+
+    def add(self, spec: S, origin: str, built_in: bool = False) -> None:
+        """Add a contribution whose name is free (`check_free`)."""
+        if spec.name in self._entries:
+            self._rivals[spec.name] = origin
+            return
         self._entries[spec.name] = (spec, origin)
+        if built_in:
+            self._built_in.add(spec.name)
 
     def get(self, name: str) -> S:
-        """Raises UsageError for an unknown name."""
+        """Raises UsageError for an unknown name, and PluginError for one that two plugins give."""
         if name not in self._entries:
             raise UsageError(f"unknown {self.kind} {name!r}; {did_you_mean(name, self._entries)}")
-        return self._entries[name][0]
+        spec, origin = self._entries[name]
+        if name in self._rivals:
+            raise PluginError(
+                f"the {self.kind} {name!r} is claimed by both {origin} and {self._rivals[name]}; "
+                "switch one of them off with `no_plugin`"
+            )
+        return spec
+
+    def is_built_in(self, name: str) -> bool:
+        """Whether a known contribution is a part of stylectl."""
+        return name in self._built_in
 
     def origin(self, name: str) -> str:
         """The plugin of a known contribution, in words."""
@@ -56,17 +83,40 @@ class Registry:
     backbones: Table[BackboneSpec] = field(default_factory=lambda: Table("backbone"))
     terms: Table[LossTermSpec] = field(default_factory=lambda: Table("loss term"))
     writers: Table[WriterSpec] = field(default_factory=lambda: Table("writer"))
+    optimizers: Table[OptimizerSpec] = field(default_factory=lambda: Table("optimizer"))
+    initializers: Table[InitializerSpec] = field(default_factory=lambda: Table("initialiser"))
 
-    def writer_for(self, path: Path) -> WriterSpec:
-        """The writer of the path's suffix. Raises UsageError when there is none, and PluginError
-        when two plugins claim it."""
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All of them."""
+        return tuple(getattr(self, table.name) for table in fields(self))
+
+    def writers_for(self, path: Path) -> list[WriterSpec]:
+        """The writers of the path's suffix, the built-in ones first. Raises UsageError when there
+        is none."""
         suffix = path.suffix.lower()
         claiming = [spec for spec in self.writers if suffix in spec.suffixes]
-        if len(claiming) > 1:
-            origins = " and ".join(self.writers.origin(spec.name) for spec in claiming)
-            raise PluginError(f"the suffix {suffix} is claimed by both {origins}")
         if not claiming:
             known = [suffix for spec in self.writers for suffix in spec.suffixes]
             hint = did_you_mean(suffix, known) if suffix else f"there is {', '.join(known)}"
             raise UsageError(f"{path}: no writer for the suffix {suffix!r}; {hint}")
-        return claiming[0]
+        return sorted(claiming, key=lambda spec: not self.writers.is_built_in(spec.name))
+
+    def writer_for(self, path: Path, wanted: Collection[str] = ()) -> WriterSpec:
+        """The writer of the path's suffix. Of several it is the one in `wanted`, by name, or else
+        the built-in one.
+
+        Raises UsageError when there is none, and PluginError when it is not clear which.
+        """
+        claiming = self.writers_for(path)
+        chosen = [spec for spec in claiming if spec.name in wanted] or claiming
+        clear = len(chosen) == 1 or (
+            chosen is claiming and self.writers.is_built_in(claiming[0].name)
+        )
+        if not clear:
+            labels = " and ".join(self.writers.label(spec.name) for spec in chosen)
+            raise PluginError(
+                f"{path}: the suffix {path.suffix.lower()} is claimed by both {labels}; choose "
+                f"one with `writer={chosen[0].name}`, or switch one off with `no_plugin`"
+            )
+        return self.writers.get(chosen[0].name)

@@ -1,4 +1,4 @@
-"""The sizes of a run, computed once: its scales, and the style images' sizes at each of them."""
+"""The sizes of a run, computed once: its scales, and the style images' sizes at each scale."""
 
 from __future__ import annotations
 
@@ -23,72 +23,76 @@ class ScaleSizes:
 
     @property
     def images(self) -> tuple[Size, ...]:
-        """Of every image that the network sees at the scale, the result's last."""
+        """Sizes of all images that the network evaluates at the scale, the result's last."""
         return (*self.styles, self.scale.size)
 
     @property
     def style_pixels(self) -> int:
-        """Of all style images together."""
+        """Number of pixels of all style images together."""
         return sum(height * width for height, width in self.styles)
 
 
 def final_size(job: Job, inputs: Inputs, deepest: LayerInfo, stride: int) -> Size:
-    """The size of a job's result, for a network whose `deepest` layer decides how small an image
-    may be, and whose largest stride is `stride`.
+    """Return the size of a job's result, (height, width) in pixels.
 
-    Raises ImageError when an image is too small for the network at the job's size, and UsageError
-    for a texture that is.
+    The network's `deepest` layer decides how small an image may be; `stride` is the network's
+    largest stride. Raises ImageError when an image is too small for the network at the job's size,
+    and UsageError when a texture is.
     """
     size = result_size(job.size, inputs.content.size if inputs.content else None, job.upscale)
     if job.seamless:
         size = whole_strides(size, stride)
-    asked = job.size if isinstance(job.size, int) else max(job.size)
+    long_side = job.size if isinstance(job.size, int) else max(job.size)
     if inputs.content is None:
         _check_texture_size(size, deepest)
     else:
-        _check_side(deepest, inputs.content, size, asked)
+        _check_side(deepest, inputs.content, size, long_side)
     for style in inputs.styles:
-        # The finest scale says how small a style may be; at coarser ones it keeps what is needed.
-        seen = style_size(style.image.size, style.scale, max(size))
-        _check_side(deepest, style.image, seen, asked, style.scale)
+        # Only the finest scale is checked: at coarser scales a style image keeps the pixels that
+        # the network needs (see _size_at).
+        scaled = style_size(style.image.size, style.scale, max(size))
+        _check_side(deepest, style.image, scaled, long_side, style.scale)
     return size
 
 
 def scale_sizes(
     job: Job, styles: Sequence[StyleInput], size: Size, deepest: LayerInfo, stride: int
 ) -> tuple[ScaleSizes, ...]:
-    """The scales of a result of `size`, from coarse to fine, and the `styles`' sizes at them."""
+    """Return the scales of a result of `size`, from coarse to fine, with the `styles`' sizes."""
     smallest = deepest.smallest_side
     scales = plan_scales(size, job.scales, job.iterations, smallest, stride if job.seamless else 1)
     return tuple(
-        ScaleSizes(scale, tuple(_at_scale(style, scale, smallest) for style in styles))
+        ScaleSizes(scale, tuple(_size_at(style, scale, smallest) for style in styles))
         for scale in scales
     )
 
 
 def size_notices(job: Job, inputs: Inputs, size: Size) -> Iterator[str]:
-    """What the user should know about a result of `size` (height, width)."""
+    """Notices for the user about a result of `size` (height, width)."""
     content = inputs.content
-    wanted = result_size(job.size, content.size if content else None, job.upscale)
-    if isinstance(job.size, int) and max(wanted) < job.size:
-        yield f"{job.content} has {max(wanted)} px, so the result has (see `upscale`)"
-    if size != wanted:
+    unrounded = result_size(job.size, content.size if content else None, job.upscale)
+    if isinstance(job.size, int) and max(unrounded) < job.size:
+        yield f"{job.content} has {max(unrounded)} px, and the result is no larger (see `upscale`)"
+    if size != unrounded:
         yield (
-            f"{size[1]}x{size[0]} px instead of {wanted[1]}x{wanted[0]}: a seamless result's "
+            f"{size[1]}x{size[0]} px instead of {unrounded[1]}x{unrounded[0]}: a seamless result's "
             "sides are multiples of the deepest layer's stride"
         )
     for style in inputs.styles:
-        own = max(style.image.size)
-        seen = max(style_size(style.image.size, style.scale, max(size)))
-        if seen > own:
+        long_side = max(style.image.size)
+        scaled_side = max(style_size(style.image.size, style.scale, max(size)))
+        if scaled_side > long_side:
             yield (
-                f"{style.image.path} has {own} px and is enlarged to {seen} px for "
+                f"{style.image.path} has {long_side} px and is enlarged to {scaled_side} px for "
                 f"`style_scale={style.scale:g}`; a larger image would be sharper"
             )
 
 
-def _at_scale(style: StyleInput, scale: Scale, smallest: int) -> Size:
-    """At coarse scales a style image keeps the pixels that the network needs."""
+def _size_at(style: StyleInput, scale: Scale, smallest: int) -> Size:
+    """Return the size of a style image at a scale.
+
+    At coarse scales each side keeps the `smallest` number of pixels that the network needs.
+    """
     height, width = style_size(style.image.size, style.scale, max(scale.size))
     return max(height, smallest), max(width, smallest)
 
@@ -105,7 +109,7 @@ def _check_texture_size(size: Size, deepest: LayerInfo) -> None:
 
 
 def _check_side(
-    deepest: LayerInfo, image: SourceImage, size: Size, asked: int, style_scale: float = 1.0
+    deepest: LayerInfo, image: SourceImage, size: Size, long_side: int, style_scale: float = 1.0
 ) -> None:
     smallest = deepest.smallest_side
     if min(size) >= smallest:
@@ -123,5 +127,5 @@ def _check_side(
         )
     elif min(image.size) >= smallest:
         needed = -(-smallest * max(image.size) // min(image.size))
-        message += f"; `size={asked}` makes it {size[1]}x{size[0]}, `size={needed}` would do"
+        message += f"; `size={long_side}` makes it {size[1]}x{size[0]}, `size={needed}` would do"
     raise ImageError(message)

@@ -1,8 +1,8 @@
-"""Seamless results: the network must wrap around at the image's edges.
+"""Seamless results, for which the network must wrap around at the image's edges.
 
-The network has circular padding, and the terms that look at neighboring pixels and the resampling
-from scale to scale wrap as well. The sides are multiples of the deepest layer's stride: only then
-do the network's windows tile the ring that each row and column is.
+The network has circular padding; the terms of neighboring pixels and the resampling from scale to
+scale wrap around as well. The sides are multiples of the deepest layer's stride: only then do the
+network's windows tile each row and column, which are rings.
 """
 
 from __future__ import annotations
@@ -14,21 +14,27 @@ from ..job.choices import Choice
 
 
 def wrapping_choice(choice: Choice, spec: BackboneSpec) -> Choice:
-    """The backbone with circular padding. Raises UsageError where that cannot be, or where another
-    padding was asked for."""
+    """Return the choice of the backbone with circular padding.
+
+    Raises UsageError for a backbone without the option `padding`, and if the job chooses another
+    padding.
+    """
     if "padding" not in spec.options.model_fields:
         raise UsageError(
-            f"seamless: the backbone {choice.name} has no option `padding`, by which it would wrap "
+            f"seamless: the backbone {choice.name} has no option `padding`, which it needs to wrap "
             "around at the edges; vgg19 has one"
         )
-    asked = choice.options.get("padding", "circular")
-    if asked != "circular":
-        raise UsageError(f"seamless needs `padding=circular`; the job has {asked}")
+    padding = choice.options.get("padding", "circular")
+    if padding != "circular":
+        raise UsageError(f"seamless needs `padding=circular`; the job has {padding}")
     return Choice.model_validate({**choice.model_dump(), "padding": "circular"})
 
 
 def check_wraps(backbone: Backbone) -> None:
-    """Raises UsageError for a backbone that does not wrap around."""
+    """Check that the backbone wraps around.
+
+    Raises UsageError for one that does not.
+    """
     if not backbone.wraps:
         raise UsageError(
             f"seamless: the backbone {backbone.name} does not wrap around, since the windows of "

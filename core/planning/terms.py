@@ -1,4 +1,4 @@
-"""Loss terms of a plan: created from the job's choices, with their layers."""
+"""Loss terms of a plan, created from the job's choices, with their layers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from .strength import factor
 
 @dataclass(frozen=True)
 class PlannedTerm:
-    """A term of the objective, created but not yet bound; `weight` has the job's strength in it,
-    `label` is what messages call it, `shares` are its layers' weights within it."""
+    """A term of the objective, created but not yet bound.
+
+    `weight` includes the factor of the job's strength; `label` names the term in messages; `shares`
+    are the layers' weights within the term.
+    """
 
     name: str
     weight: float
@@ -31,29 +34,35 @@ class PlannedTerm:
 def plan_term(
     choice: TermChoice, registry: Registry, backbone: Backbone, strength: float
 ) -> tuple[TermChoice, PlannedTerm]:
-    """The term, and the choice with its layers under their own names and all options' values.
+    """Create a term; return its choice spelled out, and the term.
 
-    Raises UsageError and PluginError.
+    The choice has the layers under their canonical names and the values of all options. Raises
+    UsageError and PluginError.
     """
     spec = registry.terms.get(choice.name)
     label = registry.terms.label(spec.name)
     options = validated(spec.options, choice.options, label)
     layers = _layers(spec, choice, backbone)
     spelled_out = {"name": choice.name, "weight": choice.weight, "layers": layers or None}
-    used = {name: weight for name, weight in layers.items() if weight > 0}
-    if layers and not used:
+    nonzero_layers = {name: weight for name, weight in layers.items() if weight > 0}
+    if layers and not nonzero_layers:
         raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
     with attributed_to(label):
-        term = spec.create(used, options)
+        term = spec.create(nonzero_layers, options)
     check_term(term, backbone, label)
     return (
         TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
-        PlannedTerm(choice.name, choice.weight * factor(term, strength), term, label, used),
+        PlannedTerm(
+            choice.name, choice.weight * factor(term, strength), term, label, nonzero_layers
+        ),
     )
 
 
 def check_term(term: object, backbone: Backbone, label: str) -> None:
-    """Raises PluginError for what is no LossTerm, or asks for layers that there are not."""
+    """Check that `term` is a LossTerm, and that the backbone has its layers.
+
+    Raises PluginError.
+    """
     if not isinstance(term, LossTerm):
         raise PluginError(f"{label} must be a LossTerm, not {term!r}")
     layers, reads = getattr(term, "layers", None), getattr(term, "reads", None)
@@ -62,14 +71,16 @@ def check_term(term: object, backbone: Backbone, label: str) -> None:
     known = {IMAGE_LAYER, *(info.name for info in backbone.layers)}
     if unknown := sorted(map(str, {*layers} - known)):
         raise PluginError(
-            f"{label} asks for the layer {unknown[0]!r}, which {backbone.name} does not have"
+            f"{label} needs the layer {unknown[0]!r}, which {backbone.name} does not have"
         )
 
 
 def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[str, float]:
     if spec.layers_from == "image":
         if choice.layers is not None:
-            raise UsageError(f"loss term {spec.name}: layers has no effect, it looks at the pixels")
+            raise UsageError(
+                f"loss term {spec.name}: layers has no effect, it reads only the pixels"
+            )
         return {}
     if choice.layers is None:
         return default_layers(spec, backbone)
@@ -83,12 +94,15 @@ def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[
 
 
 def default_layers(spec: LossTermSpec, backbone: Backbone) -> dict[str, float]:
-    """The layers of a term for which the job names none, with weights that add up to 1: the
-    backbone's default layers, without those that are too shallow for the term."""
+    """Return the default layers of a term, with weights that add up to 1.
+
+    They are the backbone's default layers without those that are too shallow for the term (of a
+    stride under `least_stride`), or all of them if all are.
+    """
     from_content = spec.layers_from == "content"
-    every = backbone.default_content_layers if from_content else backbone.default_style_layers
+    defaults = backbone.default_content_layers if from_content else backbone.default_style_layers
     strides = {info.name: info.stride for info in backbone.layers}
-    deep = {name: share for name, share in every.items() if strides[name] >= spec.least_stride}
-    chosen = deep or every
+    deep = {name: share for name, share in defaults.items() if strides[name] >= spec.least_stride}
+    chosen = deep or defaults
     total = sum(chosen.values())
     return {name: share / total for name, share in chosen.items()}

@@ -1,1 +1,1 @@
-"""The run: session, binding, runner, snapshots, record, outputs."""
+"""The run of a job: session, binding, runner, snapshots, record, outputs."""

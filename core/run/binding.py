@@ -1,4 +1,4 @@
-"""Binding: loss terms with their targets, as losses of one scale."""
+"""Binding of loss terms to their targets, which gives the losses of one scale."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from .scale_inputs import ScaleInputs, StyleAtScale
 
 @dataclass(frozen=True)
 class Binder:
-    """Binds terms to the images at one scale, whose features `reader` gives."""
+    """Binder of loss terms to the images at one scale.
+
+    `network` is the label of backend and backbone in messages; `reader` computes the features.
+    """
 
     network: str
     seed: int
@@ -35,7 +38,10 @@ class Binder:
 
     @classmethod
     def of(cls, plan: Plan, backend: FeatureBackend, inputs: ScaleInputs) -> Binder:
-        """For the terms of a plan. The references of a seamless result do not wrap around."""
+        """Return the binder for the terms of a plan.
+
+        The content and style images of a seamless result do not wrap around.
+        """
         reader: FeatureReader = TiledFeatures(backend, inputs.tiler)
         if plan.job.seamless:
             reader = FramedFeatures(backend, plan.stride)
@@ -44,7 +50,10 @@ class Binder:
         return cls(plan.network, plan.job.seed, plan.job.seamless, inputs, reader, regions)
 
     def bind(self, planned: PlannedTerm) -> WeightedLoss:
-        """A term with its targets. Raises PluginError for a term that breaks its contract."""
+        """Bind a term to its targets.
+
+        Raises PluginError for a term that breaks its contract.
+        """
         with attributed_to(self.network):
             references = self._references(planned.term)
         with attributed_to(planned.label):
@@ -60,67 +69,73 @@ class Binder:
             styles = _Styles(self, term.layers)
             if not isinstance(term, SumTerm):
                 styles = tuple(styles)
-        content = _whole(self.reader, self.inputs.content, term.layers) if reads_content else {}
+        content = _features(self.reader, self.inputs.content, term.layers) if reads_content else {}
         region = self.regions.of_mask(self.inputs.content_mask) if reads_content else {}
         return References(content, styles, self.seed, self.wraps, region)
 
 
 @dataclass(frozen=True)
 class Regions:
-    """The result's regions by the identity of their masks: a mask has one region, so that the sums
-    over it are computed once."""
+    """Regions of the result, by the identity of their masks.
+
+    A mask has one region object, so that the sums over it are computed once.
+    """
 
     regions: dict[int, Region] = field(default_factory=dict)
 
     @classmethod
     def of(cls, backend: FeatureBackend, inputs: ScaleInputs, layers: Sequence[str]) -> Regions:
-        """Of the inputs' masks; the layers' sizes are those of the content's features."""
+        """Return the regions of the inputs' masks, at the sizes of the content's features."""
         masks = [region.region for style in inputs.styles for region in style.regions]
-        used = {id(mask): mask for mask in (*masks, inputs.content_mask) if mask is not None}
-        if not used:
+        by_id = {id(mask): mask for mask in (*masks, inputs.content_mask) if mask is not None}
+        if not by_id:
             return cls()
-        of_network = TiledFeatures(backend, inputs.tiler).sizes(inputs.content, layers)
-        sizes = {**of_network, IMAGE_LAYER: (inputs.content.shape[2], inputs.content.shape[3])}
+        network_sizes = TiledFeatures(backend, inputs.tiler).sizes(inputs.content, layers)
+        sizes = {**network_sizes, IMAGE_LAYER: (inputs.content.shape[2], inputs.content.shape[3])}
         device = inputs.content.device
-        return cls({key: region_of(mask, sizes, device) for key, mask in used.items()})
+        return cls({key: region_of(mask, sizes, device) for key, mask in by_id.items()})
 
     def of_mask(self, mask: Tensor | None) -> Region:
-        """A mask's region; without a mask the whole result."""
+        """Return the region of a mask; None stands for the whole result."""
         return {} if mask is None else self.regions[id(mask)]
 
 
 class _Styles(Sequence[Style]):
-    """A style for each region of each image, or of each tile of a large one: those of one source
-    add up. The features are computed while iterating, so that those of one image or tile are held
-    at a time: a folder may hold many."""
+    """Styles of a term: one for each region of each image, or of each tile of a large image.
+
+    The statistics of one source add up. Features are computed during iteration, so that only those
+    of one image or tile are held at a time: a folder may contain many images.
+    """
 
     def __init__(self, binder: Binder, layers: Sequence[str]) -> None:
         self._binder, self._layers = binder, layers
 
     def __len__(self) -> int:
-        layers = _of_network(self._layers)
+        network_layers = _network_layers(self._layers)
+        part_count = self._binder.reader.part_count
         return sum(
-            len(style.regions) * (self._binder.reader.part_count(style.image) if layers else 1)
+            len(style.regions) * (part_count(style.image) if network_layers else 1)
             for style in self._binder.inputs.styles
         )
 
     def __iter__(self) -> Iterator[Style]:
         for style in self._binder.inputs.styles:
             with attributed_to(self._binder.network):
-                yield from self._of_image(style)
+                yield from self._styles_of(style)
 
-    def _of_image(self, style: StyleAtScale) -> Iterator[Style]:
+    def _styles_of(self, style: StyleAtScale) -> Iterator[Style]:
         shares = [region.share for region in style.regions]
         own_regions: list[Region] = []
-        for part in _parts(self._binder.reader, style.image, self._layers):
+        for part in _feature_parts(self._binder.reader, style.image, self._layers):
             own_regions = own_regions or [
                 region_of(region.own_region, part.sizes, style.image.device)
                 for region in style.regions
             ]
             for region, own_region, share in zip(style.regions, own_regions, shares, strict=True):
-                wanted = self._binder.regions.of_mask(region.region)
-                yield Style(part.features, share, wanted, part.cut(own_region), style.source)
-            shares = [0.0] * len(shares)  # it counts once, with the sums of all its parts
+                result_region = self._binder.regions.of_mask(region.region)
+                yield Style(part.features, share, result_region, part.cut(own_region), style.source)
+            # The parts' statistics add up to those of the image, whose share counts once.
+            shares = [0.0] * len(shares)
 
     @overload
     def __getitem__(self, index: int) -> Style: ...
@@ -132,22 +147,24 @@ class _Styles(Sequence[Style]):
         return next(islice(self, range(len(self))[index], None))
 
 
-def _whole(reader: FeatureReader, image: Tensor, layers: Sequence[str]) -> Features:
-    of_network = _of_network(layers)
-    features = dict(reader.whole(image, of_network)) if of_network else {}
+def _features(reader: FeatureReader, image: Tensor, layers: Sequence[str]) -> Features:
+    network_layers = _network_layers(layers)
+    features = dict(reader.whole(image, network_layers)) if network_layers else {}
     return features | {IMAGE_LAYER: image}
 
 
-def _parts(reader: FeatureReader, image: Tensor, layers: Sequence[str]) -> Iterator[FeaturePart]:
-    of_network = _of_network(layers)
+def _feature_parts(
+    reader: FeatureReader, image: Tensor, layers: Sequence[str]
+) -> Iterator[FeaturePart]:
+    network_layers = _network_layers(layers)
     pixels = {IMAGE_LAYER: image}
-    if not of_network:
+    if not network_layers:
         yield FeaturePart.whole(pixels)
         return
-    for part in reader.parts(image, of_network):
+    for part in reader.parts(image, network_layers):
         sizes = {**part.sizes, IMAGE_LAYER: (image.shape[2], image.shape[3])}
         yield replace(part, features={**part.features, **part.cut(pixels)}, sizes=sizes)
 
 
-def _of_network(layers: Sequence[str]) -> list[str]:
+def _network_layers(layers: Sequence[str]) -> list[str]:
     return [layer for layer in layers if layer != IMAGE_LAYER]

@@ -10,16 +10,18 @@ from torch import Tensor
 
 
 def fingerprint(value: object) -> str:
-    """SHA-256 of all that is in `value`: tensors by their numbers, dataclasses by their fields,
-    mappings (in any order), sequences, plain values. Equal fingerprints mean equal contents.
+    """Return the SHA-256 of the content of `value`.
 
-    Raises TypeError for what is none of these.
+    `value` consists of tensors (hashed by their numbers), dataclasses (by their fields), mappings
+    (in any order), sequences and plain values. Equal fingerprints mean equal contents.
+
+    Raises TypeError for other types.
     """
     return hashlib.sha256(_bytes_of(value)).hexdigest()
 
 
 def _bytes_of(value: object) -> bytes:
-    """A short encoding that no two values share; what is long in it is hashed."""
+    """Return a short encoding that is unique to the value; its long parts are hashed."""
     match value:
         case Tensor():
             numbers = value.detach().cpu().contiguous().numpy()
@@ -28,14 +30,14 @@ def _bytes_of(value: object) -> bytes:
         case None | bool() | int() | float() | str():
             return f"{type(value).__name__} {value!r}".encode()
         case Mapping():
-            inner = sorted(fingerprint(key) + fingerprint(item) for key, item in value.items())
+            digests = sorted(fingerprint(key) + fingerprint(item) for key, item in value.items())
         case Sequence():
-            inner = [fingerprint(item) for item in value]
+            digests = [fingerprint(item) for item in value]
         case _ if is_dataclass(value):
-            inner = [
+            digests = [
                 fingerprint((field.name, getattr(value, field.name))) for field in fields(value)
             ]
         case _:
             raise TypeError(f"{type(value).__name__} has no fingerprint")
     kind = "mapping" if isinstance(value, Mapping) else type(value).__name__
-    return f"{kind} {' '.join(inner)}".encode()
+    return f"{kind} {' '.join(digests)}".encode()

@@ -1,4 +1,4 @@
-"""A whole job: planned, prepared, run, and its outputs written."""
+"""The run of one job, from its plan to its output files."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def run_job(
     listener: Listener = ignore,
     session: Session | None = None,
 ) -> Result:
-    """Read the images, check the outputs, run, and write them. `writers` has options of writers by
-    their names.
+    """Read the images, check the outputs, run the job, and write the outputs.
 
-    An interrupted run is returned as it is, its outputs written: see `Result.stopped_by`. What the
-    listener raises at the last event is raised when the outputs are written. Raises StylectlError
-    and its kin.
+    `writers` has the options of the writers, by the writers' names. An interrupted run returns its
+    result so far, with the outputs written: see `Result.stopped_by`. An exception that the listener
+    raises at the last event is raised after the outputs are written. Raises StylectlError and its
+    subclasses.
     """
     prepared = prepare(plan)
-    planned = plan_outputs(outputs, plan.job, prepared.size, registry, writers)
+    planned = plan_outputs(outputs, plan.job, prepared.size, registry, writers, listener)
     wanted = max((output.writer.snapshots for output in planned), default=0)
     with SnapshotRecorder(wanted, listener) as recorder:
 
@@ -46,7 +46,7 @@ def run_job(
         try:
             listener(RunFinished(result))
         except (KeyboardInterrupt, Exception) as error:
-            failure = error  # after the result is safe
+            failure = error  # raised once the outputs are written
         write_outputs(result, planned, recorder.snapshots, listener)
     if failure is not None:
         raise failure

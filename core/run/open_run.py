@@ -11,12 +11,12 @@ from torch import Generator, Tensor
 from ..images.inputs import Inputs
 from ..images.resampling import resized
 from ..interfaces.backend import FeatureBackend
+from ..interfaces.optimizer import Evaluation, StartingPoint
 from ..memory.limits import explaining_out_of_memory
 from ..memory.tiling import network_cost, tiles_in_words
-from ..objective.evaluation import Evaluation
 from ..objective.objective import Objective
 from ..objective.tiled_objective import TiledObjective
-from ..optimizers.initializers import StartingPoint
+from ..optimizers.checked import checked_image
 from ..optimizers.parametrization import parametrization_for
 from ..optimizers.recovery import steps_with_recovery
 from ..planning.plan import Plan
@@ -27,8 +27,12 @@ from .scale_inputs import ScaleInputs, inputs_at
 
 @dataclass(frozen=True)
 class Step:
-    """A step's outcome: the optimizer's `image`, the `shown` one (which differs where colors are
-    kept), both (1, 3, H, W), and the `evaluation`."""
+    """Outcome of an optimizer step.
+
+    - `image`: the optimizer's image, (1, 3, H, W).
+    - `shown`: the image that is shown, (1, 3, H, W); it differs from `image` where colors are kept.
+    - `evaluation`: the objective at the point that was evaluated in this step.
+    """
 
     image: Tensor
     shown: Tensor
@@ -37,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A prepared job on an open backend; `tilers` say how the images are cut at each scale."""
+    """A prepared job on an open backend; `tilers` cut the images, one for each scale."""
 
     prepared: Prepared
     backend: FeatureBackend
@@ -46,31 +50,34 @@ class OpenRun:
 
     @property
     def plan(self) -> Plan:
-        """The job's plan."""
+        """Plan of the job."""
         return self.prepared.plan
 
     @cached_property
     def details(self) -> Mapping[str, str]:
-        """How it is computed, beside the device; `tiles`, if the result is computed in some."""
+        """Details of the computation beside the device.
+
+        They are those of the backend, and `tiles` if the result is computed in tiles.
+        """
         tiles = tiles_in_words(self.tilers[-1], self.prepared.scales[-1].scale)
         return {**self.backend.details, **({"tiles": tiles} if tiles else {})}
 
     def inputs_at(self, index: int) -> ScaleInputs:
-        """The images at a scale, as tensors."""
+        """Return the images at the scale `index`, as tensors."""
         sizes, tiler = self.prepared.scales[index], self.tilers[index]
         return inputs_at(sizes, self.prepared.recolored, self.backend.device, tiler)
 
     def objective(self, inputs: ScaleInputs) -> Objective | TiledObjective:
-        """The function to minimise for the images at a scale."""
+        """Return the function to minimise for the images at a scale."""
         return self._objective(self.plan, self.prepared.inputs, inputs)
 
     def steps(
         self, index: int, before: Tensor | None, notify: Callable[[str], None]
     ) -> Iterator[Step]:
-        """The steps of a scale, its starting point first. `before` is the optimizer's image at the
-        end of the scale before, None for the first one.
+        """Iterate over the steps of the scale `index`, its starting point first.
 
-        Raises MemoryLimitError where memory was not enough, NumericalError and PluginError.
+        `before` is the optimizer's image at the end of the previous scale, None for the first
+        scale. Raises MemoryLimitError if an allocation fails, NumericalError and PluginError.
         """
         plan, scale = self.plan, self.prepared.scales[index].scale
         is_texture, limit = plan.job.content is None, plan.job.max_memory
@@ -96,19 +103,21 @@ class OpenRun:
                 yield Step(iterate.image, pixels.decode(iterate.image), iterate.evaluation)
 
     def first_image(self, inputs: ScaleInputs) -> Tensor:
-        """The image to start from, at the first scale."""
+        """Return the image to start from, at the first scale."""
         generator = Generator().manual_seed(self.plan.job.seed)
         styles = [(style.image, style.share) for style in inputs.styles]
         start = StartingPoint(inputs.content, styles, generator, self.prepared.inputs.start)
-        return self.plan.initializer.image(start)
+        return checked_image(self.plan.initializer, start, self.plan.initializer_label)
 
     def _carried_over(self, image: Tensor, content: Tensor) -> Tensor:
-        """The image at the size of `content`. If the run began as the content, the image gets the
-        detail of the content that its own scale could not hold: fine structures would not come
-        back otherwise."""
+        """Return the previous scale's image at the size of `content`.
+
+        If the run started from the content image, the detail of the content that the previous scale
+        could not hold is added: fine structures would not come back otherwise.
+        """
         wraps, size = self.plan.job.seamless, content.shape[2:]
-        carried = resized(image, size, wraps)
+        start = resized(image, size, wraps)
         if self.plan.initializer.shows_content:
             coarse = resized(content, image.shape[2:], wraps)
-            carried += content - resized(coarse, size, wraps)
-        return carried
+            start += content - resized(coarse, size, wraps)
+        return start

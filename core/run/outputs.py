@@ -1,4 +1,4 @@
-"""Output files: checked before the run starts, written whole, moved into place."""
+"""Output files: checked before the run, written under a temporary name, moved into place."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from ..interfaces.writer import Writer
 from ..job.model import Job
 from ..job.samples import SAMPLES
 from ..planning.registry import Registry
+from ..shown import described
 from ..validation import validated
 from .record import record_for
 
 
 @dataclass(frozen=True)
 class Output:
-    """A file to be written, and what writes it; `label` is what messages call the writer."""
+    """A file to write, with its writer; `label` names the writer in messages."""
 
     path: Path
     spec: WriterSpec
@@ -42,28 +43,31 @@ def plan_outputs(
     size: tuple[int, int],
     registry: Registry,
     options: Mapping[str, Mapping[str, Any]] = {},
+    listener: Listener = ignore,
 ) -> tuple[Output, ...]:
-    """Make the writers, with the `options` of each by its name, and check the folders, for a result
-    of `size` (height, width).
+    """Create the writers and check the folders, for a result of `size` (height, width).
+
+    `options` has the options of the writers, by the writers' names; a writer that is named there is
+    preferred for its suffixes. `listener` gets a notice for a suffix that several writers claim.
 
     Raises UsageError for an unknown suffix, options that are wrong or of a writer that no output
     needs, a missing folder or a path that is one of the job's inputs, and OutputError for a folder
     that cannot be written to or has no room.
     """
-    outputs = tuple(_output(path, registry, options) for path in paths)
+    outputs = tuple(_output(path, registry, options, listener) for path in paths)
     used = {output.spec.name for output in outputs}
     for name in options:
         if registry.writers.get(name).name not in used:
             raise UsageError(f"the options of the writer {name} have no effect: no output needs it")
     inputs = {SAMPLES.get(path, Path(path)).resolve() for path in job.input_paths}
-    for number, output in enumerate(outputs):
+    for index, output in enumerate(outputs):
         path = output.path
         _check_name(path)
         if path.resolve() in inputs:
             raise UsageError(f"{path}: the output would overwrite an input image")
         if path.resolve().parent in inputs:
             raise UsageError(f"{path}: the output would be one of the images of a style's folder")
-        if path.resolve() in {other.path.resolve() for other in outputs[:number]}:
+        if path.resolve() in {other.path.resolve() for other in outputs[:index]}:
             raise UsageError(f"{path}: named twice as an output")
         longest = output.spec.longest_side
         if longest is not None and max(size) > longest:
@@ -72,25 +76,38 @@ def plan_outputs(
     return outputs
 
 
-def _output(path: Path, registry: Registry, options: Mapping[str, Mapping[str, Any]]) -> Output:
-    spec = registry.writer_for(path)
+def _output(
+    path: Path, registry: Registry, options: Mapping[str, Mapping[str, Any]], listener: Listener
+) -> Output:
+    spec = registry.writer_for(path, wanted=options)
+    others = [other for other in registry.writers_for(path) if other.name != spec.name]
+    if others and spec.name not in options:
+        listener(
+            Notice(
+                f"{path}: {registry.writers.label(spec.name)} writes it; `writer={others[0].name}` "
+                f"chooses {registry.writers.label(others[0].name)} instead"
+            )
+        )
     label = registry.writers.label(spec.name)
-    chosen = validated(spec.options, options.get(spec.name, {}), label)
+    writer_options = validated(spec.options, options.get(spec.name, {}), label)
     with attributed_to(label):
-        writer = spec.create(chosen)
+        writer = spec.create(writer_options)
     if not isinstance(writer, Writer):
         raise PluginError(f"{label} must be a Writer, not {writer!r}")
     return Output(path, spec, writer, label)
 
 
 def result_stem(content: str | None, style: str) -> str:
-    """The default name of a result without its suffix: after both images, or a texture's one."""
+    """Return the default name of a result, without its suffix.
+
+    It has the names of both images; that of a texture, the name of its style image.
+    """
     names = (style, "texture") if content is None else (content, style)
     return "_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names)
 
 
 def free_name(content: str | None, style: str) -> Path:
-    """A name in the current folder that no file has."""
+    """Return a default name in the current folder that no file has yet."""
     stem = result_stem(content, style)
     path, number = Path(f"{stem}.png"), 2
     while path.exists():
@@ -104,9 +121,11 @@ def write_outputs(
     snapshots: Iterable[Snapshot] = (),
     listener: Listener = ignore,
 ) -> None:
-    """Write every output. One that fails does not stop the others; the first failure is raised in
-    the end. If nothing could be written, the result is rescued to the system's folder for temporary
-    files, and the error says where."""
+    """Write every output, and raise the first failure at the end.
+
+    An output that fails does not stop the others. If no output could be written, the result is
+    rescued: it is saved in the system's folder for temporary files, and the error names the file.
+    """
     failure: StylectlError | None = None
     written = 0
     for output in outputs:
@@ -121,26 +140,28 @@ def write_outputs(
             failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
         except Exception as error:  # a plugin's writer may raise anything
             failure = failure or PluginError(
-                f"{output.path}: {output.label} failed: {type(error).__name__}: {error}"
+                f"{output.path}: {output.label} failed: {described(error)}"
             )
-    if failure and not written and (path := _rescued(result, outputs, snapshots)):
+    if failure and not written and (path := _rescue(result, outputs, snapshots)):
         raise failure.reworded(f"{failure}; the result is rescued in {path}")
     if failure:
         raise failure
 
 
-def _rescued(
+def _rescue(
     result: Result, outputs: Sequence[Output], snapshots: Iterable[Snapshot]
 ) -> Path | None:
-    """The file that the result is rescued to: as it was wanted, if that works elsewhere, or as a
-    bare array."""
+    """Save the result in a temporary folder; return the file, or None if that fails as well.
+
+    The file has the format of the first output that can be written there, or else is a bare array.
+    """
     try:
         folder = Path(tempfile.mkdtemp(prefix="stylectl-"))
     except OSError:
         return None
     for output in outputs:
         elsewhere = replace(output, path=folder / output.path.name)
-        with suppress(Exception):  # whatever a plugin's writer raises
+        with suppress(Exception):  # a plugin's writer may raise anything
             _write(result, elsewhere, snapshots)
             return elsewhere.path
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a run starts with: the plan, its images, and all sizes."""
+"""Preparation of a run: its images are read and all sizes computed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from ..sizes.fitting import Size
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan with its images and sizes: `inputs` as they were read, `recolored` with the colors
-    that the job asks for; `scales` from coarse to fine, at least one."""
+    """A plan with its images and sizes.
+
+    `inputs` are the images as they were read, `recolored` those with the job's transfer of colors
+    applied; `scales` go from coarse to fine, at least one.
+    """
 
     plan: Plan
     inputs: Inputs
@@ -23,12 +26,15 @@ class Prepared:
 
     @property
     def size(self) -> Size:
-        """(height, width) of the result."""
+        """Size of the result, (height, width) in pixels."""
         return self.scales[-1].scale.size
 
 
 def prepare(plan: Plan) -> Prepared:
-    """Read the plan's images and compute the sizes. Raises UsageError and ImageError."""
+    """Read the plan's images and compute the sizes.
+
+    Raises UsageError and ImageError.
+    """
     job, deepest, stride = plan.job, plan.deepest, plan.stride
     inputs = read_inputs(job)
     size = final_size(job, inputs, deepest, stride)

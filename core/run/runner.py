@@ -1,4 +1,4 @@
-"""The runner: from an open run to a result."""
+"""The runner, which makes a result from a prepared job."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .session import Session
 
 
 def run(prepared: Prepared, listener: Listener = ignore, session: Session | None = None) -> Result:
-    """Run a job, in a `session` that other jobs share or in one of its own.
+    """Run a job in a `session`, which other jobs may share; None opens one for this job.
 
-    Ctrl-C, or an error half-way, ends the run early: the result is then the last good one, at the
-    scale that was reached, and `stopped_by` says why. Before the first step they are raised:
-    ImageError, BackendError, MemoryLimitError, NumericalError, PluginError, WeightsError.
+    Ctrl-C, or an error after the first step, stops the run: the result is then the last good image,
+    at the scale that was reached, and `stopped_by` is the exception. Before the first step it is
+    raised: ImageError, BackendError, MemoryLimitError, NumericalError, PluginError, WeightsError.
     """
     for message in size_notices(prepared.plan.job, prepared.inputs, prepared.size):
         listener(Notice(message))
@@ -30,12 +30,12 @@ def run(prepared: Prepared, listener: Listener = ignore, session: Session | None
         listener(Notice(message))
     if session is not None:
         return _Runner(session.open(prepared), listener).run()
-    with Session() as own_session:
-        return _Runner(own_session.open(prepared), listener).run()
+    with Session() as single_session:
+        return _Runner(single_session.open(prepared), listener).run()
 
 
 class _Runner:
-    """The run's state: the image so far and the records of its steps."""
+    """State of a run: the image so far and the records of its steps."""
 
     def __init__(self, open_run: OpenRun, listener: Listener) -> None:
         self._run, self._listener = open_run, listener
@@ -58,7 +58,7 @@ class _Runner:
                 self._run_scale(index, scale)
         except (KeyboardInterrupt, Exception) as error:
             if not any(record.step > 0 for record in self._records):
-                raise  # the starting point alone is no result
+                raise  # the starting point alone is not a result
             return self._result(stopped_by=error)
         return self._result()
 
@@ -73,7 +73,7 @@ class _Runner:
             self._listener(StepDone(index, number, value, losses, seconds, step.shown))
 
     def _result(self, stopped_by: BaseException | None = None) -> Result:
-        """The image so far, clipped, with the records."""
+        """Return the result so far: the image, clipped to [0, 1], with the records."""
         assert self._shown is not None
         inputs, plan = self._run.prepared.inputs, self._run.plan
         pixels = self._shown[0].clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()

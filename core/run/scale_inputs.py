@@ -14,8 +14,11 @@ from ..sizes.tiles import Tiler
 
 @dataclass(frozen=True)
 class StyleAtScale:
-    """A style image (1, 3, H, W) at its size at the scale, on the backend's device; the rest is
-    that of its `StyleInput`."""
+    """A style image at one scale.
+
+    `image` is (1, 3, H, W), on the backend's device; the other fields are those of its
+    `StyleInput`.
+    """
 
     image: Tensor
     source: int
@@ -25,9 +28,11 @@ class StyleAtScale:
 
 @dataclass(frozen=True)
 class ScaleInputs:
-    """The images at one scale: the content (1, 3, H, W) at the scale's size, on the backend's
-    device, the styles, and the content's mask; and how they are cut into tiles. A texture's content
-    is gray, of which nothing is read but the size."""
+    """The images at one scale, with the tiler that cuts them into tiles.
+
+    `content` is (1, 3, H, W), at the scale's size, on the backend's device. A texture's content is
+    gray; nothing but its size is read.
+    """
 
     content: Tensor
     styles: tuple[StyleAtScale, ...]
@@ -41,7 +46,7 @@ def inputs_at(
     device: torch.device,
     tiler: Tiler = Tiler.uncut(),  # noqa: B008 - frozen
 ) -> ScaleInputs:
-    """The images at a scale."""
+    """Return the images at the sizes of a scale, as tensors on `device`."""
     styles = tuple(
         StyleAtScale(style.image.tensor(*size).to(device), style.source, style.share, style.regions)
         for style, size in zip(inputs.styles, sizes.styles, strict=True)

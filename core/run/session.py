@@ -1,9 +1,8 @@
-"""Sessions: an open backend, and the losses that later runs need again.
+"""Sessions: an open backend, and cached losses that later jobs need again.
 
 A bound loss is a function of the term, of the images that the term reads, as they are at one scale,
-and of the seed; it holds no state (core/interfaces/terms.py). So it is identified by these, and a
-result that is computed with a cached loss is the same, to the last bit, as if it were computed
-alone.
+and of the seed; it holds no state (core/interfaces/terms.py). So these identify it, and a result
+that is computed with a cached loss is bit for bit the one that is computed without the cache.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ from .open_run import OpenRun
 from .preparation import Prepared
 from .scale_inputs import ScaleInputs
 
-#: Losses that are cached at most: of 50 styles, say, at 5 scales in 2 terms.
-_MOST_LOSSES = 500
+#: Losses that are cached at most: enough for 50 styles at 5 scales in 2 terms, for example.
+_MAX_CACHED_LOSSES = 500
 
-#: SHA-256 of some images.
+#: SHA-256 of each image of a set.
 Images = frozenset[str]
 
 
 @dataclass(frozen=True)
 class _Network:
-    """What a backend was opened for."""
+    """Identity of an open backend: its choice, and the backbone and layers that it evaluates."""
 
     backend: Choice
     backbone: Choice
@@ -49,7 +48,7 @@ class _Network:
 
 @dataclass(frozen=True)
 class _Cached:
-    """A bound loss, and the images that it was bound to."""
+    """A bound loss, with the SHA-256 of the images that it was bound to."""
 
     loss: WeightedLoss
     images: Images
@@ -60,15 +59,15 @@ def _never(_images: Images) -> bool:
 
 
 class Session:
-    """Opens the backend of each job, which stays open for jobs of the same network; binds the
-    losses, and caches those that later jobs need again.
+    """An open backend with cached losses, for one job after another.
 
-    Jobs to come are announced by `expect`; without it nothing is cached beyond its scale. All is
-    dropped when a job needs another backend, and on `close`.
+    The backend stays open for later jobs of the same network. `expect` announces later jobs, and
+    the losses that they need again are cached; without it no loss is kept beyond its scale. Backend
+    and losses are dropped when a job needs another network, and on `close`.
     """
 
     def __init__(self, open_backend: Callable[[Plan], FeatureBackend] = Plan.open_backend) -> None:
-        """`open_backend` makes the backend of a plan."""
+        """Create a session that opens backends by `open_backend`."""
         self._open_backend = open_backend
         self._network: _Network | None = None
         self._backend: FeatureBackend | None = None
@@ -76,19 +75,25 @@ class Session:
         self._recurs: Callable[[Images], bool] = _never
 
     def expect(self, images: Collection[str], recurs: Callable[[Images], bool]) -> None:
-        """Announce the next job, by the SHA-256 of its `images`, and those after it: `recurs` says
-        whether one of them has all of some images. Losses that none of them needs are dropped."""
-        now = frozenset(images)
+        """Announce the next job and the jobs after it, and drop the losses that none of them needs.
+
+        `images` are the SHA-256 of the next job's images; `recurs` returns whether all images of a
+        set belong to one of the jobs after it.
+        """
+        next_images = frozenset(images)
         self._recurs = recurs
         self._cached = {
             key: cached
             for key, cached in self._cached.items()
-            if cached.images <= now or recurs(cached.images)
+            if cached.images <= next_images or recurs(cached.images)
         }
 
     def open(self, prepared: Prepared) -> OpenRun:
-        """The job with its backend open, ready to run. Raises BackendError, PluginError,
-        WeightsError, and MemoryLimitError where the result does not fit the memory."""
+        """Open the backend for a prepared job, and choose the tiles.
+
+        Raises BackendError, PluginError and WeightsError, and MemoryLimitError for a result that
+        does not fit the memory.
+        """
         plan = prepared.plan
         backend = self._backend_for(plan)
         tilers = tilers_for(plan, prepared.scales, backend)
@@ -105,8 +110,10 @@ class Session:
     def objective(
         self, plan: Plan, inputs: Inputs, at_scale: ScaleInputs
     ) -> Objective | TiledObjective:
-        """The plan's terms with their targets, as the function to minimise at one scale. Raises
-        PluginError for a term that breaks its contract."""
+        """Return the function to minimise at one scale: the plan's terms, bound to their targets.
+
+        Raises PluginError for a term that breaks its contract.
+        """
         backend = self._backend_for(plan)
         binder = Binder.of(plan, backend, at_scale)
         choices = [choice for choice in plan.job.terms if choice.weight > 0]
@@ -114,7 +121,7 @@ class Session:
             self._loss(binder, planned, choice, plan.job, inputs)
             for planned, choice in zip(plan.terms, choices, strict=True)
         ]
-        # Binding leaves gaps that a step's arrays do not fit into.
+        # Binding fragments the memory: the arrays of a step do not fit into the gaps.
         return_freed_memory()
         if len(at_scale.tiler.tiles(*at_scale.content.shape[2:])) > 1:
             return TiledObjective(backend, losses, at_scale.tiler, plan.network)
@@ -123,7 +130,7 @@ class Session:
         return Objective(backend, losses, plan.network, cotangents)
 
     def close(self) -> None:
-        """Close the backend and drop the losses. A later job opens it again."""
+        """Close the backend and drop the losses; a later job opens it again."""
         self._cached.clear()
         if self._backend is not None:
             self._backend.close()
@@ -159,13 +166,16 @@ class Session:
             cached = self._cached[key].loss
             return replace(cached, weight=planned.weight, label=planned.label)
         loss = binder.bind(planned)
-        if self._recurs(images) and len(self._cached) < _MOST_LOSSES:
+        if self._recurs(images) and len(self._cached) < _MAX_CACHED_LOSSES:
             self._cached[key] = _Cached(loss, images)
         return loss
 
 
 def _images(planned: PlannedTerm, job: Job, inputs: Inputs) -> Images:
-    """The images that the term reads, or that those were recolored after."""
+    """Return the images that determine the term's targets.
+
+    They are those that it reads, and the content image where a transfer of colors uses it.
+    """
     reads = planned.term.reads
     content = "content" in reads or job.color != "style"
     contents = [inputs.content.sha256] if inputs.content and content else []
@@ -174,7 +184,7 @@ def _images(planned: PlannedTerm, job: Job, inputs: Inputs) -> Images:
 
 
 def _key(planned: PlannedTerm, choice: TermChoice, job: Job, inputs: ScaleInputs) -> str:
-    """Hash of all that the term's loss depends on: its settings, and its images at the scale."""
+    """Hash of what the term's loss depends on: its settings, and its images at the scale."""
     settings = choice.model_dump(exclude={"weight"})
     values: list[object] = [settings, job.seed, job.seamless, inputs.tiler]
     if "content" in planned.term.reads:

@@ -1,4 +1,4 @@
-"""Snapshots of a run, for writers that show it: kept on disk until the outputs are written."""
+"""Snapshots of a run, for writers that show it, on disk until the outputs are written."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..interfaces.events import Event, Listener, Notice, RunStarted, StepDone
 from ..interfaces.result import Snapshot
 from ..sizes.fitting import fit
 
-#: Long side, in pixels, beyond which a snapshot is made smaller: as much as a film can use.
+#: Longest side of a snapshot in pixels, as much as a film can use; larger images are reduced.
 LARGEST_SIDE = 1920
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _StoredSnapshot:
     scale: int
     step: int
     seconds: float
@@ -30,16 +30,16 @@ class _Kept:
 
 
 class SnapshotRecorder:
-    """A listener that keeps about `wanted` images of a run, evenly spread, until it is closed.
+    """A listener that stores about `wanted` images of a run, evenly spread, until it is closed.
 
-    If one cannot be kept, on a full disk for instance, `listener` gets a notice, and no more are;
-    the run continues.
+    If an image cannot be stored, for instance on a full disk, `listener` gets a notice and no
+    further images are stored; the run continues.
     """
 
     def __init__(self, wanted: int, listener: Listener) -> None:
         self._wanted, self._listener = wanted, listener
         self._folder = tempfile.TemporaryDirectory(prefix="stylectl-") if wanted else None
-        self._kept: list[_Kept] = []
+        self._stored: list[_StoredSnapshot] = []
         self._seen, self._expected = 0, 1
 
     def __enter__(self) -> Self:
@@ -56,8 +56,8 @@ class SnapshotRecorder:
 
     @property
     def snapshots(self) -> Iterable[Snapshot]:
-        """Those that were kept; each is read from the disk when its turn comes."""
-        return _Snapshots(tuple(self._kept))
+        """Stored snapshots, in the order of the run; iteration reads them from disk one by one."""
+        return _Snapshots(tuple(self._stored))
 
     def listen(self, event: Event) -> None:
         """Handle an event of the run."""
@@ -66,39 +66,43 @@ class SnapshotRecorder:
                 self._expected = sum(scale.steps + 1 for scale in event.scales)
             case StepDone() if self._folder:
                 if self._is_due():
-                    self._keep(event, Path(self._folder.name))
+                    self._store(event, Path(self._folder.name))
                 self._seen += 1
 
     def _is_due(self) -> bool:
-        """Whether the place among all steps is the first of one of `wanted` equal parts."""
-        before, now = ((self._seen + n) * self._wanted // self._expected for n in (-1, 0))
-        return self._wanted > 0 and before != now
+        """Return whether this step is the first in one of `wanted` equal parts of all steps."""
+        previous_part, part = (
+            (self._seen + offset) * self._wanted // self._expected for offset in (-1, 0)
+        )
+        return self._wanted > 0 and previous_part != part
 
-    def _keep(self, event: StepDone, folder: Path) -> None:
-        file = folder / f"{len(self._kept):06d}.png"
+    def _store(self, event: StepDone, folder: Path) -> None:
+        file = folder / f"{len(self._stored):06d}.png"
         try:
-            _small(event.image).save(file, compress_level=1)
+            _reduced(event.image).save(file, compress_level=1)
         except OSError as error:
             self._wanted = 0
-            self._listener(Notice(f"no more snapshots can be kept in {folder} ({error.strerror})"))
+            self._listener(
+                Notice(f"no more snapshots can be stored in {folder} ({error.strerror})")
+            )
         else:
-            self._kept.append(_Kept(event.scale, event.step, event.seconds, file))
+            self._stored.append(_StoredSnapshot(event.scale, event.step, event.seconds, file))
 
 
 @dataclass(frozen=True)
 class _Snapshots:
-    kept: tuple[_Kept, ...]
+    stored: tuple[_StoredSnapshot, ...]
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.stored)
 
     def __iter__(self) -> Iterator[Snapshot]:
-        for kept in self.kept:
-            with Image.open(kept.file) as image:
-                yield Snapshot(kept.scale, kept.step, kept.seconds, np.asarray(image))
+        for stored in self.stored:
+            with Image.open(stored.file) as image:
+                yield Snapshot(stored.scale, stored.step, stored.seconds, np.asarray(image))
 
 
-def _small(image: Tensor) -> Image.Image:
+def _reduced(image: Tensor) -> Image.Image:
     pixels = image[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     snapshot = Image.fromarray(pixels)
     height, width = fit((snapshot.height, snapshot.width), LARGEST_SIDE)

@@ -1,4 +1,4 @@
-"""Sizes of images that are scaled to fit. A size is (height, width), in pixels."""
+"""Sizes of images that are scaled to fit; a size is (height, width), in pixels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ Size = tuple[int, int]
 
 
 def fit(size: Size, long_side: int, upscale: bool = False) -> Size:
-    """The same aspect with the given long side, no larger unless `upscale`."""
+    """Return the size with the given long side and the same aspect, no larger unless `upscale`."""
     height, width = size
     ratio = long_side / max(height, width)
     if ratio >= 1 and not upscale:
@@ -14,26 +14,31 @@ def fit(size: Size, long_side: int, upscale: bool = False) -> Size:
     return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
-def result_size(asked: int | tuple[int, int], content: Size | None, upscale: bool) -> Size:
-    """The size of a result before it is rounded for any reason. `asked` is a job's size: the long
-    side of a content image of the size `content`, or the (width, height) of a texture, which has
-    none."""
-    if isinstance(asked, tuple):
-        width, height = asked
+def result_size(job_size: int | tuple[int, int], content: Size | None, upscale: bool) -> Size:
+    """Return the size of a result before any further rounding.
+
+    `job_size` is the long side of a result whose content image has the size `content`, or the
+    (width, height) of a texture, which has no content image.
+    """
+    if isinstance(job_size, tuple):
+        width, height = job_size
         return height, width
     if content is None:
-        raise ValueError("a long side needs a content image's size")
-    return fit(content, asked, upscale)
+        raise ValueError("a long side requires a content image's size")
+    return fit(content, job_size, upscale)
 
 
 def style_size(size: Size, style_scale: float, long_side: int) -> Size:
-    """The size at which a style image of `size` is seen beside a result with the given long side:
-    its own long side is as long, or what it has if that is less, times `style_scale`."""
+    """Return the size at which a style image is used for a result with the given long side.
+
+    `size` is the style image's own. Its long side becomes `long_side`, or stays as it is if that is
+    less; then it is multiplied by `style_scale`.
+    """
     fitted = fit(size, long_side)
     return fit(fitted, max(1, round(max(fitted) * style_scale)), upscale=True)
 
 
 def whole_strides(size: Size, stride: int) -> Size:
-    """Each side rounded to a multiple of `stride`, at least one."""
+    """Return the size with each side rounded to a multiple of `stride`, at least `stride`."""
     height, width = (max(1, round(side / stride)) * stride for side in size)
     return height, width

@@ -1,9 +1,9 @@
-"""The coarse-to-fine pyramid of scales: which sizes, and how many steps at each.
+"""The coarse-to-fine pyramid of scales: their sizes, and the number of steps at each.
 
 Large structures form where the network's receptive field spans them, at small sizes, and cheaply;
-the later scales only refine (Gatys et al. 2017, "Controlling Perceptual Factors", section 6). A
-receptive field has so many pixels, whatever the result's size. So results of all sizes look alike
-when their first scales have the same size, and larger ones go on for longer.
+the later scales only refine (Gatys et al. 2017, "Controlling Perceptual Factors", section 6). The
+receptive field's size in pixels does not depend on the result's size. So results of all sizes look
+alike when their first scales have the same size; larger results have more scales after it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Literal
 
 from .fitting import fit, whole_strides
 
-#: Ratio of neighbouring scales' long sides: half the pixels each time.
+#: Ratio of neighboring scales' long sides: half the pixels each time.
 _RATIO = 2**0.5
 
-#: Of all steps, what the finest scales get at least: fewer do not bring the brush to new detail.
+#: Least part of all steps that a scale gets: fewer do not carry the style to the new detail.
 _LEAST_SHARE = 1 / 15
 
-#: Long side in pixels of the first scale, where the number of scales is automatic.
+#: Long side in pixels of the first scale, if the number of scales is automatic.
 FIRST_LONG_SIDE = 128
 
 
@@ -36,7 +36,7 @@ class Scale:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width)."""
+        """Size as (height, width)."""
         return self.height, self.width
 
     @property
@@ -52,13 +52,14 @@ def plan_scales(
     smallest_side: int,
     stride: int = 1,
 ) -> list[Scale]:
-    """From coarse to fine, ending at `size` (height, width); sides are multiples of `stride`.
+    """Return the scales from coarse to fine; the last one has `size` (height, width).
 
-    Each scale has half the pixels of the next; with "auto" about half, so that the first one's long
-    side is `FIRST_LONG_SIDE`. Gives fewer than `scales` when the coarsest would have a side under
-    `smallest_side` pixels or when there are fewer steps than scales. Steps are shared in inverse
-    proportion to the long side, so that each scale has its part of the work, but none gets less
-    than a fixed share, and add up to `steps`.
+    The sides of the smaller scales are multiples of `stride`. Each scale has half the pixels of the
+    next; with "auto" about half, so that the first one's long side is `FIRST_LONG_SIDE`. There are
+    fewer than `scales` if the coarsest would have a side under `smallest_side` pixels, or if there
+    are fewer steps than scales. The scales' steps add up to `steps`. They are inversely
+    proportional to the long side, so that each scale has its part of the work, but no scale gets
+    less than a fixed part of all steps.
     """
     count, ratio = _automatic(max(size)) if scales == "auto" else (scales, _RATIO)
     sizes = [size]
@@ -73,13 +74,13 @@ def plan_scales(
 
 
 def _automatic(long_side: int) -> tuple[int, float]:
-    """How many scales from `FIRST_LONG_SIDE` to `long_side`, and the ratio of their long sides."""
-    times = long_side / FIRST_LONG_SIDE
-    gaps = round(log(times, _RATIO))
-    return (gaps + 1, times ** (1 / gaps)) if gaps > 0 else (1, _RATIO)
+    """Return the number of scales from `FIRST_LONG_SIDE` up, and the ratio of their long sides."""
+    total_ratio = long_side / FIRST_LONG_SIDE
+    gaps = round(log(total_ratio, _RATIO))
+    return (gaps + 1, total_ratio ** (1 / gaps)) if gaps > 0 else (1, _RATIO)
 
 
 def _shares(total: int, weights: Sequence[float]) -> list[int]:
-    """Whole numbers that add up to `total`, as near to the weights' proportions as can be."""
+    """Return integers that add up to `total`, as proportional to the weights as possible."""
     bounds = [round(total * sum(weights[:end]) / sum(weights)) for end in range(len(weights) + 1)]
     return [end - start for start, end in pairwise(bounds)]

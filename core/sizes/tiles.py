@@ -1,10 +1,10 @@
-"""Tiles: how an image is cut, so that a network sees each part as it sees it in the whole.
+"""Tiles: parts of an image whose features are the same as in the whole image.
 
-Each position of each layer belongs to one tile. The network sees a crop, which is a halo larger on
-each side where the image continues: at least as far as a position of the deepest layer sees. At the
-image's border the crop ends, and the network's padding acts as it does there. Tiles and crops begin
-at multiples of every stride, so that the windows of convolutions and poolings fall on the same
-pixels as in the whole image.
+Each position of each layer belongs to one tile. The network evaluates the tile's crop, which is
+larger by a halo on each side where the image continues; the halo covers at least the receptive
+field of a position of the deepest layer. At the image's border the crop ends, and the network's
+padding acts as in the whole image. Tiles and crops begin at multiples of every stride, so that the
+windows of convolutions and poolings fall on the same pixels as in the whole image.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ from math import lcm
 
 @dataclass(frozen=True)
 class Span:
-    """A tile in one direction, in pixels: its own from `start` to `end`, the crop's from `first` to
-    `stop`. The `last` one has what is left of each layer's positions."""
+    """Extent of a tile in one direction, in pixels.
+
+    - `start`, `end`: the tile's own pixels.
+    - `first`, `stop`: the pixels of its crop.
+    - `last`: whether it is the last tile in this direction, which has the remaining positions of
+      each layer.
+    """
 
     start: int
     end: int
@@ -27,18 +32,18 @@ class Span:
     last: bool
 
     def in_whole(self, stride: int) -> slice:
-        """Its own positions in the whole image's map of a layer."""
+        """Return the tile's own positions in the whole image's map of a layer."""
         return slice(self.start // stride, None if self.last else self.end // stride)
 
     def in_crop(self, stride: int) -> slice:
-        """The same positions in the crop's map."""
+        """Return the tile's own positions in the crop's map of a layer."""
         start, end = self.start - self.first, self.end - self.first
         return slice(start // stride, None if self.last else end // stride)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of an image; `strides` are the layers', in pixels."""
+    """A part of an image; `strides` are those of the layers, in pixels."""
 
     rows: Span
     columns: Span
@@ -46,19 +51,21 @@ class Tile:
 
     @property
     def crop_size(self) -> tuple[int, int]:
-        """(height, width) in pixels of what the network sees."""
+        """Size of the crop as (height, width), in pixels."""
         return self.rows.stop - self.rows.first, self.columns.stop - self.columns.first
 
 
 @dataclass(frozen=True)
 class Tiler:
-    """How images are cut for a network's layers. All but `strides` are in pixels:
+    """Rule for cutting images into tiles, for the layers of a network. Lengths are in pixels.
 
-    - `strides`: those of the layers that are wanted.
-    - `halo`: at least what a position of the deepest layer sees beyond its own pixels, to each
-      side; a multiple of all strides.
-    - `least`: a tile's own side, at least; shorter images are not cut in that direction.
-    - `most`: pixels of a crop, if an image can be cut so finely. None: no image is cut.
+    - `strides`: the stride of each layer whose features are needed.
+    - `halo`: width of the halo: at least the part of the receptive field of a position of the
+      deepest layer that lies beyond its own pixels on one side; a multiple of all strides.
+    - `least`: smallest side of a tile without its halo; shorter images are not cut in that
+      direction.
+    - `most`: largest number of pixels of a crop, as far as an image can be cut so finely. None: no
+      image is cut.
     """
 
     strides: Mapping[str, int]
@@ -68,22 +75,22 @@ class Tiler:
 
     @classmethod
     def uncut(cls) -> Tiler:
-        """Each image is one tile."""
+        """Return the tiler for which each image is one tile."""
         return cls({}, 0, 1, None)
 
     @property
     def unit(self) -> int:
-        """What tiles begin at multiples of."""
+        """Length in pixels at whose multiples tiles begin."""
         return lcm(*self.strides.values())
 
     def tiles(self, height: int, width: int) -> tuple[Tile, ...]:
-        """The tiles of an image, row by row."""
+        """Return the tiles of an image, row by row."""
         row_count, column_count = self._counts(height, width)
         rows, columns = self.spans(height, row_count), self.spans(width, column_count)
         return tuple(Tile(row, column, self.strides) for row in rows for column in columns)
 
     def spans(self, side: int, count: int) -> list[Span]:
-        """`count` tiles that divide a side, as even as the strides allow."""
+        """Return `count` tiles that divide a side as evenly as the strides allow."""
         unit, units = self.unit, side // self.unit
         edges = [units * number // count * unit for number in range(count)] + [side]
         return [
@@ -98,22 +105,26 @@ class Tiler:
         ]
 
     def _counts(self, height: int, width: int) -> tuple[int, int]:
-        """(rows, columns): the fewest tiles whose crops have at most `most` pixels, and of those
-        the ones with the least halo; the finest there are, if none are so small."""
+        """Return the number of rows and of columns of tiles.
+
+        They give the fewest tiles whose crops have at most `most` pixels each, and among those the
+        fewest pixels in all crops together. If no cut has such small crops, they give the smallest
+        tiles possible.
+        """
         if self.most is None or height * width <= self.most:
             return 1, 1
-        found: list[tuple[int, int, tuple[int, int]]] = []
+        candidates: list[tuple[int, int, tuple[int, int]]] = []
         tallest = dict(self._crop_sides(height))
         widest = dict(self._crop_sides(width))
         for rows, tall in tallest.items():
             columns = next((n for n, wide in widest.items() if tall * wide <= self.most), None)
             if columns is not None:
-                seen = rows * tall * columns * widest[columns]
-                found.append((rows * columns, seen, (rows, columns)))
-        return min(found)[2] if found else (max(tallest), max(widest))
+                crop_pixels = rows * tall * columns * widest[columns]
+                candidates.append((rows * columns, crop_pixels, (rows, columns)))
+        return min(candidates)[2] if candidates else (max(tallest), max(widest))
 
     def _crop_sides(self, side: int) -> Iterator[tuple[int, int]]:
-        """Into how many tiles a side can be cut, and the longest crop's side."""
+        """Yield each number of tiles that a side can be cut into, with the longest crop's side."""
         for count in range(1, max(1, side // self.unit // -(-self.least // self.unit)) + 1):
             yield count, max(span.stop - span.first for span in self.spans(side, count))
 
@@ -121,8 +132,11 @@ class Tiler:
 def tiler_for(
     strides: Mapping[str, int], receptive_field: int, smallest_side: int, most: int | None
 ) -> Tiler:
-    """For layers whose deepest position sees `receptive_field` pixels and needs an image of
-    `smallest_side`. Smaller tiles than two halos would see more halo than anything else."""
+    """Return the tiler for layers with these strides, in pixels.
+
+    `receptive_field` is the deepest layer's; that layer requires images of at least `smallest_side`
+    pixels. Tiles are no smaller than two halos, since smaller ones would consist mostly of halo.
+    """
     unit = lcm(*strides.values())
     halo = -(-(receptive_field // 2) // unit) * unit
     return Tiler(strides, halo, max(2 * halo, smallest_side + unit), most)

@@ -1,7 +1,7 @@
-"""What a layer's positions are in the image: strides, receptive fields, smallest images.
+"""Geometry of a network's layers in the image: strides, receptive fields, smallest images.
 
-A network is given as a graph of nodes, whatever made it (torch.fx, ONNX); all is computed from the
-sizes of its windows, for each direction by itself, without running anything.
+A network is a graph of nodes, from torch.fx or ONNX alike. Everything is computed from the sizes of
+its windows, for each direction by itself, without running the network.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-#: Two sizes of an image, to see what changes with it: height and width differ, and most windows
-#: fit a whole number of times.
+#: Two sizes of an image, whose comparison shows which dimensions change with the size: height and
+#: width differ, and most windows fit a whole number of times.
 SIZES = ((224, 288), (256, 320))
 
 #: No known network needs a larger image for its deepest layer.
@@ -19,11 +19,11 @@ _LARGEST_SIDE = 512
 
 @dataclass(frozen=True)
 class Window:
-    """How a convolution or pooling moves along one direction; the default is a point.
+    """Window of a convolution or pooling along one direction; the default is a point.
 
     `before` and `after` are the padding at either end. With `ceil`, a last window that is not
     full counts if it begins inside the input, as in torch. `least` is the shortest input that the
-    operation takes. `around` says that the padding is what lies at the opposite end.
+    operation supports. With `around`, the padding is copied from the opposite end.
     """
 
     kernel: int = 1
@@ -37,13 +37,15 @@ class Window:
 
     @property
     def wraps(self) -> bool:
-        """Whether it takes an input of so many strides, and no rest, as a ring: one position for
-        each stride, and nothing seen beyond the ends but what lies at the opposite ones."""
+        """True if an input of a whole number of strides is treated as a ring.
+
+        There is one position for each stride, and beyond an end only the opposite end is seen.
+        """
         rest = self.before + self.after - self.dilation * (self.kernel - 1)
         return -self.stride < rest <= 0 and (self.around or self.before == self.after == 0)
 
     def outputs(self, side: int) -> int:
-        """The number of positions of an input of so many; 0 where there is none."""
+        """Number of positions for an input of length `side`; 0 if the input is too short."""
         if side < self.least:
             return 0
         room = side + self.before + self.after - self.dilation * (self.kernel - 1) - 1
@@ -56,11 +58,11 @@ class Window:
 
 @dataclass(frozen=True)
 class Node:
-    """An operation: the names of the nodes that it reads, and its windows, vertical and horizontal.
+    """Operation of a network: its `inputs`, by name, and its windows, vertical and horizontal.
 
-    Without `windows` it has no positions (global pooling, a matrix product): whoever reads it
-    sees the whole image. `whole` says the same of an operation whose positions are known, but not
-    what they see: attention, normalisation over the image.
+    Without `windows` it has no positions (global pooling, a matrix product): the nodes that read it
+    see the whole image. With `whole`, it has positions, which count as seeing the whole image,
+    since what they see is unknown (attention, normalisation over the image).
     """
 
     inputs: tuple[str, ...]
@@ -69,7 +71,7 @@ class Node:
 
     @property
     def wraps(self) -> bool:
-        """Whether what it gives is rolled around as its inputs are, or stays the same."""
+        """True if rolled inputs give an output that is rolled likewise, or the same output."""
         if self.windows is None:
             return True
         return not self.whole and all(window.wraps for window in self.windows)
@@ -77,7 +79,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Of a layer, in image pixels, the larger of both directions; see `LayerInfo`."""
+    """Geometry of a layer in image pixels, the larger of both directions; see `LayerInfo`."""
 
     stride: int
     receptive_field: int | None
@@ -86,7 +88,10 @@ class Geometry:
 
 @dataclass(frozen=True)
 class _Span:
-    """Position p sees the image from p * stride + low to p * stride + high."""
+    """Part of the image that position p sees: from p * stride + low to p * stride + high.
+
+    With `whole`, it sees the whole image.
+    """
 
     stride: int
     low: int
@@ -97,18 +102,21 @@ class _Span:
 def spatial_dimensions(
     small: tuple[int, ...], large: tuple[int, ...] | None
 ) -> tuple[int, int] | None:
-    """Which two dimensions of a shape changed with the image's size; None if not just two did."""
+    """Indices of the two dimensions that changed with the image's size; None if not exactly two.
+
+    `small` and `large` are a value's shapes for two sizes of the image.
+    """
     if large is None or len(small) != len(large):
         return None
-    changed = [at for at, (a, b) in enumerate(zip(small, large, strict=True)) if a != b]
+    changed = [index for index, (a, b) in enumerate(zip(small, large, strict=True)) if a != b]
     return (changed[0], changed[1]) if len(changed) == 2 else None
 
 
 def geometries(nodes: Mapping[str, Node], image: str) -> dict[str, Geometry]:
-    """Of every node that has positions and comes, by way of any others, from the node `image`.
+    """Compute the geometry of every node that has positions and depends on the node `image`.
 
-    `nodes` are in order of evaluation and do not include the image. Left out is also what no image
-    of up to 512 pixels leaves a position.
+    `nodes` are in order of evaluation and do not include the image. Nodes that need an image of
+    more than 512 pixels to have a position are left out.
     """
     vertical, horizontal = (_spans(nodes, image, direction) for direction in (0, 1))
     sides = _smallest_sides(nodes, image)
@@ -127,20 +135,20 @@ def geometries(nodes: Mapping[str, Node], image: str) -> dict[str, Geometry]:
 
 def _spans(nodes: Mapping[str, Node], image: str, direction: int) -> dict[str, _Span]:
     spans = {image: _Span(1, 0, 0)}
-    pooled: set[str] = set()  # comes from the image and has no positions
+    pooled: set[str] = set()  # nodes without positions that depend on the image
     for name, node in nodes.items():
-        reads = [spans[each] for each in node.inputs if each in spans]
-        sees_whole = node.whole or any(each in pooled for each in node.inputs)
-        if node.windows is None or not reads:
-            if reads or sees_whole:
+        inputs = [spans[source] for source in node.inputs if source in spans]
+        sees_whole = node.whole or any(source in pooled for source in node.inputs)
+        if node.windows is None or not inputs:
+            if inputs or sees_whole:
                 pooled.add(name)
             continue
-        seen, window = _joined(reads), node.windows[direction]
+        span, window = _joined(inputs), node.windows[direction]
         spans[name] = _Span(
-            stride=seen.stride * window.stride,
-            low=seen.low - window.before * seen.stride,
-            high=seen.high + (window.dilation * (window.kernel - 1) - window.before) * seen.stride,
-            whole=seen.whole or sees_whole,
+            stride=span.stride * window.stride,
+            low=span.low - window.before * span.stride,
+            high=span.high + (window.dilation * (window.kernel - 1) - window.before) * span.stride,
+            whole=span.whole or sees_whole,
         )
     del spans[image]
     return spans
@@ -157,24 +165,24 @@ def _joined(spans: Iterable[_Span]) -> _Span:
 
 
 def _smallest_sides(nodes: Mapping[str, Node], image: str) -> dict[str, int]:
-    """The side of the smallest square that leaves a node a position in both directions."""
-    wanted = {name for name, node in nodes.items() if node.windows is not None}
-    found: dict[str, int] = {}
+    """Side of the smallest square image for which a node has a position in both directions."""
+    names = {name for name, node in nodes.items() if node.windows is not None}
+    sides: dict[str, int] = {}
     for side in range(1, _LARGEST_SIDE + 1):
         vertical, horizontal = (_positions(nodes, image, side, direction) for direction in (0, 1))
-        for name in wanted - found.keys():
+        for name in names - sides.keys():
             if vertical.get(name) and horizontal.get(name):
-                found[name] = side
-        if not wanted - found.keys():
+                sides[name] = side
+        if not names - sides.keys():
             break
-    return found
+    return sides
 
 
 def _positions(nodes: Mapping[str, Node], image: str, side: int, direction: int) -> dict[str, int]:
-    """How many each node has for an image of this side; 0 where the network cannot get there."""
+    """Number of each node's positions for an image of this side; 0 if it is too small."""
     counts = {image: side}
     for name, node in nodes.items():
-        sides = {counts[each] for each in node.inputs if each in counts}
+        sides = {counts[source] for source in node.inputs if source in counts}
         if not sides:
             continue
         if len(sides) > 1 or 0 in sides:

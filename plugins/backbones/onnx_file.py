@@ -1,4 +1,4 @@
-"""A network of the user's, in an ONNX file, as a backbone."""
+"""Backbone from an ONNX file of the user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .onnx.reading import read_onnx
 if TYPE_CHECKING:
     from ...core.interfaces.trunk import Trunk
 
-#: Where a file says what its input is; stylectl writes "none": the preprocessing is in the graph.
+#: Metadata key of the expected input; stylectl writes "none": the preprocessing is in the graph.
 PREPROCESSING_KEY = "stylectl.preprocessing"
 
 
@@ -32,19 +32,22 @@ class OnnxFileOptions(BaseModel):
     model: str = Field(description="path of the .onnx file")
     preprocessing: OnnxPreprocessing | None = Field(
         default=None,
-        description="what the network expects, if the file does not say: caffe (BGR, 0-255, less "
-        "the mean), torchvision (RGB, normalised), none (RGB, 0-1)",
+        description="what the network expects, if the file does not state it: caffe (BGR, 0-255, "
+        "less the mean), torchvision (RGB, normalised), none (RGB, 0-1)",
     )
 
 
 class OnnxFile(Backbone):
-    """An ONNX model, whose layers are its 4-D values of floating-point numbers.
+    """ONNX model, whose layers are its 4-D values of floating-point numbers.
 
-    `path` is the file, `image` its input. PyTorch cannot run it: it has no trunk.
+    `path` is the file, `image` the name of its input. It has no trunk, since PyTorch cannot run it.
     """
 
     def __init__(self, options: OnnxFileOptions) -> None:
-        """Raises UsageError for a missing file, WeightsError for one that cannot be used."""
+        """Read the file's layers.
+
+        Raises UsageError for a missing file, WeightsError for one that cannot be used.
+        """
         self.path = Path(options.model)
         self.name = f"onnx:{options.model}"
         if self.path.suffix.lower() != ".onnx":
@@ -55,45 +58,51 @@ class OnnxFile(Backbone):
         content, style = default_layers(maps.stages)
         self.default_content_layers, self.default_style_layers = content, style
         stated = {entry.key: entry.value for entry in model.metadata_props}.get(PREPROCESSING_KEY)
-        self._preprocessing = _agreed(stated, options)
+        self._preprocessing = _agreed_preprocessing(stated, options)
 
     @property
     def preprocessing(self) -> OnnxPreprocessing:
-        """What the network expects. Raises UsageError when neither the file nor the job says."""
+        """Preprocessing that the network expects.
+
+        Raises UsageError when neither the file nor the job states it.
+        """
         if self._preprocessing is None:
             raise UsageError(
-                f"{self.path}: the file does not say what it expects; say with `preprocessing` "
-                "whether it is caffe (BGR, 0-255), torchvision (RGB, normalised) or none (RGB, 0-1)"
+                f"{self.path}: the file does not state the images it expects; set `preprocessing` "
+                "to caffe (BGR, 0-255), torchvision (RGB, normalised) or none (RGB, 0-1)"
             )
         return self._preprocessing
 
     def onnx_model(self, layers: Collection[str]) -> bytes | None:
-        """See Backbone."""
+        """See Backbone.onnx_model."""
         model = read_onnx(self.path)
-        made = image_model(model, self.path, self.image, layers, self.preprocessing)
-        return bytes(made.SerializeToString())
+        extracted = image_model(model, self.path, self.image, layers, self.preprocessing)
+        return bytes(extracted.SerializeToString())
 
     def trunk(self, layers: Collection[str]) -> Trunk:
-        """Raises BackendError: there is no torch module for it."""
-        raise BackendError(f"{self.name}: PyTorch cannot run an ONNX file, `backend=onnx` can")
+        """Raise BackendError, since an ONNX file has no torch module."""
+        raise BackendError(f"{self.name}: PyTorch cannot run an ONNX file; `backend=onnx` can")
 
 
-def _agreed(stated: str | None, options: OnnxFileOptions) -> OnnxPreprocessing | None:
+def _agreed_preprocessing(stated: str | None, options: OnnxFileOptions) -> OnnxPreprocessing | None:
+    """Return the preprocessing that the file or the job states; None if neither does.
+
+    Raises UsageError if they differ, and WeightsError for an unknown one in the file.
+    """
     if stated is None:
         return options.preprocessing
     if stated not in ("caffe", "torchvision", "none"):
         raise WeightsError(f"{options.model}: its {PREPROCESSING_KEY} {stated!r} is unknown")
     if options.preprocessing not in (None, stated):
         raise UsageError(
-            f"{options.model}: the file says that it needs preprocessing {stated}, "
-            f"not {options.preprocessing}"
+            f"{options.model}: the file needs preprocessing {stated}, not {options.preprocessing}"
         )
     return stated  # type: ignore[return-value]
 
 
 @hookimpl
 def stylectl_backbones() -> Iterable[BackboneSpec]:
-    """The backbone `onnx`."""
+    """Yield the backbone `onnx`."""
     yield BackboneSpec(
         name="onnx",
         summary="an ONNX file: onnx:network.onnx",

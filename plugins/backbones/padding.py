@@ -1,7 +1,7 @@
-"""The padding of convolutions: what they see beyond the image's edges.
+"""Padding of convolutions: what they see beyond the image's edges.
 
-Zeros, with which most networks were trained, are the mean color beyond the edge of the image and
-nothing at all beyond the edge of a map: the network sees a border there, and results get a frame.
+Zeros, with which most networks were trained, are the mean color beyond the edge of the image and no
+activation beyond the edge of a map: the network sees a border there, and results get a frame.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ DESCRIPTION = (
 
 
 def set_padding(model: nn.Module, padding: Padding) -> bool:
-    """Set the mode of a model's convolutions, in the order of its modules. Returns whether there
-    was any to set."""
+    """Set the padding mode of a model's convolutions, in the order of its modules.
+
+    Returns whether any convolution pads.
+    """
     from torch import nn
 
-    padded = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d) and _pads(layer)]
+    padded = [
+        module for module in model.modules() if isinstance(module, nn.Conv2d) and _pads(module)
+    ]
     mode = "replicate" if padding == "replicate-first" else padding
     for convolution in padded[:1] if padding == "replicate-first" else padded:
         convolution.padding_mode = mode

@@ -1,4 +1,4 @@
-"""The plugin for torchvision's classification models."""
+"""Backbones from torchvision's classification models."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def _any_model(options: AnyModelOptions) -> Backbone:
 
 @hookimpl
 def stylectl_backbones() -> Iterable[BackboneSpec]:
-    """The backbones `vgg16`, `alexnet`, `squeezenet1_1`, `resnet50` and `torchvision`."""
+    """Yield the backbones `vgg16`, `alexnet`, `squeezenet1_1`, `resnet50` and `torchvision`."""
     for model, summary in _SUMMARIES.items():
         yield BackboneSpec(
             name=model, summary=summary, create=partial(_named, model), options=TorchvisionOptions
         )
     yield BackboneSpec(
         name="torchvision",
-        summary="any classification model of torchvision's: torchvision:densenet121",
+        summary="any classification model of torchvision: torchvision:densenet121",
         create=_any_model,
         options=AnyModelOptions,
     )

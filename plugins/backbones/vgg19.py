@@ -1,4 +1,4 @@
-"""VGG-19 (Simonyan and Zisserman 2015), the network of the paper."""
+"""VGG-19 (Simonyan and Zisserman 2015), the network of Gatys, Ecker and Bethge (2015)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
-#: What is taken from an RGB image in [0, 1], and what it is then divided by. The Caffe model was
-#: trained on BGR images in 0-255: its first kernels are reordered below, so that RGB may come in.
+#: Mean that is subtracted from an RGB image in [0, 1], and scale that divides it then. The Caffe
+#: model was trained on BGR images in 0-255: its first kernels are reordered below, for RGB.
 _PREPROCESSING: dict[PreprocessingName, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "caffe": (CAFFE_MEAN, CAFFE_SCALE),
     "torchvision": (IMAGENET_MEAN, IMAGENET_SCALE),
@@ -40,7 +40,7 @@ class VGG19Options(BaseModel):
         description="embedded (Oxford, 8-bit codes), torchvision (a download), or a file",
     )
     preprocessing: PreprocessingName | None = Field(
-        default=None, description="of a weights file that stylectl does not know"
+        default=None, description="images that the network expects, for an unknown weights file"
     )
     pooling: Literal["max", "average"] = "max"
     padding: Padding = Field(default="zeros", description=DESCRIPTION)
@@ -57,14 +57,14 @@ def _layers() -> Iterable[LayerInfo]:
 
 
 class VGG19(Backbone):
-    """The 16 convolutions with their rectifiers, ``relu1_1`` to ``relu5_4``."""
+    """Backbone of 16 convolutions with their rectifiers, ``relu1_1`` to ``relu5_4``."""
 
     name = "vgg19"
     layers = tuple(_layers())
     aliases = {info.name.replace("relu", "conv"): info.name for info in layers}  # noqa: RUF012
     default_content_layers = {"relu4_2": 1.0}  # noqa: RUF012
-    #: About half as much for each layer as for the one before it, so that the palette and the brush
-    #: come first and large motifs, which eat the scene, last.
+    #: Each share is about half the one before it, so that colors and brush strokes count most, and
+    #: large motifs, which would replace those of the content, least.
     default_style_layers = {  # noqa: RUF012
         "relu1_1": 0.52,
         "relu2_1": 0.26,
@@ -77,13 +77,13 @@ class VGG19(Backbone):
         check_preprocessing(options.weights, options.preprocessing)
         self._options = options
         self.wraps = options.padding == "circular"
-        if options.padding == "reflect":  # an edge alone has nothing to mirror
+        if options.padding == "reflect":  # a map of one pixel has no other to mirror
             self.layers = tuple(
                 replace(info, smallest_side=2 * info.stride) for info in VGG19.layers
             )
 
     def trunk(self, layers: Collection[str]) -> Trunk:
-        """See Backbone."""
+        """See Backbone.trunk."""
         from torch import nn
 
         from ...core.interfaces.trunk import ChainTrunk
@@ -99,7 +99,7 @@ class VGG19(Backbone):
 def _steps(
     weights: Weights, pooling: nn.Module, layers: Collection[str]
 ) -> Iterable[tuple[str, nn.Module]]:
-    """Convolution, rectifier, and pooling before each block, up to the deepest of `layers`."""
+    """Yield convolutions, rectifiers, and pooling before each block, up to the deepest layer."""
     from torch import nn
 
     names = [info.name for info in VGG19.layers]
@@ -125,7 +125,7 @@ def _convolution(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
 
 @hookimpl
 def stylectl_backbones() -> Iterable[BackboneSpec]:
-    """The backbone `vgg19`."""
+    """Yield the backbone `vgg19`."""
     yield BackboneSpec(
         name="vgg19",
         summary="VGG-19 (Simonyan and Zisserman 2015), weights embedded",

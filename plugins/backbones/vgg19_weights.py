@@ -1,4 +1,4 @@
-"""The weights of VGG-19: embedded, torchvision's, or a file of the user's."""
+"""Weights of VGG-19: embedded, torchvision's, or a file of the user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EMBEDDED_FILE = Path(__file__).with_name("vgg19_oxford.safetensors")
 EMBEDDED_SHA256 = "527e4a13ae099fff8c5c140af802bf2d99601b1cd7dee8f3dff3365f742ff05f"
 
-#: Convolutions of VGG-19 by block, and their places in torchvision's `features`.
+#: Numbers of convolutions in the blocks of VGG-19, and their indices in torchvision's `features`.
 BLOCKS = (2, 2, 4, 4, 4)
 _TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 _CHANNELS = (3, 64, 64, 128, 128, *[256] * 4, *[512] * 8)
@@ -37,18 +37,22 @@ _KNOWN_FILES: dict[str, PreprocessingName] = {"dcbb9e9d": "torchvision", "d01eb7
 
 @dataclass(frozen=True)
 class Weights:
-    """(kernel (O, I, 3, 3), bias (O)) of the 16 convolutions, float32, in order of depth; and what
-    the first one expects to see."""
+    """Weights of the 16 convolutions, float32, in order of depth.
+
+    `convolutions` are pairs of a kernel (O, I, 3, 3) and a bias (O); `preprocessing` names what the
+    first convolution expects.
+    """
 
     convolutions: tuple[tuple[Tensor, Tensor], ...]
     preprocessing: PreprocessingName
 
 
 def load_weights(source: str, preprocessing: PreprocessingName | None) -> Weights:
-    """Weights by a job's word for them: ``embedded``, ``torchvision`` or a file.
+    """Load the weights that a job names: ``embedded``, ``torchvision`` or a file.
 
-    Raises UsageError for a missing file or unknown word, and for a `preprocessing` that is missing
-    where it cannot be known, or stated where it is; WeightsError for contents that cannot be used.
+    Raises UsageError for a missing file or an unknown name, and for a `preprocessing` that is
+    missing where it is unknown, or stated where it is known; WeightsError for contents that cannot
+    be used.
     """
     check_preprocessing(source, preprocessing)
     if source == "embedded":
@@ -60,7 +64,7 @@ def load_weights(source: str, preprocessing: PreprocessingName | None) -> Weight
 
 
 def check_preprocessing(source: str, preprocessing: PreprocessingName | None) -> None:
-    """Raises UsageError where it is stated although it is known."""
+    """Raise UsageError for a `preprocessing` that is stated although it is known."""
     if source in ("embedded", "torchvision") and preprocessing is not None:
         raise UsageError(f"preprocessing has no effect: it is known for the {source} weights")
 
@@ -88,7 +92,7 @@ def _embedded() -> Weights:
 
 
 def _decoded(codebook: Tensor, codes: Tensor) -> Tensor:
-    """By NumPy, which takes a twentieth of the time of torch's indexing."""
+    """Decode by NumPy, which takes a twentieth of the time of torch's indexing."""
     import numpy as np
     import torch
 
@@ -96,23 +100,23 @@ def _decoded(codebook: Tensor, codes: Tensor) -> Tensor:
 
 
 def _downloaded() -> Path:
-    """torchvision's file."""
+    """Return the path of torchvision's file, which is downloaded once."""
     from .torchvision.loading import import_torchvision
 
     models = import_torchvision("torchvision.models")
     url: str = models.VGG19_Weights.IMAGENET1K_V1.url
-    return downloaded(url, "`weights=embedded` needs none")
+    return downloaded(url, "`weights=embedded` needs no download")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     declared = published_hash(path.name)
     if declared in _KNOWN_FILES and not sha256(path).startswith(declared):
-        raise WeightsError(f"{path}: damaged or not what its name says (wrong SHA-256)")
+        raise WeightsError(f"{path}: damaged or misnamed (wrong SHA-256)")
     return read_tensors(path)
 
 
 def _from_state(state: dict[str, Tensor], source: str) -> tuple[tuple[Tensor, Tensor], ...]:
-    """torchvision's names; the classifier's tensors, if there are any, are left alone."""
+    """Select the convolutions by torchvision's names; the classifier, if any, is ignored."""
     convolutions = []
     for index, inputs, outputs in zip(
         _TORCHVISION_INDEX, _CHANNELS, (*_CHANNELS[1:], 512), strict=False
@@ -129,10 +133,10 @@ def _from_state(state: dict[str, Tensor], source: str) -> tuple[tuple[Tensor, Te
 def _known_preprocessing(path: Path, stated: PreprocessingName | None) -> PreprocessingName:
     known = _KNOWN_FILES.get(sha256(path)[:8])
     if known and stated and known != stated:
-        raise UsageError(f"{path}: this file is known to need preprocessing {known}, not {stated}")
+        raise UsageError(f"{path}: this file needs preprocessing {known}, not {stated}")
     if not known and not stated:
         raise UsageError(
-            f"{path}: not a file that stylectl knows; say with `preprocessing` whether it expects "
-            "caffe (BGR, 0-255) or torchvision (RGB, normalised) images"
+            f"{path}: not a known weights file; set `preprocessing` to the images that it expects: "
+            "caffe (BGR, 0-255) or torchvision (RGB, normalised)"
         )
     return known or stated  # type: ignore[return-value]

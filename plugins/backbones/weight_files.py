@@ -1,6 +1,6 @@
-"""Files of weights: fetched with a published hash, read without executing anything.
+"""Weights files: downloaded with a published hash, read without executing anything.
 
-safetensors, or torch's reader for tensors alone.
+They are read by safetensors, or by torch's reader for tensors alone.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 def existing_file(source: str, words: str) -> Path:
-    """The weights file that a job names, which may say one of `words` instead.
+    """Path of the weights file that a job names.
 
-    Raises UsageError for anything else.
+    Raises UsageError for a missing file, and for names without the suffix of one; `words` are the
+    names that the job may use instead of a file.
     """
     path = Path(source)
     if path.suffix not in SUFFIXES:
         raise UsageError(
-            f"unknown weights {source!r}; there is {words}, or a file in .safetensors or .pth"
+            f"unknown weights {source!r}; choose {words}, or a .safetensors or .pth file"
         )
     if not path.is_file():
         raise UsageError(f"{source}: no such weights file")
@@ -39,7 +40,10 @@ def existing_file(source: str, words: str) -> Path:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """A file's named tensors, on the CPU. Raises WeightsError for anything else in it."""
+    """Read a file's named tensors, on the CPU.
+
+    Raises WeightsError for a file that is damaged or holds anything else.
+    """
     import torch
     from safetensors.torch import load_file
 
@@ -47,13 +51,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols; what cannot be read is refused
+            warnings.simplefilter("ignore")  # about pickle protocols; unreadable files raise
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise WeightsError(
-            f"{path}: refused, not a file of plain tensors (any other pickle may execute code)"
+            f"{path}: refused: not a file of plain tensors (any other pickle may execute code)"
         ) from None
-    except Exception as error:  # the readers raise many kinds on damaged files
+    except Exception as error:  # the readers raise many types on damaged files
         raise WeightsError(f"{path}: damaged or not a weights file ({error})") from None
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, not named tensors")
@@ -68,8 +72,11 @@ def checked_tensor(
     network: str,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """The tensor as `dtype` (None: float32). Raises WeightsError when it is missing, of another
-    shape, floating where it should not be or the other way round, or not finite."""
+    """Return the tensor as `dtype` (None: float32).
+
+    Raises WeightsError when it is missing, has another shape, is floating-point although `dtype` is
+    not, or the reverse, or is not finite.
+    """
     import torch
 
     dtype = dtype or torch.float32
@@ -88,14 +95,15 @@ def checked_tensor(
 
 
 def published_hash(name: str) -> str:
-    """The first digits of the SHA-256, which torch's model zoo puts at the end of a file's name."""
+    """First digits of the SHA-256, which torch's model zoo puts at the end of a file's name."""
     return Path(name).stem.rpartition("-")[2]
 
 
 def downloaded(url: str, instead: str) -> Path:
-    """The file from the user's cache, or else from the server. Its hash is checked either way.
+    """Path of a file in the user's cache, which is downloaded if it is missing.
 
-    `instead` says what a user without a network may do. Raises WeightsError.
+    Its hash is checked in both cases. `instead` is advice for users without a network, for the
+    message. Raises WeightsError.
     """
     path = user_cache() / "weights" / url.rpartition("/")[2]
     published = published_hash(path.name)
@@ -108,9 +116,9 @@ def downloaded(url: str, instead: str) -> Path:
 
 
 def download(url: str, path: Path, hash_prefix: str, instead: str) -> None:
-    """To a temporary file, checked against the beginning of its SHA-256, then moved to `path`.
+    """Download to a temporary file, check the beginning of its SHA-256, and move it to `path`.
 
-    Shows a progress bar on stderr. Raises WeightsError when it fails; nothing is left then.
+    Shows a progress bar on stderr. Raises WeightsError when it fails; then no file is left.
     """
     import torch
 
@@ -123,6 +131,6 @@ def download(url: str, path: Path, hash_prefix: str, instead: str) -> None:
 
 
 def sha256(path: Path) -> str:
-    """In hexadecimal digits."""
+    """SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

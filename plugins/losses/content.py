@@ -18,24 +18,30 @@ if TYPE_CHECKING:
 
 
 class ContentOptions(BaseModel):
-    """Options of the term `content`."""
+    """Options of the loss term `content`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     normalization: Literal["relative", "mean", "paper"] = Field(
         default="relative",
-        description="relative to the content's own activations, the mean over elements, "
+        description="relative to the activations of the content image, the mean over elements, "
         "or the paper's plain sum, which grows with the size",
     )
 
 
 class ContentLoss(SumTerm):
-    """sum_l v_l 1/2 sum_ij w_j (F_ij - P_ij)^2 / d_l, with F of the result and P of the content
-    image, and w the weights of the positions: 1, or the content's region.
+    """Squared differences from the content image's activations, weighted over the layers.
+
+        sum_l v_l 1/2 sum_ij w_j (F_ij - P_ij)^2 / d_l
+
+    F are the activations of the result, P those of the content image, and w the weights of the
+    positions: 1, or the content's region.
 
     `normalization` chooses d_l: 1 ("paper"), the number of elements ("mean"), or sum_ij P_ij^2
     ("relative"), which makes the loss independent of the size, the layer and the network's units.
-    It does not depend on the region: what is left out is set free, and the rest is held as before.
+    d_l does not depend on the region: positions outside of it are free, and those inside count as
+    much as without a region.
+
     Any real activations; summed over the batch.
     """
 
@@ -48,7 +54,7 @@ class ContentLoss(SumTerm):
         self.grows = options.normalization == "paper"
 
     def sums(self, features: Features, content: Features, region: Region) -> Sums:
-        """Per layer: the sum of the squared differences, and what it is divided by."""
+        """Compute each layer's sum of squared differences, and its divisor."""
         sums = {}
         for layer in self.layers:
             target = content[layer]
@@ -63,20 +69,20 @@ class ContentLoss(SumTerm):
         return sums
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
-        """Half the weighted sum over the layers."""
+        """Compute the loss: half the weighted sum over the layers."""
         import torch
 
-        shares = []
+        losses = []
         for layer, weight in self._weights.items():
             divisor = sums.get(f"{layer} divisor")
-            share = 0.5 * weight * sums[layer]
-            shares.append(share if divisor is None else share / divisor.clamp_min(TINY))
-        return torch.stack(shares).sum()
+            loss = 0.5 * weight * sums[layer]
+            losses.append(loss if divisor is None else loss / divisor.clamp_min(TINY))
+        return torch.stack(losses).sum()
 
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `content`."""
+    """Yield the loss term `content`."""
     yield LossTermSpec(
         name="content",
         summary="squared differences of activations (Gatys et al. 2015)",

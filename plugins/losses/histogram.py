@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 
 
 class HistogramLoss(LossTerm):
-    """sum_l w_l / d_l sum_ij (F_ij - R(F)_ij)^2, averaged over the styles by their shares.
+    """Squared distances of activations from their remapped values, weighted over the layers.
+
+        sum_l w_l / d_l sum_ij (F_ij - R(F)_ij)^2, averaged over the styles by their shares
 
     R(F) is F with each channel remapped to the style's histogram; it counts as a constant when the
     loss is differentiated. The paper remaps with binned histograms. Here the match is exact: the
     k-th smallest activation becomes the style's k-th smallest, interpolated linearly between
-    images of different sizes; equal activations are taken in the order of their positions. That is
-    the sliced Wasserstein loss with the channels' axes as its directions.
+    images of different sizes; equal activations are ranked by their positions. This is the sliced
+    Wasserstein loss with the channels' axes as its directions.
 
     d_l is sum_ij R(F)_ij^2, which depends on the style and the size alone and makes the loss
-    independent of the size, the layer's and the network's units: 1 is what an image without any
-    activation would have. Any real activations; summed over the batch.
+    independent of the size, the layer's and the network's units: an image without any activation
+    has a loss of 1.
+
+    Any real activations; summed over the batch.
     """
 
     reads = frozenset({"styles"})
@@ -40,7 +44,7 @@ class HistogramLoss(LossTerm):
         self._weights = dict(layers)
 
     def bind(self, references: References) -> Loss:
-        """Sort the styles' activations."""
+        """Sort the styles' activations, and return the loss."""
         import torch
 
         targets = {
@@ -49,29 +53,29 @@ class HistogramLoss(LossTerm):
         }
 
         def loss(features: Features) -> Tensor:
-            shares = []
+            losses = []
             for layer, weight in self._weights.items():
-                own = features[layer].flatten(2)
-                order = own.detach().argsort(dim=2, stable=True)
-                for style, share in targets[layer]:
-                    target = resampled(style, own.shape[2])
-                    remapped = torch.empty_like(own).scatter_(2, order, target.expand_as(own))
+                rows = features[layer].flatten(2)
+                order = rows.detach().argsort(dim=2, stable=True)
+                for style_quantiles, share in targets[layer]:
+                    target = resampled(style_quantiles, rows.shape[2])
+                    remapped = torch.empty_like(rows).scatter_(2, order, target.expand_as(rows))
                     divisor = target.square().sum().clamp_min(TINY)
-                    squared = (own - remapped).square().sum()
-                    shares.append(share * weight * squared / divisor)
-            return torch.stack(shares).sum()
+                    squared = (rows - remapped).square().sum()
+                    losses.append(share * weight * squared / divisor)
+            return torch.stack(losses).sum()
 
         return loss
 
 
 def quantiles(features: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, H * W), each channel's activations in ascending order."""
+    """Sort each channel's activations in ascending order: (N, C, H, W) -> (N, C, H * W)."""
     return features.flatten(2).sort(dim=2).values
 
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `histogram`."""
+    """Yield the loss term `histogram`."""
     yield LossTermSpec(
         name="histogram",
         summary="activations remapped to the style's histograms (Risser et al. 2017)",

@@ -1,4 +1,4 @@
-"""Laplacian loss: the content's edges.
+"""Laplacian loss: differences from the edges of the content image.
 
 Li, Xu, Nie and Chua 2017, "Laplacian-Steered Neural Style Transfer".
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LaplacianOptions(BaseModel):
-    """Options of the term `laplacian`."""
+    """Options of the loss term `laplacian`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,18 +32,20 @@ class LaplacianOptions(BaseModel):
 
 
 class LaplacianLoss(LossTerm):
-    """sum_p 1 / M_p sum_k (D_p(x)_k - D_p(c)_k)^2, with x the result and c the content image.
+    """Squared differences of the pooled Laplacians of result and content image.
 
-    D_p averages squares of p x p pixels, takes the Laplacian of each color (four times a place less
-    its four neighbours) and adds the colors up; M_p is the number of the squares. The content's
-    edges are kept, while their colors and what is finer than p may change.
+        sum_p 1 / M_p sum_k (D_p(x)_k - D_p(c)_k)^2, with x the result and c the content image
+
+    D_p averages squares of p x p pixels, takes the Laplacian of each color (four times a square
+    less its four neighbors) and adds the colors up; M_p is the number of the squares. The content's
+    edges are kept, while their colors and details finer than p may change.
 
     On pixels (N, 3, H, W) in [0, 1]; summed over the batch. The authors' code has a weight for each
     size, and 4 alone by default; here 16 is added, with the same weight, for the large shapes.
-    Their code leaves out the border; here it is repeated, and squares that are cut by it are
-    averaged over what they have, so that small images do as well; where the picture wraps, what
-    lies beyond the border is the opposite edge. It reads the whole image at once,
-    which needs no network and little memory.
+    Their code leaves out the border; here the border is repeated, and squares that it cuts are
+    averaged over the pixels inside, so that small images are supported. If the result wraps, the
+    opposite edge continues it beyond the border. The loss reads the whole image at once, which
+    needs no network and little memory.
     """
 
     layers = (IMAGE_LAYER,)
@@ -53,7 +55,7 @@ class LaplacianLoss(LossTerm):
         self._pools = options.pools
 
     def bind(self, references: References) -> Loss:
-        """The targets are the content's Laplacians."""
+        """Compute the Laplacians of the content image, and return the loss."""
         import torch
 
         content, border = references.content, "circular" if references.wraps else "replicate"
@@ -73,20 +75,23 @@ class LaplacianLoss(LossTerm):
 
 
 def pooled_laplacian(image: Tensor, pool: int, border: str = "replicate") -> Tensor:
-    """(N, 3, H, W) -> (N, 1, ceil(H / pool), ceil(W / pool)); `border` is a mode of padding."""
+    """Compute the Laplacian of the pooled image, summed over the colors.
+
+    (N, 3, H, W) -> (N, 1, ceil(H / pool), ceil(W / pool)); `border` is a padding mode of torch.
+    """
     from torch.nn import functional
 
-    # Everything here is linear: adding the colors up first is the same and cheaper.
+    # All steps are linear: adding the colors up first gives the same values and is cheaper.
     pooled = functional.avg_pool2d(image.sum(1, keepdim=True), pool, ceil_mode=True)
-    framed = functional.pad(pooled, (1, 1, 1, 1), mode=border)
-    vertical = framed[:, :, :-2, 1:-1] + framed[:, :, 2:, 1:-1]
-    horizontal = framed[:, :, 1:-1, :-2] + framed[:, :, 1:-1, 2:]
+    padded = functional.pad(pooled, (1, 1, 1, 1), mode=border)
+    vertical = padded[:, :, :-2, 1:-1] + padded[:, :, 2:, 1:-1]
+    horizontal = padded[:, :, 1:-1, :-2] + padded[:, :, 1:-1, 2:]
     return 4 * pooled - vertical - horizontal
 
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `laplacian`."""
+    """Yield the loss term `laplacian`."""
     yield LossTermSpec(
         name="laplacian",
         summary="differences of the pooled image's Laplacian (Li, Xu et al. 2017)",

@@ -1,7 +1,7 @@
 """Moment loss: squared differences of each channel's mean and standard deviation.
 
-Li, Wang, Liu and Hou 2017, "Demystifying Neural Style Transfer": the statistics of batch
-normalization as style.
+Li, Wang, Liu and Hou 2017, "Demystifying Neural Style Transfer", where the statistics of batch
+normalization are the style.
 """
 
 from __future__ import annotations
@@ -22,27 +22,30 @@ if TYPE_CHECKING:
 
 
 class MomentsOptions(BaseModel):
-    """Options of the term `moments`."""
+    """Options of the loss term `moments`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     normalization: Literal["relative", "paper"] = Field(
         default="relative",
-        description="relative to the style's own means and deviations, so that layers can be "
+        description="relative to the style's means and deviations, so that layers can be "
         "compared, or the paper's mean over the channels",
     )
 
 
 class MomentsLoss(SumTerm):
-    """sum_l w_l / d_l sum_i (mu_i - mu'_i)^2 + (sigma_i - sigma'_i)^2, averaged over the styles.
+    """Squared differences of the channels' means and deviations, weighted over the layers.
+
+        sum_l w_l / d_l sum_i (mu_i - mu'_i)^2 + (sigma_i - sigma'_i)^2, averaged over the styles
 
     mu_i and sigma_i are channel i's mean and standard deviation over the positions, mu' and sigma'
     those of a style image. `normalization` chooses d_l: N_l, the number of channels ("paper"), or
     sum_i mu'_i^2 + sigma'_i^2 ("relative"), which makes the loss independent of the layer's and
-    the network's units: 1 is what an image without any activation would have.
+    the network's units: an image without any activation has a loss of 1.
 
-    Any real activations (N, C, H, W); summed over the batch. A deviation below 1e-6 counts as that
-    and pulls at nothing: the root has no slope at zero, where dead channels are.
+    Any real activations (N, C, H, W); summed over the batch. A deviation below 1e-6 counts as 1e-6
+    and has a gradient of zero: the square root has no derivative at zero, the variance of dead
+    channels.
     """
 
     reads = frozenset({"styles"})
@@ -53,10 +56,10 @@ class MomentsLoss(SumTerm):
         self._relative = options.normalization == "relative"
 
     def sums(self, features: Features, content: Features, region: Region) -> Sums:
-        """Per layer: sum F and sum F^2 (N, C) in float64, and the number of positions.
+        """Compute each layer's sum F and sum F^2 (N, C), float64, and its number of positions.
 
-        They are taken about the channel's mean and moved back in float64, or the variance of a
-        bright, even channel would be lost to rounding; see `covariance_sums`.
+        The sums are taken about the channel's mean and moved back in float64; otherwise the
+        variance of a bright, even channel would be lost to rounding. See `covariance_sums`.
         """
         sums: dict[str, Tensor] = {}
         for layer in self.layers:
@@ -74,17 +77,17 @@ class MomentsLoss(SumTerm):
         return sums
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
-        """The weighted sum over layers and styles."""
+        """Compute the loss: the weighted sum over layers and styles."""
         import torch
 
-        shares = []
+        losses = []
         for layer, weight in self._weights.items():
-            own = _moments(sums, layer)
+            moments = _moments(sums, layer)
             for style, share in styles:
                 target = _moments(style, layer)
-                squared = (own - target).square().sum()
-                shares.append(share * weight * squared / self._divisor(target))
-        return torch.stack(shares).sum().to(sums[f"{self.layers[0]} positions"])
+                squared = (moments - target).square().sum()
+                losses.append(share * weight * squared / self._divisor(target))
+        return torch.stack(losses).sum().to(sums[f"{self.layers[0]} positions"])
 
     def _divisor(self, target: Tensor) -> Tensor | float:
         if self._relative:
@@ -93,7 +96,7 @@ class MomentsLoss(SumTerm):
 
 
 def _moments(sums: Sums, layer: str) -> Tensor:
-    """Means and standard deviations: (2, N, C)."""
+    """Compute means and standard deviations of the channels: (2, N, C)."""
     import torch
 
     count = double(sums[f"{layer} positions"]).clamp_min(TINY)
@@ -104,7 +107,7 @@ def _moments(sums: Sums, layer: str) -> Tensor:
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `moments`."""
+    """Yield the loss term `moments`."""
     yield LossTermSpec(
         name="moments",
         summary="differences of each channel's mean and deviation (Li et al. 2017)",

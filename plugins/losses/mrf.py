@@ -1,4 +1,4 @@
-"""MRF loss: each patch near one of the style's.
+"""MRF loss: distances of the result's patches from the nearest patches of the style.
 
 Li and Wand 2016, "Combining Markov Random Fields and Convolutional Neural Networks for Image
 Synthesis".
@@ -22,12 +22,12 @@ from .statistics.sums import TINY
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Patches are this high and wide; less where a layer of either image is smaller.
+#: Height and width of a patch, in positions; less where a layer of either image is smaller.
 PATCH = 3
 
 
 class MrfOptions(BaseModel):
-    """Options of the term `mrf`."""
+    """Options of the loss term `mrf`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,12 +41,14 @@ class MrfOptions(BaseModel):
         default=1024,
         ge=1,
         le=65536,
-        description="patches of each image that are compared at a time: bounds the memory",
+        description="patches of each image that are compared at a time; bounds the memory",
     )
 
 
 class MrfLoss(LossTerm):
-    """sum_l w_l / d_l sum_i |P_i(F) - P_nn(i)(S)|^2, averaged over the styles by their shares.
+    """Squared distances of patches from the style's nearest patches, weighted over the layers.
+
+        sum_l w_l / d_l sum_i |P_i(F) - P_nn(i)(S)|^2, averaged over the styles by their shares
 
     P_i(F) is the result's patch i: C x 3 x 3 activations. nn(i) is the patch of the style with the
     largest normalised cross-correlation (P_i(F) . P_j(S)) / (|P_i(F)| |P_j(S)|); it counts as a
@@ -55,12 +57,13 @@ class MrfLoss(LossTerm):
     d_l is the number of the result's patches times the mean of |P_j(S)|^2, which makes the loss
     independent of the size and of the layer's and the network's units.
 
-    Every patch is compared with every other: an evaluation takes time with the square of the number
-    of positions, so that the first layers of a network (which the paper does not use) are slow. The
-    strides of 2 are those of the authors' code. Memory is bounded: the comparison holds `chunk`
-    patches of each image, and the rest grows with the features. Where the picture wraps, patches go
-    on at the opposite edges. Any real activations; summed over
-    the batch.
+    Every patch is compared with every patch of the style: the time of an evaluation grows with the
+    square of the number of positions, so that the first layers of a network (which the paper does
+    not use) are slow. The strides of 2 are those of the authors' code. Memory is bounded: the
+    comparison holds `chunk` patches of each image, and the rest grows with the features. If the
+    result wraps, patches continue at the opposite edges.
+
+    Any real activations; summed over the batch.
     """
 
     reads = frozenset({"styles"})
@@ -71,109 +74,109 @@ class MrfLoss(LossTerm):
         self._options = options
 
     def bind(self, references: References) -> Loss:
-        """Keeps the styles' features: their patches would take nine times the memory."""
+        """Keep the styles' features, whose patches would take nine times the memory."""
         import torch
 
         styles, wraps = references.styles, references.wraps
 
         def loss(features: Features) -> Tensor:
-            shares = []
+            losses = []
             for layer, weight in self._weights.items():
                 for style in styles:
-                    for image in features[layer]:
+                    for maps in features[layer]:
                         target = style.features[layer][0]
-                        own = _ring(image, target) if wraps else image
-                        distance = self._distance(own, target)
-                        shares.append(style.weight * weight * distance)
-            return torch.stack(shares).sum()
+                        padded = _wrapped(maps, target) if wraps else maps
+                        distance = self._distance(padded, target)
+                        losses.append(style.weight * weight * distance)
+            return torch.stack(losses).sum()
 
         return loss
 
-    def _distance(self, own: Tensor, style: Tensor) -> Tensor:
-        """The layer's loss for features (C, H, W) and (C, H', W').
+    def _distance(self, maps: Tensor, style: Tensor) -> Tensor:
+        """Compute a layer's loss for features (C, H, W) and (C, H', W') of the style.
 
-        The squared distances of a position from the patches that were chosen to cover it are their
-        number times that from the patches' mean, plus their spread around it, which is a constant:
-        so autograd has to keep one mean for each position instead of every patch.
+        The sum of squared distances of a position from the n style patches that cover it is n times
+        its squared distance from their mean, plus their spread around the mean, which is a
+        constant. So autograd keeps one mean for each position instead of every patch.
         """
         import torch
 
-        size = patch_size(own, style)
-        nearest = nearest_patches(own.detach(), style, self._options)
+        size = patch_size(maps, style)
+        nearest = nearest_patches(maps.detach(), style, self._options)
         patches = windows(style, size, self._options.style_stride)
-        mean, count = torch.zeros_like(own), torch.zeros_like(own[:1])
-        means, counts = (windows(each, size, self._options.stride) for each in (mean, count))
+        mean, count = torch.zeros_like(maps), torch.zeros_like(maps[:1])
+        means, counts = (windows(values, size, self._options.stride) for values in (mean, count))
         offsets = list(product(range(size[0]), range(size[1])))
         for y, x in offsets:
             means[..., y, x] += patches[..., y, x].flatten(1)[:, nearest]
             counts[..., y, x] += 1
         mean /= count.clamp_min(1)
-        spread = squares = own.new_zeros(())
+        spread = squares = maps.new_zeros(())
         for y, x in offsets:
             chosen = patches[..., y, x].flatten(1)[:, nearest]
             spread = spread + (chosen - means[..., y, x]).square().sum()
             squares = squares + patches[..., y, x].square().sum()
         divisor = squares / patches[0, :, :, 0, 0].numel() * nearest.numel()
-        return ((count * (own - mean).square()).sum() + spread) / divisor.clamp_min(TINY)
+        return ((count * (maps - mean).square()).sum() + spread) / divisor.clamp_min(TINY)
 
 
-def _ring(own: Tensor, style: Tensor) -> Tensor:
-    """The features with as much of the opposite edge after each end as a patch reaches over it."""
+def _wrapped(maps: Tensor, style: Tensor) -> Tensor:
+    """Pad features at the bottom and right with the opposite edges, as far as patches reach."""
     from torch.nn import functional
 
     rows, columns = (
-        min(PATCH - 1, of_own, of_style - 1)
-        for of_own, of_style in zip(own.shape[1:], style.shape[1:], strict=True)
+        min(PATCH - 1, side, style_side - 1)
+        for side, style_side in zip(maps.shape[1:], style.shape[1:], strict=True)
     )
-    return functional.pad(own[None], (0, columns, 0, rows), mode="circular")[0]
+    return functional.pad(maps[None], (0, columns, 0, rows), mode="circular")[0]
 
 
-def patch_size(own: Tensor, style: Tensor) -> tuple[int, int]:
+def patch_size(maps: Tensor, style: Tensor) -> tuple[int, int]:
     """Height and width of the patches of features (C, H, W) and (C, H', W')."""
-    return min(PATCH, own.shape[1], style.shape[1]), min(PATCH, own.shape[2], style.shape[2])
+    return min(PATCH, maps.shape[1], style.shape[1]), min(PATCH, maps.shape[2], style.shape[2])
 
 
 def windows(features: Tensor, size: tuple[int, int], stride: int) -> Tensor:
-    """The patches of (C, H, W): (C, rows, columns, *size), a view that takes no memory."""
+    """Patches of (C, H, W): (C, rows, columns, *size), a view that takes no memory."""
     return features.unfold(1, size[0], stride).unfold(2, size[1], stride)
 
 
-def nearest_patches(own: Tensor, style: Tensor, options: MrfOptions) -> Tensor:
-    """For each patch of `own`, its place among the patches of `style`: (rows, columns)."""
+def nearest_patches(maps: Tensor, style: Tensor, options: MrfOptions) -> Tensor:
+    """Indices (rows, columns) of the style's nearest patch, for each patch of `maps`."""
     import torch
 
-    size = patch_size(own, style)
-    own_patches = windows(own, size, options.stride)
+    size = patch_size(maps, style)
+    map_patches = windows(maps, size, options.stride)
     style_patches = windows(style, size, options.style_stride)
     nearest = []
-    for rows, _ in _chunks(own_patches, options.chunk):
-        best = rows.new_full((len(rows),), -math.inf)
-        place = torch.zeros(len(rows), dtype=torch.long, device=rows.device)
+    for patches, _ in _chunks(map_patches, options.chunk):
+        best = patches.new_full((len(patches),), -math.inf)
+        best_index = torch.zeros(len(patches), dtype=torch.long, device=patches.device)
         for candidates, first in _chunks(style_patches, options.chunk):
-            # The own patch's norm is the same for all candidates.
+            # Dividing by the norm of the result's patch would not change the order of candidates.
             norms = candidates.norm(dim=1).clamp_min(TINY)
-            similarity, index = ((rows @ candidates.T) / norms).max(dim=1)
+            similarity, index = ((patches @ candidates.T) / norms).max(dim=1)
             better = similarity > best
             best = torch.where(better, similarity, best)
-            place = torch.where(better, index + first, place)
-        nearest.append(place)
-    return torch.cat(nearest).view(own_patches.shape[1:3])
+            best_index = torch.where(better, index + first, best_index)
+        nearest.append(best_index)
+    return torch.cat(nearest).view(map_patches.shape[1:3])
 
 
 def _chunks(patches: Tensor, chunk: int) -> Iterator[tuple[Tensor, int]]:
-    """At most `chunk` patches at a time, each a row; with the place of the first."""
+    """Yield at most `chunk` patches at a time, each as a row, and the index of the first."""
     import torch
 
     columns = patches.shape[2]
-    every = torch.arange(patches.shape[1] * columns, device=patches.device)
-    for places in torch.split(every, chunk):
-        chosen = patches[:, places // columns, places % columns]
-        yield chosen.transpose(0, 1).flatten(1), int(places[0])
+    indices = torch.arange(patches.shape[1] * columns, device=patches.device)
+    for part in torch.split(indices, chunk):
+        chosen = patches[:, part // columns, part % columns]
+        yield chosen.transpose(0, 1).flatten(1), int(part[0])
 
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `mrf`."""
+    """Yield the loss term `mrf`."""
     yield LossTermSpec(
         name="mrf",
         summary="distance of each patch from the style's nearest (Li and Wand 2016)",

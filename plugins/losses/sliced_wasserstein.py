@@ -1,4 +1,4 @@
-"""Sliced Wasserstein loss: sorted projections of the activations.
+"""Sliced Wasserstein loss: differences of sorted projections of the activations.
 
 Heitz, Vanhoey, Chambon and Belcour 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis".
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SlicedWassersteinOptions(BaseModel):
-    """Options of the term `sliced-wasserstein`."""
+    """Options of the loss term `sliced-wasserstein`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,12 +30,14 @@ class SlicedWassersteinOptions(BaseModel):
         default=None,
         ge=1,
         le=65536,
-        description="random directions for each layer; as many as it has channels by default",
+        description="random directions for each layer; by default its number of channels",
     )
 
 
 class SlicedWassersteinLoss(LossTerm):
-    """sum_l w_l / d_l sum_vi (sort(v.F)_i - sort(v.S)_i)^2, averaged over the styles by shares.
+    """Squared differences of sorted projections of the activations, weighted over the layers.
+
+        sum_l w_l / d_l sum_vi (sort(v.F)_i - sort(v.S)_i)^2, averaged over the styles by shares
 
     The activations at one position are a point in as many dimensions as the layer has channels. F
     and S are the points of the result and of a style image, v runs over random unit vectors, and
@@ -43,10 +45,12 @@ class SlicedWassersteinLoss(LossTerm):
     different sizes, the style's quantiles are interpolated linearly.
 
     d_l is sum_vi sort(v.S)_i^2, which makes the loss independent of the size and of the layer's and
-    the network's units: 1 is what an image without any activation would have.
+    the network's units: an image without any activation has a loss of 1.
 
-    The authors' code draws new directions for each evaluation. Here they are drawn from the job's
-    seed and stay, so that L-BFGS sees one function. Any real activations; summed over the batch.
+    The authors' code draws new directions for each evaluation. Here they are drawn once, from the
+    job's seed, so that L-BFGS minimises one function.
+
+    Any real activations; summed over the batch.
     """
 
     reads = frozenset({"styles"})
@@ -57,7 +61,7 @@ class SlicedWassersteinLoss(LossTerm):
         self._directions = options.directions
 
     def bind(self, references: References) -> Loss:
-        """Draw the directions and sort the styles' projections."""
+        """Draw the directions, sort the styles' projections, and return the loss."""
         import torch
 
         generator = torch.Generator().manual_seed(references.seed)
@@ -71,20 +75,21 @@ class SlicedWassersteinLoss(LossTerm):
             ]
 
         def loss(features: Features) -> Tensor:
-            shares = []
+            losses = []
             for layer, weight in self._weights.items():
-                own = sorted_projections(features[layer], directions[layer])
+                projections = sorted_projections(features[layer], directions[layer])
                 for quantiles, share in targets[layer]:
-                    shares.append(share * weight * relative_distance(own, quantiles))
-            return torch.stack(shares).sum()
+                    losses.append(share * weight * relative_distance(projections, quantiles))
+            return torch.stack(losses).sum()
 
         return loss
 
 
 def unit_vectors(number: int | None, like: Tensor, generator: torch.Generator) -> Tensor:
-    """(number, C), evenly distributed on the sphere, for features (N, C, H, W); default: C.
+    """Draw unit vectors (number, C), evenly distributed on the sphere, for features (N, C, H, W).
 
-    Drawn on the CPU, so that a seed means the same on every device.
+    `number` is C by default. They are drawn on the CPU, so that a seed gives the same vectors on
+    every device.
     """
     import torch
     from torch.nn import functional
@@ -96,19 +101,19 @@ def unit_vectors(number: int | None, like: Tensor, generator: torch.Generator) -
 
 
 def sorted_projections(features: Tensor, directions: Tensor) -> Tensor:
-    """(N, C, H, W) on directions (D, C) -> (N, D, H * W), ascending."""
+    """Project (N, C, H, W) on directions (D, C) and sort: (N, D, H * W), ascending."""
     return (directions @ features.flatten(2)).sort(dim=2).values
 
 
-def relative_distance(own: Tensor, quantiles: Tensor) -> Tensor:
-    """Squared distance of the quantiles (N, D, M) from the target (1, D, M'), by its square."""
-    target = resampled(quantiles, own.shape[2])
-    return (own - target).square().sum() / target.square().sum().clamp_min(TINY)
+def relative_distance(projections: Tensor, quantiles: Tensor) -> Tensor:
+    """Squared distance of sorted projections (N, D, M) from (1, D, M'), divided by their square."""
+    target = resampled(quantiles, projections.shape[2])
+    return (projections - target).square().sum() / target.square().sum().clamp_min(TINY)
 
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `sliced-wasserstein`."""
+    """Yield the loss term `sliced-wasserstein`."""
     yield LossTermSpec(
         name="sliced-wasserstein",
         summary="sorted projections of activations (Heitz et al. 2021)",

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
 
 class StyleOptions(BaseModel):
-    """Options of the term `style`."""
+    """Options of the loss term `style`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     normalization: Literal["relative", "paper"] = Field(
         default="relative",
-        description="relative to the style's own Gram matrix, so that layers can be compared, "
+        description="relative to the style's Gram matrix, so that layers can be compared, "
         "or as in the paper, where one layer may outweigh another a hundred thousand times",
     )
 
 
 class StyleLoss(SumTerm):
-    """sum_l w_l / d_l sum_ij (G_ij / M - A_ij / M')^2, averaged over the styles by their shares.
+    """Squared differences of the Gram matrices of result and style, weighted over the layers.
+
+        sum_l w_l / d_l sum_ij (G_ij / M - A_ij / M')^2, averaged over the styles by their shares
 
     G and A are the Gram matrices of the result and of a style image; M and M' are the numbers of
     positions, so that images of different sizes compare. In a region both are weighted sums:
@@ -39,7 +41,7 @@ class StyleLoss(SumTerm):
     - "paper": 4 N_l^2, with N_l channels. Where both images have one size, this is the paper's
       1 / (4 N_l^2 M_l^2) sum_ij (G_ij - A_ij)^2.
     - "relative": sum_ij (A_ij / M')^2, which makes the loss independent of the layer's and the
-      network's units: 1 is what an image without any activation would have.
+      network's units: an image without any activation has a loss of 1.
 
     Any real activations; summed over the batch.
     """
@@ -52,7 +54,7 @@ class StyleLoss(SumTerm):
         self._relative = options.normalization == "relative"
 
     def sums(self, features: Features, content: Features, region: Region) -> Sums:
-        """Per layer: the Gram matrix (N, C, C), and the number of positions."""
+        """Compute each layer's Gram matrix (N, C, C), and its number of positions."""
         from .statistics.gram import gram_matrix
 
         sums: dict[str, Tensor] = {}
@@ -63,17 +65,17 @@ class StyleLoss(SumTerm):
         return sums
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
-        """The weighted sum over layers and styles."""
+        """Compute the loss: the weighted sum over layers and styles."""
         import torch
 
-        shares = []
+        losses = []
         for layer, weight in self._weights.items():
-            own = _mean_gram(sums, layer)
+            gram = _mean_gram(sums, layer)
             for style, share in styles:
                 target = _mean_gram(style, layer)
-                squared = (own - target).square().sum()
-                shares.append(share * weight * squared / self._divisor(target))
-        return torch.stack(shares).sum()
+                squared = (gram - target).square().sum()
+                losses.append(share * weight * squared / self._divisor(target))
+        return torch.stack(losses).sum()
 
     def _divisor(self, target: Tensor) -> Tensor | float:
         if self._relative:
@@ -87,7 +89,7 @@ def _mean_gram(sums: Sums, layer: str) -> Tensor:
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `style`."""
+    """Yield the loss term `style`."""
     yield LossTermSpec(
         name="style",
         summary="squared differences of Gram matrices (Gatys et al. 2015)",

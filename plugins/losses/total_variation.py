@@ -1,7 +1,7 @@
-"""Total variation: differences of neighbouring pixels.
+"""Total variation: differences of neighboring pixels.
 
-Mahendran and Vedaldi 2015, "Understanding Deep Image Representations by Inverting Them". Theirs
-takes the power of each gradient's length; here it is that of each difference.
+Mahendran and Vedaldi 2015, "Understanding Deep Image Representations by Inverting Them". The paper
+takes the power of each gradient's length; here each difference has its own power.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TotalVariationOptions(BaseModel):
-    """Options of the term `tv`."""
+    """Options of the loss term `tv`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,16 +30,19 @@ class TotalVariationOptions(BaseModel):
         default=2, description="1 keeps edges and flattens the rest; 2 smooths evenly"
     )
     reduction: Literal["mean", "sum"] = Field(
-        default="mean", description="sum of the differences, or that divided by the pixels' number"
+        default="mean",
+        description="sum of the differences, or that divided by the number of values, 3 per pixel",
     )
 
 
 class TotalVariationLoss(LossTerm):
-    """sum over channels and positions of |x right - x|^power + |x below - x|^power.
+    """Powers of the differences of neighboring pixels, summed over channels and positions.
 
-    Where the picture wraps, the last column's neighbor is the first, and so with the rows. On
-    pixels in [0, 1]; summed over the batch. It reads the whole image at once, which needs no
-    network and little memory, so that it has no use for tiles.
+        sum |x right - x|^power + |x below - x|^power
+
+    If the result wraps, the last column's neighbor is the first, and likewise with the rows. On
+    pixels in [0, 1]; summed over the batch. The loss reads the whole image at once, which needs no
+    network and little memory, so that tiles are not needed.
     """
 
     layers = (IMAGE_LAYER,)
@@ -50,15 +53,15 @@ class TotalVariationLoss(LossTerm):
         self.grows = options.reduction == "sum"
 
     def bind(self, references: References) -> Loss:
-        """Has no targets."""
+        """Return the loss, which has no targets."""
         return partial(self._loss, references.wraps)
 
     def _loss(self, wraps: bool, features: Features) -> Tensor:
         image = features[IMAGE_LAYER]
-        across, down = (
+        horizontal, vertical = (
             image.diff(dim=dim, append=image.narrow(dim, 0, 1) if wraps else None) for dim in (3, 2)
         )
-        loss = self._total(across) + self._total(down)
+        loss = self._total(horizontal) + self._total(vertical)
         return loss / image[0].numel() if self._options.reduction == "mean" else loss
 
     def _total(self, difference: Tensor) -> Tensor:
@@ -67,10 +70,10 @@ class TotalVariationLoss(LossTerm):
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `tv`."""
+    """Yield the loss term `tv`."""
     yield LossTermSpec(
         name="tv",
-        summary="total variation: differences of neighbouring pixels",
+        summary="total variation: differences of neighboring pixels",
         create=TotalVariationLoss,
         options=TotalVariationOptions,
         layers_from="image",

@@ -1,10 +1,10 @@
-"""Wasserstein loss: the distance between the Gaussians with the features' mean and covariance.
+"""Wasserstein loss: distance between Gaussians with the features' mean and covariance.
 
 The closed form is that of Dowson and Landau 1982, "The Fréchet distance between multivariate
-normal distributions". As a loss for pixels it is known from code: Vince Marron's "Style Transfer as
-Optimal Transport" and Katherine Crowson's style-transfer-pytorch. Mroueh 2019, "Wasserstein Style
-Transfer", has the same view of style, but moves the features of an autoencoder by the optimal map
-instead of minimizing the distance.
+normal distributions". As a loss of pixels it is in the code of Vince Marron's "Style Transfer as
+Optimal Transport" and of Katherine Crowson's style-transfer-pytorch. Mroueh 2019, "Wasserstein
+Style Transfer", models style in the same way, but moves the features of an autoencoder by the
+optimal map instead of minimizing the distance.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 
 
 class WassersteinLoss(SumTerm):
-    """sum_l w_l / d_l (|mu - mu'|^2 + tr(C + C' - 2 (C'^1/2 C C'^1/2)^1/2)), averaged over styles.
+    """Squared 2-Wasserstein distances of Gaussians, weighted over the layers.
 
-    mu and C are mean and covariance over the positions, mu' and C' those of a style image: the
-    squared 2-Wasserstein distance of two Gaussians. d_l = |mu'|^2 + tr C', the style's mean square,
-    makes it independent of the layer's and the network's units: 1 is what an image without any
-    activation would have.
+        sum_l w_l / d_l (|mu - mu'|^2 + tr(C + C' - 2 (C'^1/2 C C'^1/2)^1/2)), averaged over styles
 
-    Any real activations (N, C, H, W); summed over the batch. Everything behind the features is
-    float64: an error e of a matrix is one of sqrt(e) in the root of its small eigenvalues, and a
-    layer with fewer positions than channels has hundreds that are zero. In float32 that would be
-    3e-4 of the largest for each of them. What is left is about 1e-8 for each, of either sign.
+    mu and C are mean and covariance over the positions, mu' and C' those of a style image.
+    d_l = |mu'|^2 + tr C', the style's mean square, makes the loss independent of the layer's and
+    the network's units: an image without any activation has a loss of 1.
+
+    Any real activations (N, C, H, W); summed over the batch. All that is computed from the features
+    is float64: an error e of a matrix becomes an error of sqrt(e) in the root of its small
+    eigenvalues, and a layer with fewer positions than channels has hundreds that are zero. In
+    float32 that would be 3e-4 of the largest for each of them. In float64 about 1e-8 remains for
+    each, of either sign.
     """
 
     reads = frozenset({"styles"})
@@ -43,12 +45,15 @@ class WassersteinLoss(SumTerm):
         self._weights = dict(layers)
 
     def sums(self, features: Features, content: Features, region: Region) -> Sums:
-        """Per layer: first and second moments, and the number of positions."""
+        """Compute each layer's first and second moments, and its number of positions."""
         return covariance_sums(features, self.layers, region, exact=True)
 
     def prepared(self, sums: Sums) -> Sums:
-        """Per layer: the style's mean (1, C), a factor L (1, C, R) of its covariance L L^T, and the
-        covariance's trace."""
+        """Compute each layer's Gaussian of a style.
+
+        These are its mean (1, C), a factor L (1, C, R) of its covariance L L^T, and the
+        covariance's trace.
+        """
         from .statistics.gaussians import factor_of, trace_of
 
         gaussians: dict[str, Tensor] = {}
@@ -60,28 +65,29 @@ class WassersteinLoss(SumTerm):
         return gaussians
 
     def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
-        """The weighted sum over layers and styles."""
+        """Compute the loss: the weighted sum over layers and styles."""
         import torch
 
         from .statistics.gaussians import squared_distance
 
-        shares = []
+        losses = []
         for layer, weight in self._weights.items():
-            own = mean_and_covariance(sums, layer)
+            moments = mean_and_covariance(sums, layer)
             for style, share in styles:
                 mean, factor, trace = (style[f"{layer} {name}"] for name in _GAUSSIAN)
-                distance = squared_distance(*own, mean, factor, trace)
+                distance = squared_distance(*moments, mean, factor, trace)
                 mean_square = (mean.square().sum() + trace).clamp_min(TINY)
-                shares.append(share * weight * distance / mean_square)
-        return torch.stack(shares).sum().to(sums[f"{self.layers[0]} positions"])
+                losses.append(share * weight * distance / mean_square)
+        return torch.stack(losses).sum().to(sums[f"{self.layers[0]} positions"])
 
 
+#: Names of the statistics of a Gaussian, as `prepared` returns them.
 _GAUSSIAN = ("mean", "factor", "trace")
 
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `wasserstein`."""
+    """Yield the loss term `wasserstein`."""
     yield LossTermSpec(
         name="wasserstein",
         summary="2-Wasserstein distance of the features as Gaussians (Dowson and Landau 1982)",

@@ -40,8 +40,6 @@ def check_writer(
     require(isinstance(spec, WriterSpec), f"not a WriterSpec: {spec!r}")
     require(len(spec.suffixes) > 0, "it has no suffixes")
     for suffix in spec.suffixes:
-        plain = suffix.startswith(".") and suffix == suffix.lower()
-        require(plain, f"the suffix {suffix!r} must be in lower case, with its dot")
         path = folder / f"picture{suffix}"
         for finished in (
             result(),

@@ -1,4 +1,4 @@
-"""The optimization as an animated GIF, through Pillow."""
+"""Time-lapse of the optimization as an animated GIF, through Pillow."""
 
 from __future__ import annotations
 
@@ -16,22 +16,30 @@ from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
 from .timelapse import TimelapseOptions, finished, frame_size, way
 
-#: The place in the palette that is seen through.
+#: Palette index of transparent pixels.
 _CLEAR = 255
 
 
 class GIFOptions(TimelapseOptions):
-    """Options of the writer `gif`. The limits keep its frames, which Pillow gathers, in memory."""
+    """Options of the writer `gif`.
 
-    seconds: float = Field(default=6, gt=0, le=60, description="length of the way to the picture")
-    fps: int = Field(default=12, ge=1, le=50, description="frames in a second")
+    The limits are such that all frames fit the memory: Pillow collects them before it writes.
+    """
+
+    seconds: float = Field(
+        default=6, gt=0, le=60, description="seconds from the first frame to the result"
+    )
+    fps: int = Field(default=12, ge=1, le=50, description="frames per second")
     side: int = Field(
-        default=480, ge=16, le=1920, description="largest long side in pixels; none is made larger"
+        default=480, ge=16, le=1920, description="largest long side in pixels; no frame is enlarged"
     )
 
 
 class GIFWriter(Writer):
-    """Each frame with a palette of its own; plays for ever. A pixel is opaque or clear."""
+    """Animation that plays for ever, each frame with a palette of its own.
+
+    Pixels are either opaque or fully transparent.
+    """
 
     def __init__(self, options: GIFOptions) -> None:
         self._options = options
@@ -40,17 +48,17 @@ class GIFWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
+        """See Writer.write."""
         options = self._options
         size = frame_size(result, options.side)
         clear = _clear_pixels(result, size)
-        frames, ends = [], [0]  # in frames since the beginning
-        for frame, stays in way(snapshots, size, options.frames):
+        frames, ends = [], [0]  # ends are counted in frames of 1 / fps
+        for frame, repeats in way(snapshots, size, options.frames):
             frames.append(_paletted(frame, clear))
-            ends.append(ends[-1] + stays)
+            ends.append(ends[-1] + repeats)
         frames.append(_paletted(finished(result, size), clear, kmeans=1))
         ends.append(ends[-1] + max(1, round(options.hold * options.fps)))
-        # GIF counts hundredths of a second: the sum is kept, not each frame's rounding.
+        # GIF counts hundredths of a second: the ends are rounded, so that errors do not add up.
         ticks = [round(100 * end / options.fps) for end in ends]
         durations = [10 * (end - start) for start, end in pairwise(ticks)]
         frames[0].save(
@@ -66,7 +74,7 @@ class GIFWriter(Writer):
 
 
 def _clear_pixels(result: Result, size: tuple[int, int]) -> Image.Image | None:
-    """Where the picture is more transparent than not: 255 there, 0 elsewhere."""
+    """Mask of the result's pixels with an alpha below 0.5: 255 there, 0 elsewhere."""
     if result.alpha is None:
         return None
     clear = Image.fromarray(((result.alpha < 0.5) * 255).astype("uint8"))
@@ -74,16 +82,19 @@ def _clear_pixels(result: Result, size: tuple[int, int]) -> Image.Image | None:
 
 
 def _paletted(frame: Image.Image, clear: Image.Image | None, kmeans: int = 0) -> Image.Image:
-    """`kmeans` keeps vivid colors, and takes the time: for the frame that one looks at longest."""
-    made = frame.quantize(256 if clear is None else _CLEAR, kmeans=kmeans)
+    """Convert a frame to a palette of its own; pixels of the mask `clear` become transparent.
+
+    `kmeans` keeps vivid colors but is slow: it is for the last frame, which is shown longest.
+    """
+    paletted = frame.quantize(256 if clear is None else _CLEAR, kmeans=kmeans)
     if clear is not None:
-        made.paste(_CLEAR, mask=clear)
-    return made
+        paletted.paste(_CLEAR, mask=clear)
+    return paletted
 
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writer `gif`."""
+    """Yield the writer `gif`."""
     yield WriterSpec(
         name="gif",
         summary="time-lapse of the optimization",

@@ -1,4 +1,4 @@
-"""The optimization as an MP4 film, through PyAV (the optional extra `video`)."""
+"""Time-lapse of the optimization as an MP4 film, through PyAV (the optional extra `video`)."""
 
 from __future__ import annotations
 
@@ -29,19 +29,24 @@ _LIMITED = 1
 class MP4Options(TimelapseOptions):
     """Options of the writer `mp4`."""
 
-    seconds: float = Field(default=10, gt=0, le=60, description="length of the way to the picture")
-    fps: int = Field(default=30, ge=1, le=60, description="frames in a second")
+    seconds: float = Field(
+        default=10, gt=0, le=60, description="seconds from the first frame to the result"
+    )
+    fps: int = Field(default=30, ge=1, le=60, description="frames per second")
     side: int = Field(
-        default=1920, ge=16, le=3840, description="largest long side in pixels; none is made larger"
+        default=1920,
+        ge=16,
+        le=3840,
+        description="largest long side in pixels; no frame is enlarged",
     )
 
 
 class MP4Writer(Writer):
-    """H.264 as every browser and telephone plays it: 4:2:0, BT.709, its index in front."""
+    """H.264 film that every browser and telephone plays: 4:2:0, BT.709, the index in front."""
 
     def __init__(self, options: MP4Options) -> None:
         try:
-            import av  # noqa: F401 - a run is not begun whose film cannot be written
+            import av  # noqa: F401 - imported here, so that a missing PyAV stops before the run
         except ImportError as error:
             raise UsageError(
                 f".mp4 needs PyAV ({error}); install it: pip install 'stylectl[video]'"
@@ -52,7 +57,7 @@ class MP4Writer(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
+        """See Writer.write."""
         import av
 
         options = self._options
@@ -60,11 +65,11 @@ class MP4Writer(Writer):
         size = _even(width), _even(height)
         hold = max(1, round(options.hold * options.fps))
         try:
-            # FFmpeg would read a name with a colon or a % as more than a name; a file is a file.
+            # An open file, not its name: FFmpeg would interpret a colon or a % in the name.
             with path.open("w+b") as file, _open(file, result) as container:
                 film = _Film(container, size, options.fps)
-                for frame, stays in way(snapshots, size, options.frames):
-                    film.show(frame, stays)
+                for frame, repeats in way(snapshots, size, options.frames):
+                    film.show(frame, repeats)
                 film.show(finished(result, size), hold)
                 film.end()
         except av.FFmpegError as error:
@@ -80,7 +85,7 @@ def _open(file: Any, result: Result) -> OutputContainer:
 
 
 class _Film:
-    """A stream of frames, each of which may stay a while."""
+    """Video stream whose frames may each be shown several times."""
 
     def __init__(self, container: OutputContainer, size: tuple[int, int], fps: int) -> None:
         self._container = container
@@ -90,21 +95,21 @@ class _Film:
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = "yuv420p"
         codec = self._stream.codec_context
-        # Said by its numbers in ITU-T H.273; sRGB is played through BT.709's curve everywhere.
+        # Code points of ITU-T H.273; players everywhere show sRGB through BT.709's curve.
         codec.colorspace = codec.color_primaries = codec.color_trc = _BT709
         codec.color_range = _LIMITED
         self._shown = 0
 
-    def show(self, image: Image.Image, stays: int) -> None:
-        """Show an RGB image for so many frames."""
+    def show(self, image: Image.Image, repeats: int) -> None:
+        """Append an RGB image as `repeats` frames."""
         frame = _yuv(image)
-        for _ in range(stays):
+        for _ in range(repeats):
             frame.pts = self._shown
             self._container.mux(self._stream.encode(frame))
             self._shown += 1
 
     def end(self) -> None:
-        """Write what the encoder holds back."""
+        """Write the frames that the encoder still holds."""
         self._container.mux(self._stream.encode(None))
 
 
@@ -120,13 +125,13 @@ def _yuv(image: Image.Image) -> VideoFrame:
 
 
 def _even(side: int) -> int:
-    """The even number below, from 2 on: each color sample is for 2 x 2 pixels."""
+    """Round down to an even number, at least 2: each color sample covers 2 x 2 pixels."""
     return max(2, side - side % 2)
 
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writer `mp4`."""
+    """Yield the writer `mp4`."""
     yield WriterSpec(
         name="mp4",
         summary="time-lapse of the optimization (needs the extra stylectl[video])",

@@ -1,4 +1,4 @@
-"""The bare array, for numpy."""
+"""Pixels as a NumPy array."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .pixels import channels
 
 
 class NPYWriter(Writer):
-    """(H, W, 3), or (H, W, 4) with transparency; float32 in [0, 1], sRGB-encoded."""
+    """Array (H, W, 3), or (H, W, 4) with transparency; float32 in [0, 1], sRGB-encoded."""
 
     def __init__(self, options: NoOptions) -> None:
         pass
@@ -24,15 +24,15 @@ class NPYWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
-        # The name alone would get a second suffix where ours is in capitals.
+        """See Writer.write."""
+        # Given a name, np.save would append a second suffix to one in capitals.
         with path.open("wb") as file:
             np.save(file, channels(result).astype(np.float32), allow_pickle=False)
 
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writer `npy`."""
+    """Yield the writer `npy`."""
     yield WriterSpec(
         name="npy",
         summary="numpy array, float32",

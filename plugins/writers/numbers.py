@@ -1,4 +1,4 @@
-"""The run's numbers as JSON, for programs."""
+"""Numbers of a run as JSON, for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..hookspecs import hookimpl
 
 
 class JSONWriter(Writer):
-    """One object with these keys, which stay; others may join them.
+    """JSON object with the keys below, which stay; others may be added.
 
     - `format`: the number of the record's format, 2
     - `job`: the job, with paths relative to the file's folder
@@ -23,12 +23,12 @@ class JSONWriter(Writer):
     - `iterations`: optimizer steps made, over all scales
     - `initial_loss`, `final_loss`: weighted losses by term, at the first and the last step
     - `seconds`, `seconds_per_iteration`: of the run, and of a step at the last scale (median)
-    - `backend`, `device`, `details`: what it ran on, and how
-    - `interrupted`, `stopped_by`: whether it ended early, and why (null if it did not)
-    - `versions`, `inputs`: of the software, by name; SHA-256 of the image files, by path
+    - `backend`, `device`, `details`: what the run used, and how
+    - `interrupted`, `stopped_by`: whether the run ended early, and why (null if it did not)
+    - `versions`, `inputs`: versions of the software, by name; SHA-256 of the image files, by path
     - `scales`: the pyramid: each `size` (width, height) and its `steps`
-    - `steps`: of each evaluated image `scale` (a place in `scales`), `step` (0 is the scale's
-      starting point), `seconds` since the start, `loss`, and `losses` by term
+    - `steps`: for each evaluated image its `scale` (an index of `scales`), `step` (0 is the
+      scale's starting point), `seconds` since the start, `loss`, and `losses` by term
 
     A number that is not finite is null.
     """
@@ -39,7 +39,7 @@ class JSONWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
+        """See Writer.write."""
         numbers = {
             **record,
             "stopped_by": result.stop_reason,
@@ -63,7 +63,7 @@ class JSONWriter(Writer):
 
 
 def _finite(value: Any) -> Any:
-    """With null in place of what JSON has no number for."""
+    """Replace numbers that are not finite, which JSON lacks, by None."""
     match value:
         case dict():
             return {key: _finite(item) for key, item in value.items()}
@@ -76,10 +76,10 @@ def _finite(value: Any) -> Any:
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writer `json`. Of a transparent picture it loses nothing: it holds no pixels."""
+    """Yield the writer `json`. Its files hold no pixels, so that no transparency is lost."""
     yield WriterSpec(
         name="json",
-        summary="the run's numbers: each step's losses and time",
+        summary="numbers of the run: losses and time of each step",
         suffixes=(".json",),
         create=JSONWriter,
         keeps_alpha=True,

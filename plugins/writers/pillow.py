@@ -1,4 +1,4 @@
-"""JPEG and WebP through Pillow."""
+"""JPEG and WebP files, through Pillow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WebPOptions(JPEGOptions):
 
 
 class JPEGWriter(Writer):
-    """Without chroma subsampling; no transparency."""
+    """JPEG file without chroma subsampling and without transparency."""
 
     def __init__(self, options: JPEGOptions) -> None:
         self._quality = options.quality
@@ -44,13 +44,13 @@ class JPEGWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
-        picture = eight_bits(result, alpha=False)
-        picture.save(path, "JPEG", quality=self._quality, subsampling=0, optimize=True)
+        """See Writer.write."""
+        image = eight_bits(result, alpha=False)
+        image.save(path, "JPEG", quality=self._quality, subsampling=0, optimize=True)
 
 
 class WebPWriter(Writer):
-    """Lossy or lossless."""
+    """WebP file, lossy or lossless, with the result's transparency."""
 
     def __init__(self, options: WebPOptions) -> None:
         self._options = options
@@ -58,18 +58,18 @@ class WebPWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
-        picture = eight_bits(result, alpha=True)
+        """See Writer.write."""
+        image = eight_bits(result, alpha=True)
         if self._options.lossless:
-            # exact: the colors below full transparency are pixels too.
-            picture.save(path, "WEBP", lossless=True, exact=True, method=4)
+            # exact: keeps the colors of fully transparent pixels.
+            image.save(path, "WEBP", lossless=True, exact=True, method=4)
         else:
-            picture.save(path, "WEBP", quality=self._options.quality, method=4)
+            image.save(path, "WEBP", quality=self._options.quality, method=4)
 
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writers `jpeg` and `webp`; the sizes are the formats' own limits."""
+    """Yield the writers `jpeg` and `webp`; `longest_side` is the limit of each format."""
     yield WriterSpec(
         name="jpeg",
         summary="JPEG",

@@ -1,4 +1,4 @@
-"""PNG, which carries the job that made it."""
+"""PNG files, with the record of the run in their metadata."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class PNGOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bits: Literal[8, 16] = Field(default=8, description="of each channel")
+    bits: Literal[8, 16] = Field(default=8, description="bits of each channel")
 
 
 class PNGWriter(Writer):
-    """Lossless; carries its job, so that it can be made again."""
+    """Lossless file with the job that made it, so that the result can be made again."""
 
     def __init__(self, options: PNGOptions) -> None:
         self._bits = options.bits
@@ -35,7 +35,7 @@ class PNGWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
+        """See Writer.write."""
         info = PngInfo()
         info.add(b"sRGB", bytes([0]))  # the color space, with the perceptual rendering intent
         info.add_itxt(RECORD_KEY, json.dumps(record))
@@ -48,10 +48,10 @@ class PNGWriter(Writer):
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writer `png`."""
+    """Yield the writer `png`."""
     yield WriterSpec(
         name="png",
-        summary="PNG, which carries its job",
+        summary="PNG, with its job in the metadata",
         suffixes=(".png",),
         create=PNGWriter,
         options=PNGOptions,

@@ -1,6 +1,6 @@
 """PNG with 16 bits per channel, which Pillow cannot write; block by block, in little memory.
 
-The format: PNG Specification, Third Edition (W3C, 2025).
+Source: PNG Specification, Third Edition (W3C, 2025).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLOCK = 1 << 22
 def write_png16(path: Path, pixels: np.ndarray, info: PngInfo) -> None:
     """Write `pixels`, (H, W, 3) or (H, W, 4) in [0, 1], with the chunks of `info` before them.
 
-    Raises OSError as the system gives it.
+    Raises OSError of the operating system.
     """
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 16, _COLOR_TYPES[channels], 0, 0, 0)
@@ -44,7 +44,7 @@ def write_png16(path: Path, pixels: np.ndarray, info: PngInfo) -> None:
 
 
 def _filtered(pixels: np.ndarray) -> Iterator[bytes]:
-    """The scanlines, each with the filter that leaves it the smaller, many at a time."""
+    """Yield blocks of scanlines, each line with the filter, Sub or Up, of the lower cost."""
     height, width, channels = pixels.shape
     step = 2 * channels  # bytes from a pixel to the next
     rows = max(1, _BLOCK // (width * step))
@@ -55,14 +55,14 @@ def _filtered(pixels: np.ndarray) -> Iterator[bytes]:
         up = lines - np.concatenate([above, lines[:-1]])
         sub = lines.copy()
         sub[:, step:] -= lines[:, :-step]
-        better = _cost(sub) < _cost(up)
-        filters = np.where(better, _SUB, _UP).astype(np.uint8)
-        chosen = np.where(better[:, None], sub, up)
-        yield np.concatenate([filters[:, None], chosen], axis=1).tobytes()
+        use_sub = _cost(sub) < _cost(up)
+        filters = np.where(use_sub, _SUB, _UP).astype(np.uint8)
+        filtered = np.where(use_sub[:, None], sub, up)
+        yield np.concatenate([filters[:, None], filtered], axis=1).tobytes()
         above = lines[-1:]
 
 
 def _cost(differences: np.ndarray) -> np.ndarray:
-    """How well a line will pack: the specification's sum of its bytes' distances from zero."""
+    """Cost of each line, as in the specification: the sum of its bytes' distances from zero."""
     cost: np.ndarray = np.minimum(differences, 0 - differences).sum(axis=1, dtype=np.int64)
     return cost

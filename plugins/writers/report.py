@@ -1,4 +1,4 @@
-"""A report on the run: one HTML file that needs nothing beside it."""
+"""Report on a run: one HTML file without external resources."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ class ReportOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     side: int = Field(
-        default=1600, ge=64, le=8192, description="largest long side of its images, in pixels"
+        default=1600, ge=64, le=8192, description="largest long side of the images, in pixels"
     )
-    quality: int = Field(default=88, ge=1, le=100, description="of its images; 100 is the best")
+    quality: int = Field(
+        default=88, ge=1, le=100, description="quality of the images; 100 is the best"
+    )
 
 
 class ReportWriter(Writer):
-    """What a person wants to see and know of a run; its images are inside, as JPEG or WebP."""
+    """HTML file with the images, losses and timings of a run; images are embedded JPEG or WebP."""
 
     def __init__(self, options: ReportOptions) -> None:
         self._options = options
@@ -47,7 +49,7 @@ class ReportWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
+        """See Writer.write."""
         import tomli_w
         from jinja2 import Environment, StrictUndefined
 
@@ -58,19 +60,21 @@ class ReportWriter(Writer):
         template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
         height, width = result.image.shape[:2]
         shown = fit((height, width), self._options.side)
-        labels = {index: f"{s.width} × {s.height}" for index, s in enumerate(result.scales)}
+        labels = {
+            index: f"{scale.width} × {scale.height}" for index, scale in enumerate(result.scales)
+        }
         page = template.render(
             title=_title(result),
             result=result,
             size=(width, height),
             image=self._uri(eight_bits(result, alpha=True), shown),
-            before=self._uri(_whole(result.content), shown) if result.content else None,
+            before=self._uri(_with_alpha(result.content), shown) if result.content else None,
             styles=[
                 (
                     _name(style),
                     share,
                     style.size,
-                    self._uri(_whole(style), fit(style.size, _STYLE_SIDE)),
+                    self._uri(_with_alpha(style), fit(style.size, _STYLE_SIDE)),
                 )
                 for style, share in result.styles
             ],
@@ -81,30 +85,30 @@ class ReportWriter(Writer):
             job=tomli_w.dumps(record["job"]),
             inputs=record["inputs"],
         )
-        # A name of a file may hold bytes that are no text.
+        # File names may hold bytes that are not text.
         path.write_text(page, encoding="utf-8", errors="replace")
 
     def _uri(self, image: Image.Image, size: tuple[int, int]) -> str:
         height, width = size
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.LANCZOS)
-        packed = io.BytesIO()
-        kind = "WEBP" if image.mode == "RGBA" else "JPEG"
-        image.save(packed, kind, quality=self._options.quality)
-        return f"data:image/{kind.lower()};base64,{base64.b64encode(packed.getvalue()).decode()}"
+        data = io.BytesIO()
+        encoding = "WEBP" if image.mode == "RGBA" else "JPEG"
+        image.save(data, encoding, quality=self._options.quality)
+        return f"data:image/{encoding.lower()};base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-def _whole(picture: SourceImage) -> Image.Image:
-    """With its transparency, if it has any."""
-    if picture.alpha is None:
-        return picture.rgb
-    whole = picture.rgb.copy()
-    whole.putalpha(picture.alpha)
-    return whole
+def _with_alpha(source: SourceImage) -> Image.Image:
+    """Return an input image with its transparency, if it has any."""
+    if source.alpha is None:
+        return source.rgb
+    image = source.rgb.copy()
+    image.putalpha(source.alpha)
+    return image
 
 
-def _name(picture: SourceImage) -> str:
-    return Path(picture.path.removeprefix("sample:")).name
+def _name(source: SourceImage) -> str:
+    return Path(source.path.removeprefix("sample:")).name
 
 
 def _title(result: Result) -> str:
@@ -115,27 +119,27 @@ def _title(result: Result) -> str:
 
 
 def _scale_rows(result: Result, labels: dict[int, str]) -> list[dict[str, Any]]:
-    """Of each scale that was begun: its size, the steps that were made and planned, its time."""
+    """Table rows of the scales that were begun: size, steps made and planned, time."""
     rows = []
-    before = 0.0
+    start = 0.0
     for scale in dict.fromkeys(record.scale for record in result.steps):
         records = [record for record in result.steps if record.scale == scale]
         seconds = [record.seconds for record in records]
         rows.append(
             {
                 "label": labels[scale],
-                "made": sum(record.step > 0 for record in records),
+                "steps": sum(record.step > 0 for record in records),
                 "planned": result.scales[scale].steps,
-                "seconds": seconds[-1] - before,
-                "each": float(np.median(np.diff(seconds))) if len(seconds) > 1 else None,
+                "seconds": seconds[-1] - start,
+                "step_seconds": float(np.median(np.diff(seconds))) if len(seconds) > 1 else None,
             }
         )
-        before = seconds[-1]
+        start = seconds[-1]
     return rows
 
 
 def _duration(seconds: float | None) -> str:
-    """In the unit that a reader would choose."""
+    """Format a duration in ms, s, min or h, whichever suits its length."""
     if seconds is None:
         return "–"
     if seconds < 1:
@@ -149,10 +153,10 @@ def _duration(seconds: float | None) -> str:
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writer `html`."""
+    """Yield the writer `html`."""
     yield WriterSpec(
         name="html",
-        summary="report: pictures, loss curves, job and timings in one file",
+        summary="report: images, loss curves, job and timings in one file",
         suffixes=(".html",),
         create=ReportWriter,
         options=ReportOptions,

@@ -1,4 +1,4 @@
-"""TIFF through tifffile: 8, 16 or 32 bits per channel."""
+"""TIFF files with 8, 16 or 32 bits per channel, through tifffile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
 from .pixels import channels, whole_numbers
 
-#: Of pixels in a plain TIFF, whose offsets have 32 bits; the rest is for its tags.
+#: Most bytes of pixels in a plain TIFF, whose offsets have 32 bits; the rest is for its tags.
 _MOST_BYTES = 2**32 - 2**25
 
 
@@ -26,12 +26,12 @@ class TIFOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bits: Literal[8, 16, 32] = Field(
-        default=16, description="of each channel; 32: floating point, as the run left it"
+        default=16, description="bits of each channel; 32: floating point, not rounded"
     )
 
 
 class TIFWriter(Writer):
-    """Lossless, packed by deflate; the record is its ImageDescription, as JSON."""
+    """Lossless file, compressed by deflate, whose ImageDescription is the record, as JSON."""
 
     def __init__(self, options: TIFOptions) -> None:
         self._bits = options.bits
@@ -39,7 +39,7 @@ class TIFWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
+        """See Writer.write."""
         import tifffile
 
         pixels = self._pixels(result)
@@ -50,11 +50,11 @@ class TIFWriter(Writer):
             planarconfig="contig",
             extrasamples=["unassalpha"] if pixels.shape[2] == 4 else None,
             compression="zlib",
-            # Differences pack better; those of floating point need the package imagecodecs.
+            # Differences compress better; for floating point they need the package imagecodecs.
             predictor=True if self._bits < 32 else None,
             description=json.dumps(record),
             metadata=None,  # tifffile would add a description of its own
-            # Packed, it may be smaller than the 4 GiB of the plain format; nobody knows before.
+            # The compressed size, which may fit the 4 GiB of the plain format, is not known yet.
             bigtiff=pixels.nbytes > _MOST_BYTES,
             software=f"stylectl {result.versions['stylectl']}",
             iccprofile=_srgb_profile(),
@@ -66,17 +66,17 @@ class TIFWriter(Writer):
 
 
 def _srgb_profile() -> bytes:
-    """Without it, many programs take floating point for linear light."""
+    """ICC profile of sRGB, without which many programs take floating point for linear light."""
     from PIL import ImageCms
 
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    date = slice(24, 36)  # ICC.1:2010, 7.2: equal pictures shall be equal files
+    date = slice(24, 36)  # ICC.1:2010, 7.2; without a date, equal results give equal files
     return profile[: date.start] + bytes(12) + profile[date.stop :]
 
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writer `tif`."""
+    """Yield the writer `tif`."""
     yield WriterSpec(
         name="tif",
         summary="TIFF",

@@ -1,4 +1,4 @@
-"""What the films of the optimization share: their options, and their frames at one size."""
+"""Options and frames that the writers of time-lapses share."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from .pixels import eight_bits
 
 
 class TimelapseOptions(BaseModel):
-    """Options of the writers `gif` and `mp4`, which set defaults of their own."""
+    """Options of the writers `gif` and `mp4`, each of which sets its own defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seconds: float = Field(gt=0, le=60, description="length of the way to the picture")
+    seconds: float = Field(gt=0, le=60, description="seconds from the first frame to the result")
     hold: float = Field(
-        default=2, ge=0, le=60, description="seconds that the finished picture stays"
+        default=2, ge=0, le=60, description="seconds for which the finished result is shown"
     )
-    fps: int = Field(ge=1, description="frames in a second")
-    side: int = Field(ge=16, description="largest long side in pixels; none is made larger")
+    fps: int = Field(ge=1, description="frames per second")
+    side: int = Field(ge=16, description="largest long side in pixels; no frame is enlarged")
 
     @property
     def frames(self) -> int:
-        """Of the way, without the finished picture."""
+        """Number of frames of the optimization, without those of the finished result."""
         return max(1, round(self.seconds * self.fps))
 
 
 def frame_size(result: Result, side: int) -> tuple[int, int]:
-    """(width, height) of the film."""
+    """Size (width, height) of the film's frames."""
     height, width = fit(result.image.shape[:2], side)
     return width, height
 
@@ -39,17 +39,20 @@ def frame_size(result: Result, side: int) -> tuple[int, int]:
 def way(
     snapshots: Iterable[Snapshot], size: tuple[int, int], frames: int
 ) -> Iterator[tuple[Image.Image, int]]:
-    """The way to the picture: each frame, of `size` (width, height), and for how many of `frames`
-    it stays. With many snapshots some are left out; with few, each stays the longer."""
-    many = len(snapshots) if isinstance(snapshots, Sized) else sum(1 for _ in snapshots)
+    """Yield images of the optimization, of `size` (width, height), and their numbers of frames.
+
+    The numbers add up to `frames`. With many snapshots some are left out; with few, each is shown
+    for longer.
+    """
+    count = len(snapshots) if isinstance(snapshots, Sized) else sum(1 for _ in snapshots)
     for number, snapshot in enumerate(snapshots):
-        stays = frames * (number + 1) // many - frames * number // many
-        if stays:
-            yield _resized(Image.fromarray(snapshot.image), size), stays
+        repeats = frames * (number + 1) // count - frames * number // count
+        if repeats:
+            yield _resized(Image.fromarray(snapshot.image), size), repeats
 
 
 def finished(result: Result, size: tuple[int, int]) -> Image.Image:
-    """The finished picture as the last frame."""
+    """Return the finished result as the last frame."""
     return _resized(eight_bits(result, alpha=False), size)
 
 

@@ -109,7 +109,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     monkeypatch.delenv("STYLECTL_PLUGINS", raising=False)
     modules: list[str] = []
 
-    def make(source: str, name: str, distribution: str = "", version: str = "1.2") -> str:
+    def make(
+        source: str,
+        name: str,
+        distribution: str = "",
+        version: str = "1.2",
+        requires: Sequence[str] = (),
+    ) -> str:
         distribution = distribution or f"stylectl-{name}"
         module = f"plugin_{distribution.replace('-', '_')}"
         site = tmp_path / distribution
@@ -118,6 +124,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (site / f"{module}.py").write_text(source)
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+            + "".join(f"Requires-Dist: {each}\n" for each in requires)
         )
         (info / "entry_points.txt").write_text(f"[stylectl]\n{name} = {module}\n")
         monkeypatch.syspath_prepend(str(site))

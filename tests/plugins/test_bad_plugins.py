@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -111,7 +112,7 @@ def test_a_name_in_vain_is_told_of(install: Install, monkeypatch: pytest.MonkeyP
     install(term(), "good")
     monkeypatch.setenv("STYLECTL_PLUGINS", "god")
     (problem,) = load_plugins().problems
-    assert problem == "STYLECTL_PLUGINS names 'god'; did you mean good?"
+    assert problem == "STYLECTL_PLUGINS: no plugin 'god'; did you mean good?"
 
 
 @pytest.mark.parametrize(
@@ -244,15 +245,126 @@ def test_a_writer_that_cannot_be_made_is_found_before_the_work(
     assert not heard
 
 
-def test_a_suffix_that_two_claim_names_both_before_the_work(
+def test_a_suffix_of_a_built_in_writer_stays_with_it_and_a_notice_says_so(
     install: Install, tmp_path: Path
 ) -> None:
     install(WRITER.format(create="pass", write="pass", suffix=".png"), "bad")
     heard: list[Event] = []
+    paint(tmp_path, on_event=heard.append)
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.format == "PNG"
+    (notice,) = [each for each in heard if isinstance(each, Notice) and "out.png" in each.message]
+    assert "built-in" in notice.message
+    assert re.search(ORIGIN, notice.message)
+    assert "`writer=bad`" in notice.message
+
+
+def test_naming_the_writer_chooses_it_without_a_notice(install: Install, tmp_path: Path) -> None:
+    install(WRITER.format(create="pass", write="pass", suffix=".png"), "bad")
+    heard: list[Event] = []
+    paint(tmp_path, on_event=heard.append, writers={"bad": {}})
+    assert (tmp_path / "out.png").read_text() == "half"
+    assert not [each for each in heard if isinstance(each, Notice) and "out.png" in each.message]
+
+
+def test_a_suffix_that_two_strangers_claim_names_both_before_the_work(
+    install: Install, tmp_path: Path
+) -> None:
+    source = WRITER.format(create="pass", write="pass", suffix=".bad")
+    install(source, "bad")
+    install(source.replace('name="bad"', 'name="worse"'), "worse")
+    heard: list[Event] = []
     with pytest.raises(PluginError, match=ORIGIN) as caught:
-        paint(tmp_path, on_event=heard.append)
-    assert caught.match("built-in")
+        paint(tmp_path, output=tmp_path / "out.bad", on_event=heard.append)
+    assert caught.match("stylectl-worse 1.2")
+    assert caught.match("`writer=")
     assert not heard
+    paint(tmp_path, output=tmp_path / "out.bad", writers={"worse": {}})
+    assert (tmp_path / "out.bad").exists()
+
+
+def test_what_a_plugin_says_reaches_the_user_on_one_line_without_control_characters(
+    install: Install, tmp_path: Path
+) -> None:
+    install(term(bind=r'raise RuntimeError("\x1b[2J\n" * 500)'), "bad")
+    with pytest.raises(PluginError, match=ORIGIN) as caught:
+        paint(tmp_path, term=["bad"])
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 500
+
+
+START_AND_DESCENT = (
+    HEAD
+    + """
+class Gray(Initializer):
+    random = False
+    def image(self, start):
+        {image}
+
+class Descent(Optimizer):
+    step_size: float = 0.001
+    def images_held(self, steps):
+        return 3
+    def iterate(self, image, evaluate, step_scale, steps):
+        while True:
+            evaluation = evaluate(image)
+            yield Iterate(image, evaluation)
+            {step}
+
+@hookimpl
+def stylectl_initializers():
+    yield InitializerSpec(name="bad-gray", summary="", options=Gray)
+
+@hookimpl
+def stylectl_optimizers():
+    yield OptimizerSpec(name="bad-descent", summary="", options=Descent)
+"""
+)
+GRAY = "return start.content * 0 + 0.5"
+DESCENT = "image = image - step_scale * self.step_size * evaluation.gradient"
+
+
+def test_a_job_uses_an_installed_optimizer_and_initialiser(
+    install: Install, tmp_path: Path
+) -> None:
+    install(START_AND_DESCENT.format(image=GRAY, step=DESCENT), "bad")
+    options = {"init": "bad-gray", "optimizer": {"name": "bad-descent", "step_size": 1e-4}}
+    result = paint(tmp_path, **options)
+    assert result.final_losses["style"] < result.initial_losses["style"]
+    assert result.job.as_table()["optimizer"] == options["optimizer"]
+    again = paint(tmp_path, job=tmp_path / "out.png", output=tmp_path / "again.png")
+    assert (again.image == result.image).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"image": "1 / 0"}, "ZeroDivisionError"),
+        ({"image": "return None"}, "shaped like the content"),
+        ({"image": "return start.content / 0"}, "not finite"),
+        ({"step": "return"}, "stopped by itself"),
+        ({"step": "image = image[0]"}, "an image like the first"),
+        ({"step": "1 / 0"}, "ZeroDivisionError"),
+    ],
+)
+def test_a_bad_optimizer_or_initialiser_is_named_with_its_plugin(
+    install: Install, tmp_path: Path, changes: dict[str, str], complaint: str
+) -> None:
+    source = START_AND_DESCENT.format(**({"image": GRAY, "step": DESCENT} | changes))
+    install(source, "bad")
+    with pytest.raises(PluginError, match=ORIGIN) as caught:
+        paint(tmp_path, init="bad-gray", optimizer="bad-descent")
+    assert caught.match(complaint)
+
+
+def test_an_error_of_the_objective_is_not_laid_to_the_optimizer(
+    install: Install, tmp_path: Path
+) -> None:
+    install(START_AND_DESCENT.format(image=GRAY, step=DESCENT), "bad")
+    install(term(loss="image[9]").replace('name="bad"', 'name="worse"'), "worse")
+    with pytest.raises(PluginError, match=r"plugin worse \(stylectl-worse 1\.2\)"):
+        paint(tmp_path, optimizer="bad-descent", term=["worse"])
 
 
 LISTENER = (

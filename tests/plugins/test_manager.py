@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -60,6 +61,19 @@ def stylectl_run_finished(event):
 #: What is wrong -> the plugin, and a word that its problem must say.
 BROKEN = {
     "import error": ("import a_module_that_nobody_has", "a_module_that_nobody_has"),
+    "no module": ("import sys\nsys.modules[__name__] = None\n", "None"),
+    "a BaseException at import": (
+        "class Stop(BaseException):\n    pass\nraise Stop('not today')",
+        "not today",
+    ),
+    "control characters": ("raise ValueError('\\x1b[2J' + 'x' * 9999)", r"\x1b[2J"),
+    "a name with a colon": (GOOD.replace('"darkness"', '"dark:ness"'), "dark:ness"),
+    "options that hide a key of the job": (
+        GOOD.replace(
+            "@hookimpl", "class Options(NoOptions):\n    weight: float = 1\n\n\n@hookimpl"
+        ).replace('layers_from="image"', 'layers_from="image", options=Options'),
+        "'weight'",
+    ),
     "syntax error": ("def broken(:\n", "SyntaxError"),
     "exit at import": ("raise SystemExit('I need a GPU')", "I need a GPU"),
     "not iterable": (
@@ -79,6 +93,7 @@ BROKEN = {
         "ZeroDivisionError",
     ),
     "misspelt hook": (GOOD.replace("stylectl_loss_terms", "stylectl_loss_term"), "loss_term"),
+    "a hook without its mark": (GOOD.replace("@hookimpl\n", ""), "not marked @hookimpl"),
     "wrong argument": (
         "from stylectl import hookimpl\n@hookimpl\ndef stylectl_step(evnet):\n    pass\n",
         "evnet",
@@ -137,6 +152,8 @@ def test_a_broken_plugin_is_recorded_and_the_rest_works(install: Install, kind: 
     assert origin == "stylectl-bad 0.9"
     assert problem is not None
     assert word in problem
+    assert problem.isprintable()
+    assert len(problem) < 500
     assert record(plugins, "dark") == ("stylectl-dark 1.2", None)
     assert {"darkness", "content", "style"} <= set(term_names(plugins.registry))
     (sentence,) = plugins.problems
@@ -160,11 +177,13 @@ def test_a_run_tells_of_a_broken_plugin_and_goes_on(install: Install) -> None:
     assert isinstance(heard[-1], RunFinished)
 
 
-def test_a_name_that_two_distributions_claim_names_both(install: Install) -> None:
+def test_a_term_that_two_distributions_bring_names_both_when_it_is_used(install: Install) -> None:
     install(GOOD, "dark", "stylectl-dark", "1.0")
     install(GOOD, "night", "stylectl-night", "2.5")
+    registry = load_plugins().registry
+    assert registry.terms.get("style").name == "style"
     with pytest.raises(PluginError) as caught:
-        load_plugins()
+        registry.terms.get("darkness")
     for word in ("darkness", "stylectl-dark 1.0", "stylectl-night 2.5", "no_plugin"):
         assert word in str(caught.value)
 
@@ -174,33 +193,99 @@ def test_switching_one_of_two_claimants_off_helps(install: Install) -> None:
     install(GOOD, "night", "stylectl-night", "2.5")
     plugins = load_plugins(["night"])
     assert "stylectl-dark 1.0" in plugins.registry.terms.origin("darkness")
+    assert plugins.registry.terms.get("darkness").name == "darkness"
 
 
-def test_claiming_a_built_in_name_names_both(install: Install) -> None:
+def test_a_plugin_that_takes_a_built_in_term_is_left_out(install: Install) -> None:
     install(GOOD.replace('"darkness"', '"style"'), "dark")
-    with pytest.raises(PluginError) as caught:
-        load_plugins()
-    assert "built-in" in str(caught.value)
-    assert "stylectl-dark 1.2" in str(caught.value)
+    plugins = load_plugins()
+    assert plugins.registry.terms.origin("style") == "the plugin stylectl.style (built-in)"
+    assert plugins.problems == (
+        "the plugin dark (stylectl-dark 1.2) is left out: the loss term 'style' is built in; the "
+        "plugin must name its own otherwise",
+    )
 
 
-def test_one_plugin_name_in_two_distributions_names_both(install: Install) -> None:
+@pytest.mark.parametrize("name", ["style", "png", "report", "stylectl.png"])
+def test_a_plugin_that_is_called_like_a_built_in_one_works(install: Install, name: str) -> None:
+    install(GOOD, name, "stylectl-mine")
+    plugins = load_plugins()
+    assert plugins.problems == ()
+    assert {"darkness", "style"} <= set(term_names(plugins.registry))
+    assert plugins.registry.writer_for(Path("out.png")).name == "png"
+
+
+def test_two_plugins_of_one_name_are_told_apart_by_their_distributions(install: Install) -> None:
     install(LISTENING, "same", "stylectl-one", "1.0")
     install(GOOD, "same", "stylectl-two", "2.5")
-    with pytest.raises(PluginError) as caught:
-        load_plugins()
-    for word in ("same", "stylectl-one 1.0", "stylectl-two 2.5"):
-        assert word in str(caught.value)
+    plugins = load_plugins()
+    assert record(plugins, "stylectl-one/same") == ("stylectl-one 1.0", None)
+    assert record(plugins, "stylectl-two/same") == ("stylectl-two 2.5", None)
+    without = load_plugins(["stylectl-two/same"])
+    assert "darkness" not in term_names(without.registry)
+    with pytest.raises(UsageError, match="stylectl-one/same or stylectl-two/same"):
+        load_plugins(["same"])
 
 
-def test_two_plugins_of_one_writer_suffix_name_both(install: Install) -> None:
+def test_a_plugin_may_be_called_by_its_distribution(install: Install) -> None:
+    install(GOOD, "png", "stylectl-mine")
+    plugins = load_plugins(["stylectl-mine/png"])
+    assert "darkness" not in term_names(plugins.registry)
+    assert plugins.registry.writer_for(Path("out.png")).name == "png"
+
+
+@pytest.mark.parametrize(
+    ("requires", "complaint"),
+    [
+        ("stylectl>=99", "it requires stylectl>=99, and this is stylectl 0.1.0"),
+        ("Stylectl <0.1", "it requires stylectl<0.1, and this is stylectl 0.1.0"),
+        ("stylectl>=0.1,<0.2", None),
+        ("stylectl>=99; python_version < '3'", None),
+        ("stylectl>=99; extra == 'test'", None),
+        ("numpy>=99", None),
+        ("what is this", None),
+    ],
+)
+def test_a_plugin_of_another_stylectl_is_refused_with_both_versions(
+    install: Install, requires: str, complaint: str | None
+) -> None:
+    module = install(GOOD, "dark", requires=[requires])
+    assert record(load_plugins(), "dark")[1] == complaint
+    assert (module in sys.modules) == (complaint is None)
+
+
+def test_a_hook_of_another_version_may_be_optional(install: Install) -> None:
     install(
-        "from stylectl import WriterSpec, hookimpl\n\n\n@hookimpl\ndef stylectl_writers():\n"
-        "    yield WriterSpec(name='mine', summary='', suffixes=('.png',), create=print)\n",
-        "mine",
+        GOOD + "\n\n@hookimpl(optionalhook=True)\ndef stylectl_previews():\n    return []\n", "dark"
     )
-    with pytest.raises(PluginError, match=r"\.png.*stylectl-mine 1\.2"):
-        load_plugins().registry.writer_for(Path("out.png"))
+    plugins = load_plugins()
+    assert plugins.problems == ()
+    assert "darkness" in term_names(plugins.registry)
+
+
+def test_what_a_plugin_prints_at_import_goes_to_stderr(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("print('hello')\n" + GOOD, "dark")
+    load_plugins()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "hello" in captured.err
+
+
+def test_an_interruption_while_a_plugin_is_imported_is_the_users(install: Install) -> None:
+    install("raise KeyboardInterrupt", "slow")
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins()
+
+
+def test_a_module_is_loaded_without_installing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+    module = ModuleType("my_package.dark")
+    exec(GOOD, vars(module))
+    plugins = load_plugins(extra=[module])
+    assert record(plugins, "dark") == ("not installed", None)
+    assert "darkness" in term_names(plugins.registry)
 
 
 @pytest.mark.parametrize(

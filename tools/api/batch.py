@@ -23,12 +23,14 @@ def batch(
     preset: str | None = None,
     **options: Any,
 ) -> Report:
-    """Make many results: each has the options of `stylectl.run` and its `output`, a PNG, as in
+    """Make many results and return a report.
+
+    Each of the `pictures` has the options of `stylectl.run` and its `output`, a PNG, as in
     ``{"content": "photo.jpg", "styles": ["painting.jpg"], "output": "out.png"}``. `options` hold
-    for all that do not say otherwise.
+    for all results that do not override them.
 
     Finished results are found and not made again; what jobs have in common is computed once. Raises
-    UsageError before the work begins; what fails on the way is in the report.
+    UsageError before the work begins; results that fail later are in the report.
     """
     file = read_job_file(Path(job)) if job is not None else None
     plugins = load_plugins(no_plugin)
@@ -36,9 +38,9 @@ def batch(
     common = options | ({"preset": preset} if preset else {})
     tasks = []
     for number, picture in enumerate(pictures, start=1):
-        own = {key: value for key, value in picture.items() if key != "output"}
+        picture_options = {key: value for key, value in picture.items() if key != "output"}
         label = f"picture {number}"
         path = png_path(label, picture.get("output"))
-        tasks.append(maker.task(label, path, {**common, **own}))
+        tasks.append(maker.task(label, path, {**common, **picture_options}))
     check_paths(tasks)
     return run_tasks(tasks, plugins, on_event)

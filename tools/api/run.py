@@ -27,17 +27,18 @@ def run(
     preset: str | None = None,
     **options: Any,
 ) -> Result:
-    """Run a job.
+    """Run a job and return its result.
 
     `job` is a `Job`, or the path of a job file (TOML, or a file with a record that stylectl wrote),
-    or None for a job made of a `preset` and `options`. The options are called like the command
+    or None for a job made of a `preset` and `options`. The options have the names of the command
     line's flags: ``content="photo.jpg", styles=["painting.jpg"], size=512, style_weight=2.0``; they
-    override the job. The result is also written to each `output`, by its suffix; `writers` has
-    settings of theirs, such as ``{"png": {"bits": 16}}``. `on_event` is called with each event of
-    the run; the last one, `RunFinished`, has the result, also that of an interrupted run.
+    override the job. The result is also written to each `output`; its suffix chooses the writer.
+    `writers` has settings of the writers, such as ``{"png": {"bits": 16}}``. `on_event` is called
+    with each event of the run; the last one, `RunFinished`, has the result, also that of an
+    interrupted run.
 
-    Raises StylectlError and its kin, KeyboardInterrupt after Ctrl-C, and what `on_event` raises.
-    After the first step, they are raised when the result so far is written to the outputs.
+    Raises StylectlError and its subclasses, KeyboardInterrupt after Ctrl-C, and what `on_event`
+    raises. After the first step, they are raised once the result so far is written to the outputs.
     """
     plugins = load_plugins(no_plugin)
     if isinstance(job, Job):

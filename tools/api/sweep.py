@@ -31,8 +31,8 @@ def sweep(
     content="photo.jpg", styles=["painting.jpg"])`` draws the sheet `output`, a PNG, with the first
     axis along the columns. `options` hold for all cells, over the job file. The cells are kept in
     the folder ``sheet-cells`` beside the sheet, and made again only if their job or their images
-    changed. After Ctrl-C the report says so, and there is no sheet. Raises UsageError before the
-    work begins; what fails on the way is in the report.
+    changed. After Ctrl-C the report is `interrupted`, and no sheet is drawn. Raises UsageError
+    before the work begins; cells that fail later are in the report.
     """
     settings = [
         Setting(setting_named(key), tuple((str(value), value) for value in values))

@@ -1,1 +1,1 @@
-"""Measurements: a backend's speed, and contests with other programs."""
+"""Measurements of backends' speed, and contests with other programs."""

@@ -1,4 +1,4 @@
-"""The speed of backends: a value and gradient of a job, beside this machine's matrix products."""
+"""Speed of backends: a value and gradient of a job, beside this machine's matrix products."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ _MATRIX = 2048
 
 @dataclass(frozen=True)
 class Measurement:
-    """A backend's figures at one size (width, height). Rates are in GFLOP/s (10^9 floating-point
-    operations per second), a multiplication and an addition being two; memory is in MB (10^6
-    bytes). From the images being read it takes `seconds_to_start` until the first evaluation
-    begins, and `seconds_to_first` until it is done."""
+    """Figures of a backend at one size (width, height).
+
+    Rates are in GFLOP/s (10^9 floating-point operations per second), a multiplication and an
+    addition being two; memory is in MB (10^6 bytes). After the images are read, the first
+    evaluation begins after `seconds_to_start` and ends after `seconds_to_first`.
+    """
 
     backend: str
     device: str
@@ -51,13 +53,18 @@ class Measurement:
 def measure(
     jobs: Sequence[Mapping[str, Any]], preset: str | None, repeats: int
 ) -> list[Measurement]:
-    """Measure the jobs of these options, which differ in their backends alone, in turn, so that a
-    change of the machine's speed meets all. Raises StylectlError and its kin."""
+    """Measure jobs, given by their options, that differ only in their backends.
+
+    They are timed in turn, so that a change of the machine's speed affects all of them. Raises
+    StylectlError and its subclasses.
+    """
     registry = load_plugins().registry
-    prepared = [prepare(make_plan(build_job(options, preset=preset), registry)) for options in jobs]
-    gflops = 2 * _forward_gflops(prepared[0])
+    prepared_jobs = [
+        prepare(make_plan(build_job(options, preset=preset), registry)) for options in jobs
+    ]
+    gflops = 2 * _forward_gflops(prepared_jobs[0])
     with ExitStack() as stack:
-        timers = [stack.enter_context(_Timer(each)) for each in prepared]
+        timers = [stack.enter_context(_Timer(prepared)) for prepared in prepared_jobs]
         for _ in range(repeats):
             for timer in timers:
                 timer.time_a_step()
@@ -65,7 +72,7 @@ def measure(
 
 
 class _Timer:
-    """A session with an objective, and the times that were taken."""
+    """Session with an objective, and the measured times."""
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared, self._session = prepared, Session()
@@ -90,12 +97,12 @@ class _Timer:
         self._session.close()
 
     def time_a_step(self) -> None:
-        """One evaluation, and one matrix product beside it."""
+        """Time one evaluation, and one matrix product beside it."""
         self._steps.append(timed(self._step, self._device)[1])
         self._products.append(timed(lambda: self._matrix @ self._matrix, self._device)[1])
 
     def measurement(self, gflops: float) -> Measurement:
-        """The figures, for a network of so many GFLOP."""
+        """Return the figures, for `gflops` GFLOP of a value and gradient."""
         plan, (height, width) = self._prepared.plan, self._prepared.size
         seconds = statistics.median(self._steps)
         matmul = 2 * _MATRIX**3 / 1e9 / statistics.median(self._products)
@@ -123,8 +130,11 @@ class _Timer:
 
 
 def _forward_gflops(prepared: Prepared) -> float:
-    """Counted from the layers' shapes. The gradient with respect to the image takes as many again:
-    each convolution's is a convolution with the same products."""
+    """Return the GFLOP of a forward pass, counted from the layers' shapes.
+
+    The gradient with respect to the image takes as many again: each convolution's is a convolution
+    with the same products.
+    """
     trunk = prepared.plan.backbone.trunk(prepared.plan.layers)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         trunk(torch.zeros(1, 3, *prepared.size))

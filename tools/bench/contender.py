@@ -1,4 +1,4 @@
-"""What a program in a contest is told, and what it can do."""
+"""Interface of the programs in a contest: their input, and an iteration."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-#: What our own program is called among the contenders; the others have their peer's name.
+#: Name of stylectl among the contenders; the others have the name of their peer.
 OURSELVES = "stylectl"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one contender paints: two files, RGB with 8 bits, that have their sizes already, so that
-    each program sees the same pixels. `job` is our own program's, as a table; the others leave it.
-    Plain values: it travels as JSON."""
+    """Input of one contender.
+
+    `content` and `style` are files, RGB with 8 bits, that have their final sizes, so that each
+    program reads the same pixels. `job` is the table of stylectl's job; the other programs ignore
+    it. All values are plain, since an entry is sent as JSON.
+    """
 
     program: str
     content: str
@@ -30,13 +33,15 @@ class Entry:
 
 
 class Contender(ABC):
-    """A program that paints, ready to begin its first iteration."""
+    """Style transfer program that is ready to begin its first iteration."""
 
     device: torch.device
-    #: How it runs, beside the device.
+    #: Details of how it runs, beside the device.
     details: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def step(self) -> float:
-        """One iteration. Gives the loss that it found: in the first, that of the content image, as
-        which every contender's picture begins."""
+        """Do one iteration and return the loss that it evaluated.
+
+        The first loss is that of the content image, from which every contender starts.
+        """

@@ -1,7 +1,7 @@
-"""A contest: programs that paint one picture by one objective, an iteration each in turn.
+"""Contest of programs that optimise the same result by one objective, an iteration each in turn.
 
 Each runs in a process of its own (`contestant.py`), so that its memory is its own, and waits while
-another one works, so that a change of the machine's speed meets all.
+another one works, so that a change of the machine's speed affects all of them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from ...core.errors import StylectlError
 from .contender import OURSELVES, Entry
 from .peers import Peer
 
-#: What a contestant may take to leave when it is told to.
-_SECONDS_TO_LEAVE = 30
+#: Time limit for the end of a contestant's process, once its input is closed.
+_SECONDS_TO_EXIT = 30
 
 
 @dataclass(frozen=True)
 class Record:
-    """How one contender did. `seconds_to_start` is the time from the start of its process until its
-    first iteration could begin; `iterations` has the seconds that each took and the loss that it
-    found; memory is in MB (10^6 bytes)."""
+    """Measurements of one contender.
+
+    `seconds_to_start` is the time from the start of its process until its first iteration could
+    begin; `iterations` has the seconds and the loss of each iteration; memory is in MB (10^6
+    bytes).
+    """
 
     name: str
     device: str
@@ -41,8 +44,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A contest's records, the peer's last, and what was the same for all: the size (width,
-    height) and the threads."""
+    """Records of a contest, the peer's last, with the common size (width, height) and threads."""
 
     size: tuple[int, int]
     threads: int
@@ -56,10 +58,11 @@ def hold_contest(
     size: int,
     iterations: int,
 ) -> Outcome:
-    """Between our program, with each of the backends' options, and a peer, by the peer's objective.
+    """Hold a contest between stylectl, once with each backend's options, and a peer.
 
-    `images` are the options that name the content and the style, if they are not the sample pair;
-    the picture has the long side `size`. Raises StylectlError and its kin.
+    The objective is the peer's. `images` are the options that name the content and the style image,
+    if they are not the sample pair; the result has the long side `size`. Raises StylectlError and
+    its subclasses.
     """
     import torch
 
@@ -79,9 +82,9 @@ def hold_contest(
             job = _checked_job({**images, **common, **options}, objective)
             job |= {"content": str(content), "styles": [{"image": str(style)}]}
             entry = Entry(OURSELVES, str(content), str(style), "", threads, job)
-            how = [options["backend"], *filter(None, [options.get("precision")])]
-            enter(f"{OURSELVES} ({', '.join(how)})", entry)
-        # Where ours runs, the peer does.
+            settings = [options["backend"], *filter(None, [options.get("precision")])]
+            enter(f"{OURSELVES} ({', '.join(settings)})", entry)
+        # The peer runs on the device of stylectl.
         entry = replace(entry, program=peer.package, device=contestants[0].device, job={})
         enter(f"{peer.package} {peer.version}", entry)
         for _ in range(iterations):
@@ -94,8 +97,10 @@ def hold_contest(
 def _fitted(
     images: Mapping[str, Any], size: int, folder: Path
 ) -> tuple[Path, Path, tuple[int, int]]:
-    """The content and the style as files of the sizes at which they are seen, so that no program
-    resamples them, and the content's (width, height)."""
+    """Write the content and the style image at their final sizes, and return the files.
+
+    No program then resamples them. The last value is the content's (width, height).
+    """
     from PIL import Image
 
     from ...core.images.decoding import read_image
@@ -115,8 +120,11 @@ def _fitted(
 
 
 def _checked_job(options: Mapping[str, Any], objective: Mapping[str, Any]) -> dict[str, Any]:
-    """The job as a table. Raises UsageError and ImageError for what is wrong with it, or with the
-    images at this size."""
+    """Return the job as a table.
+
+    Raises UsageError and ImageError for mistakes in it, or for images that are unsuitable at this
+    size.
+    """
     from ...core.job.building import build_job
     from ...core.planning.planner import make_plan
     from ...core.run.preparation import prepare
@@ -127,7 +135,7 @@ def _checked_job(options: Mapping[str, Any], objective: Mapping[str, Any]) -> di
 
 
 class _Contestant:
-    """A contender in its process, which waits unless it was asked for a step."""
+    """Process of a contender, which waits until a step is requested."""
 
     def __init__(self, name: str, entry: Entry, log: Path) -> None:
         self._name, self._log = name, log
@@ -136,7 +144,7 @@ class _Contestant:
         started = time.perf_counter()
         with log.open("w") as errors:
             self._process = subprocess.Popen(
-                # -P: as for an installed program, the user's folder holds no modules.
+                # -P: no modules from the current folder, as for an installed program.
                 [sys.executable, "-P", "-m", "stylectl.tools.bench.contestant"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -144,9 +152,9 @@ class _Contestant:
                 text=True,
             )
         try:
-            ready = self._ask(json.dumps(asdict(entry)))
+            ready = self._request(json.dumps(asdict(entry)))
         except BaseException:
-            self.leave()
+            self.close()
             raise
         self._start = time.perf_counter() - started
         self.device: str = ready["device"]
@@ -156,28 +164,28 @@ class _Contestant:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.leave()
+        self.close()
 
-    def leave(self) -> None:
-        """End the process: by the end of its orders, or else by force."""
+    def close(self) -> None:
+        """End the process: close its input, and kill it if it does not exit in time."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdout.close()
         try:
             self._process.stdin.close()
-            self._process.wait(_SECONDS_TO_LEAVE)
+            self._process.wait(_SECONDS_TO_EXIT)
         except (OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
 
     def step(self) -> None:
-        """One iteration."""
-        answer = self._ask("step")
+        """Request one iteration and record its measurements."""
+        answer = self._request("step")
         self._iterations.append((answer["seconds"], answer["loss"]))
         self._peak = answer["peak_memory_mb"]
 
     def record(self) -> Record:
-        """So far."""
+        """Return the measurements so far."""
         return Record(
             name=self._name,
             device=self.device,
@@ -187,8 +195,8 @@ class _Contestant:
             peak_memory_mb=self._peak,
         )
 
-    def _ask(self, line: str) -> dict[str, Any]:
-        """Raises StylectlError when there is no answer, or a bad one."""
+    def _request(self, line: str) -> dict[str, Any]:
+        """Send a line and return the answer. Raises StylectlError for an error or no answer."""
         assert self._process.stdin
         assert self._process.stdout
         try:
@@ -201,6 +209,6 @@ class _Contestant:
             raise StylectlError(f"{self._name}: {answer['error']}")
         if not answer:
             lines = self._log.read_text(errors="replace").split("\n")
-            last = next((text for text in reversed(lines) if text.strip()), "it said nothing")
+            last = next((text for text in reversed(lines) if text.strip()), "no output")
             raise StylectlError(f"{self._name} has failed: {last}")
         return answer

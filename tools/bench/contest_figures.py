@@ -1,4 +1,4 @@
-"""A contest's figures: what is compared, as JSON and in words."""
+"""Figures of a contest, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from .contest import Outcome, Record
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one contender. `seconds` is the median of an iteration's, `seconds_spread` their least and
-    most; `loss_after_equal_time` is the last loss that it had found when the fastest contender was
-    through, counted from the beginning of its first iteration, and `iterations_in_equal_time` how
-    many it had done. `curve` has the seconds since then and the loss, for each iteration."""
+    """Figures of one contender.
+
+    `seconds` is the median time of an iteration, `seconds_spread` the least and the most. In the
+    time that the fastest contender took for all its iterations, this one did
+    `iterations_in_equal_time`, the last with the loss `loss_after_equal_time`. `curve` has for each
+    iteration the seconds since the beginning of the first one, and the loss.
+    """
 
     name: str
     device: str
@@ -30,7 +33,7 @@ class Figures:
     curve: list[tuple[float, float]]
 
 
-#: What ratios are taken of, with a word for it.
+#: Fields that are compared as ratios, with their names in the text.
 _COMPARED = {
     "seconds": "an iteration",
     "seconds_to_start": "the start",
@@ -40,35 +43,37 @@ _COMPARED = {
 
 
 def figures_of(outcome: Outcome) -> list[Figures]:
-    """In the order of the records."""
+    """Return the figures of all contenders, in the order of the records."""
     equal_time = _equal_time(outcome.records)
     return [_figures(record, equal_time) for record in outcome.records]
 
 
 def record_of(outcome: Outcome) -> dict[str, Any]:
-    """Everything, ready for JSON. A ratio is the peer's figure divided by ours."""
+    """Return all figures, ready for JSON. A ratio is the peer's figure divided by ours."""
     *ours, peer = figures_of(outcome)
     return {
         "size": list(outcome.size),
         "threads": outcome.threads,
         "iterations": len(outcome.records[0].iterations),
         "equal_time_seconds": round(_equal_time(outcome.records), 3),
-        "contenders": [vars(each) for each in (*ours, peer)],
-        "ratios": [{"of": peer.name, "to": each.name, **_ratios(peer, each)} for each in ours],
+        "contenders": [vars(figures) for figures in (*ours, peer)],
+        "ratios": [
+            {"of": peer.name, "to": figures.name, **_ratios(peer, figures)} for figures in ours
+        ],
     }
 
 
 def in_words(outcome: Outcome) -> str:
-    """The same for people."""
+    """Return the figures as text."""
     *ours, peer = figures_of(outcome)
     (width, height), count = outcome.size, len(outcome.records[0].iterations)
     head = f"{width}x{height} px, {count} iterations, {outcome.threads} threads, on {peer.device}\n"
-    blocks = [_block(each, _equal_time(outcome.records)) for each in (*ours, peer)]
+    blocks = [_block(figures, _equal_time(outcome.records)) for figures in (*ours, peer)]
     lines = []
-    for each in ours:
-        ratios = _ratios(peer, each).items()
-        told = ", ".join(f"{_COMPARED[key]} {ratio:.2f}" for key, ratio in ratios if ratio)
-        lines.append(f"{peer.name} in multiples of {each.name}: {told}")
+    for figures in ours:
+        ratios = _ratios(peer, figures).items()
+        text = ", ".join(f"{_COMPARED[key]} {ratio:.2f}" for key, ratio in ratios if ratio)
+        lines.append(f"{peer.name} in multiples of {figures.name}: {text}")
     return "\n".join([head, *blocks, *lines])
 
 
@@ -86,19 +91,19 @@ def _block(figures: Figures, equal_time: float) -> str:
 
 
 def _figures(record: Record, equal_time: float) -> Figures:
-    seconds = [taken for taken, _ in record.iterations]
+    durations = [seconds for seconds, _ in record.iterations]
     losses = [loss for _, loss in record.iterations]
-    ends = list(accumulate(seconds))
+    ends = list(accumulate(durations))
     done = sum(end <= equal_time for end in ends)
     return Figures(
         name=record.name,
         device=record.device,
         details=dict(record.details),
-        seconds=round(statistics.median(seconds), 4),
-        seconds_spread=(round(min(seconds), 4), round(max(seconds), 4)),
+        seconds=round(statistics.median(durations), 4),
+        seconds_spread=(round(min(durations), 4), round(max(durations), 4)),
         seconds_to_start=round(record.seconds_to_start, 3),
         peak_memory_mb=round(record.peak_memory_mb, 1),
-        # Before its first iteration is done, a picture is the content image, as everyone's was.
+        # Until its first iteration is done, the loss is that of the content image, its start.
         loss_after_equal_time=losses[max(done, 1) - 1],
         iterations_in_equal_time=done,
         curve=[(round(end, 4), loss) for end, loss in zip(ends, losses, strict=True)],
@@ -106,11 +111,16 @@ def _figures(record: Record, equal_time: float) -> Figures:
 
 
 def _equal_time(records: Sequence[Record]) -> float:
-    """Seconds of the one who was through first, added up as in its curve."""
-    return min(list(accumulate(taken for taken, _ in each.iterations))[-1] for each in records)
+    """Return the seconds of the fastest contender, added up as in its curve."""
+    return min(
+        list(accumulate(seconds for seconds, _ in record.iterations))[-1] for record in records
+    )
 
 
 def _ratios(peer: Figures, ours: Figures) -> dict[str, float | None]:
-    """None where ours is 0, as the loss of a flat picture with itself is."""
+    """Return the ratios; None where ours is 0, as the loss of a flat image with itself is."""
     pairs = {key: (getattr(peer, key), getattr(ours, key)) for key in _COMPARED}
-    return {key: round(one / other, 3) if other else None for key, (one, other) in pairs.items()}
+    return {
+        key: round(peer_value / our_value, 3) if our_value else None
+        for key, (peer_value, our_value) in pairs.items()
+    }

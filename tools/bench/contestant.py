@@ -1,9 +1,9 @@
-"""One program of a contest, in a process of its own: `python -m stylectl.tools.bench.contestant`.
+"""Process of one program in a contest: `python -m stylectl.tools.bench.contestant`.
 
-On stdin comes an `Entry` as one line of JSON, then a line for each iteration that it is to make.
-Each is answered by one line of JSON on stdout: `device` and `details` when the program is ready to
-begin, then `loss`, `seconds` and `peak_memory_mb`; or `error`, and the end. Between the lines it
-waits.
+Stdin has an `Entry` as one line of JSON, then a line for each iteration to be done. Each line is
+answered by one line of JSON on stdout: `device` and `details` when the program is ready to begin,
+then `loss`, `seconds` and `peak_memory_mb` of each iteration; or `error`, which ends the process.
+Between the lines it waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Ourselves(Contender):
-    """Our own program, as `stylectl run` goes through a single scale."""
+    """Contender for stylectl, with the steps of `stylectl run` at a single scale."""
 
     def __init__(self, entry: Entry) -> None:
         from ...core.job.model import Job
@@ -36,25 +36,27 @@ class Ourselves(Contender):
         self._steps: Iterator[Step] = run.steps(0, None, lambda _: None)
 
     def step(self) -> float:
-        """See Contender. The first iteration evaluates the content image, a further one moves the
-        image first."""
+        """Do one iteration; see Contender.step.
+
+        The first one evaluates the content image; each further one moves the image first.
+        """
         return next(self._steps).evaluation.value
 
 
 def contender_of(entry: Entry) -> Contender:
-    """The program, ready to begin. Raises StylectlError and its kin."""
+    """Return the program, ready to begin. Raises StylectlError and its subclasses."""
     if entry.program == OURSELVES:
         from ...core.malloc import keep_freed_memory
 
-        keep_freed_memory()  # as our program does; the others have their own ways
+        keep_freed_memory()  # as stylectl does; the other programs manage their own memory
         return Ourselves(entry)
     from .peers import PEERS
 
     return PEERS[entry.program].create(entry)
 
 
-def compete(orders: TextIO, answers: TextIO) -> None:
-    """See the module. The end of the orders ends it."""
+def compete(requests: TextIO, answers: TextIO) -> None:
+    """Answer the requests until their end; see the module."""
 
     def answer(**values: object) -> None:
         answers.write(json.dumps(values) + "\n")
@@ -64,12 +66,12 @@ def compete(orders: TextIO, answers: TextIO) -> None:
 
     from .measuring import peak_memory_mb, timed
 
-    entry = Entry(**json.loads(orders.readline()))
+    entry = Entry(**json.loads(requests.readline()))
     torch.set_num_threads(entry.threads)
     try:
         contender = contender_of(entry)
         answer(device=str(contender.device), details=dict(contender.details))
-        for _ in orders:
+        for _ in requests:
             loss, seconds = timed(contender.step, contender.device)
             peak = peak_memory_mb(contender.device)
             answer(loss=loss, seconds=seconds, peak_memory_mb=peak)
@@ -78,8 +80,8 @@ def compete(orders: TextIO, answers: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a program prints is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # so that a program's own prints are no answers
     try:
         compete(sys.stdin, answers)
     except (KeyboardInterrupt, BrokenPipeError):
-        sys.exit(130)  # the one who gave the orders says so
+        sys.exit(130)  # the parent process reports it

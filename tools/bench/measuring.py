@@ -1,4 +1,4 @@
-"""Measuring: an evaluation at one scale, the seconds of a call, the memory of this process."""
+"""Measurements: a job at one scale, the seconds of a call, the memory of this process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class OneScale:
-    """An open run of a single scale, with its objective and the content image (1, 3, H, W)."""
+    """Open run of a single scale, with its objective and the content image (1, 3, H, W)."""
 
     run: OpenRun
     objective: Objective | TiledObjective
@@ -35,8 +35,11 @@ def at_one_scale(
     terms: Mapping[str, Any] = MappingProxyType({}),
     preset: str | None = None,
 ) -> OneScale:
-    """A job of the options of `stylectl run`, and what else its table is to have, opened in a
-    session. The result gets the size that is asked for. Raises StylectlError and its kin."""
+    """Open a job at a single scale in a session.
+
+    `options` are those of `stylectl run`, and `terms` further keys of the job's table. The result
+    has the size that the options name. Raises StylectlError and its subclasses.
+    """
     from ...core.job.building import build_job
     from ...core.planning.planner import make_plan
     from ...core.run.preparation import prepare
@@ -49,7 +52,7 @@ def at_one_scale(
 
 
 def timed(call: Callable[[], T], device: torch.device) -> tuple[T, float]:
-    """The value of a call, and its seconds, with the work that it left to the device."""
+    """Return the value of a call and its seconds, including the work queued on the device."""
     import torch
 
     started = time.perf_counter()
@@ -62,7 +65,7 @@ def timed(call: Callable[[], T], device: torch.device) -> tuple[T, float]:
 
 
 def memory_mb(device: torch.device) -> float:
-    """The memory of the process now, in MB (10^6 bytes); on CUDA, that of the device."""
+    """Return the current memory of the process in MB (10^6 bytes); on CUDA, of the device."""
     import psutil
     import torch
 
@@ -72,7 +75,7 @@ def memory_mb(device: torch.device) -> float:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """The process's own high-water mark, in MB; on CUDA, the device's."""
+    """Return the peak memory of the process in MB (10^6 bytes); on CUDA, of the device."""
     import torch
 
     if device.type == "cuda":

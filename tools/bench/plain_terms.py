@@ -1,5 +1,7 @@
-"""The usual objective in our terms, as other programs state it: means of squares, without divisors
-that depend on the images."""
+"""Loss terms of the usual objective, in the form that other programs have.
+
+It consists of means of squares, without divisors that depend on the images.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,18 @@ _CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "rel
 
 
 def plain_terms(content: float, style: float, differences: float) -> list[dict[str, Any]]:
-    """content mean (F - P)^2 at relu4_2 + style sum_l 1 / C_l^4 sum (G_l / M - A_l / M')^2 +
-    differences sum (|x right - x| + |x below - x|), for pixels x in 0-255, as a job's terms.
+    """Return the terms of a job for the usual objective.
 
-    The activations F are those of pixels in 0-255, which is what the embedded weights make of ours.
+    content mean (F - P)^2 at relu4_2 + style sum_l 1 / C_l^4 sum (G_l / M - A_l / M')^2 +
+    differences sum (|x right - x| + |x below - x|), for pixels x in 0-255.
+
+    The activations F are those of pixels in 0-255, to which the embedded weights scale our images.
     """
     return [
-        # 1/2 of the mean, in our term.
+        # Our term is 1/2 of the mean.
         {"name": "content", "weight": 2 * content, "layers": {"relu4_2": 1.0}}
         | {"normalization": "mean"},
-        # 1 / (4 C^2) of the sum, in our term.
+        # Our term is 1 / (4 C^2) of the sum.
         {"name": "style", "weight": style, "normalization": "paper"}
         | {"layers": {name: 4 / channels**2 for name, channels in _CHANNELS.items()}},
         # Our pixels are in [0, 1].

@@ -28,15 +28,16 @@ def command(
     pairs: Annotated[
         Literal["all", "zip"] | None,
         typer.Option(
-            help="all (default): each content with each style; zip: the first with the first and "
-            "so on, by name."
+            help="all (default): each content image with each style image; zip: the first with "
+            "the first and so on, by name."
         ),
     ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of the folders: a CSV with the header content,style[,output][,OPTION].., "
-            "or a TOML file with a table [[pictures]] for each, with a job's keys."
+            help="Instead of the folders: a CSV file with the header "
+            "content,style[,output][,OPTION].., or a TOML file with a table in the array pictures "
+            "for each result, with a job's keys."
         ),
     ] = None,
     settings: shared_flags.Set = None,
@@ -45,10 +46,11 @@ def command(
     no_plugin: shared_flags.NoPlugin = None,
     as_json: shared_flags.AsJson = False,
 ) -> int:
-    """Paint many pictures into a folder.
+    """Paint many results into one folder.
 
-    Finished results are skipped, so that the same command resumes after Ctrl-C; several batches at
-    once share the work. A failure is reported at the end and stops no other.
+    Finished results are skipped, so that the same command resumes after Ctrl-C. Several batches
+    that run at the same time share the work. A failed result is reported at the end and does not
+    stop the others.
     """
     if manifest and (contents or styles or pairs):
         raise UsageError("with --manifest, --contents, --styles and --pairs have no effect")
@@ -74,7 +76,7 @@ def command(
         assert styles
         tasks = folder_tasks(contents, styles, pairs or "all", output, common, maker)
     check_paths(tasks)
-    with queue_progress("picture") as show:
+    with queue_progress("result") as show:
         report = run_tasks(tasks, plugins, show)
     if as_json:
         typer.echo(json.dumps(report.summary()))

@@ -1,4 +1,4 @@
-"""`stylectl bench`: the speed of a backend, beside this machine's or another program's."""
+"""`stylectl bench`: the speed of a backend, compared with the machine's or another program's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..console.options import flag_of, with_job_options
 if TYPE_CHECKING:
     from ..bench.backends import Measurement
 
-#: Unless it is said: evaluations, and iterations beside a peer.
+#: Default numbers of timed evaluations, and of iterations with --peer.
 _REPEATS, _ITERATIONS = 9, 20
 
 
@@ -23,63 +23,73 @@ _REPEATS, _ITERATIONS = 9, 20
 def command(
     options: dict[str, Any],
     photo: Annotated[
-        str | None, typer.Argument(metavar="PHOTO", help="The content image (the sample's).")
+        str | None, typer.Argument(metavar="PHOTO", help="The content image (default: the sample).")
     ] = None,
-    painting: Annotated[str | None, typer.Argument(metavar="PAINTING", help="The style.")] = None,
+    painting: Annotated[
+        str | None, typer.Argument(metavar="PAINTING", help="The style image.")
+    ] = None,
     size: Annotated[int, typer.Option(help="Long side of the result in pixels.")] = 512,
     backend: Annotated[
         list[str] | None,
         typer.Option(help="The backend to measure; several are measured in turn."),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Whose layers and losses are run.")] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, help="Counted evaluations (9).")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset whose layers and losses are evaluated.")
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Timed evaluations (9).")] = None,
     peer: Annotated[
-        str | None, typer.Option(help="Another program to be measured beside: pastiche.")
+        str | None, typer.Option(help="Another program to compare with: pastiche.")
     ] = None,
     iterations: Annotated[
-        int | None, typer.Option(min=1, help="With --peer: of each program (20).")
+        int | None, typer.Option(min=1, help="With --peer: iterations of each program (20).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Time a value-and-gradient of the sample pair, beside this machine's matrix products.
+    """Time a value and gradient of the objective, beside this machine's matrix products.
 
-    All are timed in turn, so that a change of the machine's speed meets all. Several backends share
-    the process: to see the memory of one of them, measure it alone.
+    All are timed in turn, so that a change of the machine's speed affects all of them. Several
+    backends share one process: to see the memory of one of them, measure it alone.
 
-    With --peer whole iterations are timed beside another program's, of the same result by that
-    program's objective, each in a process of its own.
+    With --peer, whole iterations are timed instead, and those of another program for the same
+    result by that program's objective, each program in a process of its own.
     """
     if photo and not painting:
-        raise UsageError("a photo needs a painting: stylectl bench PHOTO PAINTING")
+        raise UsageError("a content image needs a style image: stylectl bench PHOTO PAINTING")
     images = {"content": photo, "styles": [painting]} if painting else {}
     runtimes = _runtimes(backend or ["torch"], options)
     if peer:
-        for flag, given in (("--preset", preset), ("--repeats", repeats)):
-            if given is not None:
+        for flag, value in (("--preset", preset), ("--repeats", repeats)):
+            if value is not None:
                 raise UsageError(
-                    f"{flag} has no effect with --peer: all compute what the peer does"
+                    f"{flag} has no effect with --peer: all run iterations of the peer's objective"
                 )
-        _beside(peer, runtimes, images, size, iterations or _ITERATIONS, as_json)
+        _compare_with_peer(peer, runtimes, images, size, iterations or _ITERATIONS, as_json)
         return
     if iterations is not None:
         raise UsageError("--iterations has no effect without --peer; see --repeats")
     from ..bench.backends import measure
 
     common = {"size": size, "scales": 1, "upscale": True, **images}
-    measured = measure([{**each, **common} for each in runtimes], preset, repeats or _REPEATS)
+    jobs = [{**runtime, **common} for runtime in runtimes]
+    measurements = measure(jobs, preset, repeats or _REPEATS)
     if as_json:
-        tables = [asdict(each) for each in measured]
+        tables = [asdict(measurement) for measurement in measurements]
         typer.echo(json.dumps(tables[0] if len(tables) == 1 else {"backends": tables}))
         return
-    for each in measured:
-        typer.echo(_in_words(each))
-    for each in measured[1:]:
-        share = each.seconds / measured[0].seconds
-        typer.echo(f"{each.backend} takes {share:.2f} times as long as {measured[0].backend}")
+    for measurement in measurements:
+        typer.echo(_in_words(measurement))
+    for measurement in measurements[1:]:
+        ratio = measurement.seconds / measurements[0].seconds
+        typer.echo(
+            f"{measurement.backend} takes {ratio:.2f} times as long as {measurements[0].backend}"
+        )
 
 
 def _runtimes(names: Sequence[str], options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The options of each backend; those that only some have are left out for the others."""
+    """Return the options of each backend, without those that it does not have.
+
+    Raises UsageError for an option that none of the backends has.
+    """
     from ...core.interfaces.backend import BackendOptions
     from ...plugins.manager import load_plugins
 
@@ -94,7 +104,7 @@ def _runtimes(names: Sequence[str], options: Mapping[str, Any]) -> list[dict[str
     ]
 
 
-def _beside(
+def _compare_with_peer(
     name: str,
     runtimes: Sequence[Mapping[str, Any]],
     images: Mapping[str, Any],
@@ -118,7 +128,7 @@ def _in_words(measured: Measurement) -> str:
         f"{measured.backend} on {measured.device}, {measured.precision}, {width}x{height} px, "
         f"{measured.threads} threads{details}\n"
         f"value and gradient   {measured.seconds:.3f} s (median; {low:.3f} to {high:.3f})\n"
-        f"the first one        starts {measured.seconds_to_start:.1f} s after the images are read, "
+        f"first evaluation     starts {measured.seconds_to_start:.1f} s after the images are read, "
         f"and is done after {measured.seconds_to_first:.1f} s\n"
         f"the network's layers {measured.gflop:.1f} GFLOP forward and backward\n"
         f"rate                 {measured.gflop_per_second:.0f} GFLOP/s\n"

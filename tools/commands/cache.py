@@ -1,4 +1,4 @@
-"""`stylectl cache`: what stylectl keeps on disk to be faster."""
+"""`stylectl cache`: files that stylectl keeps on disk for later runs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ...core.errors import OutputError
 
 
 def command(
-    clear: Annotated[bool, typer.Option("--clear", help="Delete all of it.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the whole cache folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Show what is kept in the user's cache folder: downloaded weights, ONNX models, engines.
+    """List the files in the user's cache folder: downloaded weights, ONNX models, engines.
 
-    Everything in it can be made, or downloaded, again.
+    Each of them can be made or downloaded again.
     """
     from ...core.files import user_cache
 
     folder = user_cache()
-    sizes = {each.relative_to(folder).as_posix(): _bytes(each) for each in _entries(folder)}
+    sizes = {entry.relative_to(folder).as_posix(): _bytes(entry) for entry in _entries(folder)}
     if clear:
         try:
             if folder.exists():
@@ -40,7 +40,7 @@ def command(
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Kinds of things, and what there is of each."""
+    """Return the entries of the subfolders, one for each kind of file, in order."""
     return sorted(
         entry
         for kind in (folder / "weights", *sorted((folder / "onnx").glob("*")))

@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 def command(
     options: dict[str, Any],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
-    backbone: Annotated[str, typer.Option(metavar="NAME[:MODEL]", help="The network.")] = "vgg19",
+    backbone: Annotated[str, typer.Option(metavar="NAME[:MODEL]", help="The backbone.")] = "vgg19",
     layers: Annotated[
         str | None,
-        typer.Option(help="Its outputs, such as relu1_1,relu4_2. Default: those losses look at."),
+        typer.Option(
+            help="Layers that the model outputs, such as relu1_1,relu4_2. Default: those of the "
+            "default losses."
+        ),
     ] = None,
     fp16: Annotated[
         bool, typer.Option("--fp16", help="Weights and activations in half precision.")
     ] = False,
-    no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Write a backbone as one ONNX file, for images of any size, with the preprocessing inside.
@@ -73,7 +76,7 @@ def _check_path(path: Path) -> None:
 
 
 def _chosen_layers(network: Backbone, layers: str | None) -> list[str]:
-    """Canonical names, in order of depth, without repetition."""
+    """Return the layers' canonical names, in order of depth, without repetition."""
     if layers is None:
         names = {*network.default_content_layers, *network.default_style_layers}
     else:

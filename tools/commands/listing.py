@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import UsageError
+from ...core.shown import one_line
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -25,6 +26,8 @@ class Kind(StrEnum):
     BACKBONES = "backbones"
     TERMS = "terms"
     WRITERS = "writers"
+    OPTIMIZERS = "optimizers"
+    INITIALIZERS = "initializers"
 
 
 def command(
@@ -35,7 +38,8 @@ def command(
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """List plugins, backends, backbones, loss terms and writers, with their options."""
+    """List plugins and what they bring (backends, backbones, loss terms, writers, optimizers,
+    initialisers), with their options."""
     from ...plugins.manager import load_plugins
 
     plugins = load_plugins(no_plugin or [])
@@ -135,8 +139,8 @@ def _described(option: dict[str, Any]) -> str:
 
 def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Column, Table
+    from rich.text import Text
 
     console = Console()
     for title, rows in tables.items():
@@ -147,7 +151,8 @@ def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
         for row in rows:
             cells = [row[key] for key in columns]
             texts = [", ".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
-            table.add_row(*map(escape, texts))
+            table.add_row(*(Text(one_line(text)) for text in texts))
             for option in row.get("options", []):
-                table.add_row(escape(f"  {option['name']}"), escape(_described(option)))
+                name = Text(f"  {one_line(option['name'])}")
+                table.add_row(name, Text(one_line(_described(option))))
         console.print(table, "")

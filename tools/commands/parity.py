@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ...core.planning.registry import Registry
     from ..parity.report import Figure, Report
 
-#: The job of the result that is made. L-BFGS would not do: it enlarges a single switched rectifier
-#: to percents within ten steps, of torch in float32 against torch in float64.
+#: Job of the result that is compared. L-BFGS is unsuitable: it amplifies a single switched
+#: rectifier to percents within ten steps, for torch in float32 against torch in float64.
 _JOB = {"scales": 1, "iterations": 20, "optimizer": "adam"}
 _LONG_SIDE = 48
 
@@ -31,13 +31,15 @@ _LONG_SIDE = 48
 def command(
     options: dict[str, Any],
     reference: Annotated[
-        str, typer.Option(help="torch (in float64), or another backend as it runs by default.")
+        str, typer.Option(help="torch (in float64), or another backend with its default options.")
     ] = "torch",
     option: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A further option of the backend, repeatable."),
+        typer.Option(
+            metavar="KEY=VALUE", help="Another option of the backend; may be given several times."
+        ),
     ] = None,
-    no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Measure the distance of a backend's features, gradients and results from a reference.
@@ -49,17 +51,17 @@ def command(
     from ..parity.tolerances import TOLERANCES
 
     registry = load_plugins(no_plugin or []).registry
-    plan = _plan(options, _further(option or [], options), registry)
-    used = plan.backend_options.precision
-    with _open_reference(reference, plan, registry) as other, plan.open_backend() as tested:
-        where, details = str(tested.device), dict(tested.details)
-        report = compare(plan, tested, other, TOLERANCES[used])
+    plan = _plan(options, _backend_options(option or [], options), registry)
+    precision = plan.backend_options.precision
+    with _open_reference(reference, plan, registry) as expected, plan.open_backend() as tested:
+        device, details = str(tested.device), dict(tested.details)
+        report = compare(plan, tested, expected, TOLERANCES[precision])
     setting = {
         "backend": plan.backend.name,
         "options": plan.job.backend.options,
-        "device": where,
+        "device": device,
         "details": details,
-        "precision": used,
+        "precision": precision,
         "backbone": options.get("backbone", plan.job.backbone.name),
         "backbone_options": plan.job.backbone.options,
         "reference": "torch in float64" if reference == "torch" else reference,
@@ -72,34 +74,37 @@ def command(
         raise typer.Exit(1)
 
 
-def _further(texts: list[str], chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _backend_options(texts: list[str], job_options: Mapping[str, Any]) -> dict[str, Any]:
     from ...core.job.text import key_values
 
-    further = key_values("option", texts)
-    for key in further:
+    backend_options = key_values("option", texts)
+    for key in backend_options:
         if key == "name":
             raise UsageError("--option name: choose the backend with --backend")
-        if key in chosen:
-            raise UsageError(f"--option {key} and --{key} say the same; leave one of them out")
-    return dict(further)
+        if key in job_options:
+            raise UsageError(f"--option {key} and --{key} are the same option; give one of them")
+    return dict(backend_options)
 
 
-def _plan(chosen: Mapping[str, Any], further: dict[str, Any], registry: Registry) -> Plan:
-    """A small job with the default terms, at a size that has room for their deepest layer."""
+def _plan(
+    job_options: Mapping[str, Any], backend_options: dict[str, Any], registry: Registry
+) -> Plan:
+    """Return the plan of a small job with the default terms, large enough for their layers."""
     from ...core.job.building import build_job
     from ...core.job.model import Job
     from ...core.planning.backbones import Backbones
     from ...core.planning.planner import make_plan
 
-    name = chosen.get("backend", Job.model_fields["backend"].default.name)
-    file = {"backend": {"name": name, **further}, "init": "content"}
+    name = job_options.get("backend", Job.model_fields["backend"].default.name)
+    file = {"backend": {"name": name, **backend_options}, "init": "content"}
     backbones = Backbones(registry)
 
     def plan_of(size: int) -> Plan:
-        return make_plan(build_job({**_JOB, **chosen, "size": size}, file), registry, backbones)
+        options = {**_JOB, **job_options, "size": size}
+        return make_plan(build_job(options, file), registry, backbones)
 
     plan = plan_of(_LONG_SIDE)
-    # Twice: the sample pair's short sides are more than half of their long ones.
+    # Twice: the short sides of the sample pair are more than half of their long sides.
     needed = 2 * plan.deepest.smallest_side
     return plan if needed <= _LONG_SIDE else plan_of(needed)
 
@@ -119,7 +124,7 @@ def _open_reference(name: str, plan: Plan, registry: Registry) -> FeatureBackend
 
 
 def _record(setting: dict[str, Any], report: Report) -> dict[str, Any]:
-    """JSON has no infinity and no NaN: they are null."""
+    """Return the report ready for JSON, with null for infinity and NaN, which JSON lacks."""
     figures = []
     for figure in report.figures:
         value = figure.value if math.isfinite(figure.value) else None
@@ -132,7 +137,7 @@ def _print(setting: dict[str, Any], report: Report) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    columns = ("what", "of", "worst on", "value", "tolerance", "")
+    columns = ("quantity", "subject", "worst image", "value", "tolerance", "")
     table = Table(*columns, box=None, pad_edge=False)
     for figure in report.worst():
         table.add_row(*map(escape, _cells(figure)))

@@ -31,6 +31,7 @@ def new(
     new folder here."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(f"{name!r}: a plugin's name has lower-case letters, digits and hyphens")
+    _check_free(name)
     folder = Path(f"stylectl-plugin-{name}")
     if folder.exists():
         raise UsageError(f"{folder}: is there already")
@@ -48,8 +49,25 @@ def new(
     typer.echo(f"next: pip install -e './{folder}[test]' && pytest {folder}")
 
 
+def _check_free(name: str) -> None:
+    """Raises UsageError for the name of a plugin that is there, or of what one brings."""
+    from ...plugins.finding import find_plugins
+    from ...plugins.manager import load_plugins
+
+    registry = load_plugins().registry
+    taken = {
+        **{spec.name: table.label(spec.name) for table in registry.tables for spec in table},
+        **{
+            plugin.short_name: f"the plugin {plugin.name} ({plugin.origin})"
+            for plugin in find_plugins()
+        },
+    }
+    if name in taken:
+        raise UsageError(f"{name!r}: the name is taken by {taken[name]}; choose another")
+
+
 def _template_files() -> list[Path]:
-    patterns = ("*.toml", "*.md", "src/*/*.py", "tests/*.py")
+    patterns = ("*.toml", "*.md", "*.txt", "src/*/*.py", "src/*/py.typed", "tests/*.py")
     return [file for pattern in patterns for file in sorted(_TEMPLATE.glob(pattern))]
 
 

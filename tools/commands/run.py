@@ -19,7 +19,7 @@ _OUT = "Output"
 def command(
     options: dict[str, Any],
     photo: Annotated[
-        str | None, typer.Argument(help="The content image. Left out: the sample pair is used.")
+        str | None, typer.Argument(help="The content image. Without it, the sample pair is used.")
     ] = None,
     paintings: shared_flags.Paintings = None,
     output: Annotated[
@@ -27,8 +27,8 @@ def command(
         typer.Option(
             "--output",
             "-o",
-            help="File to write, by its suffix (stylectl list writers); may be given several "
-            "times. Default: a new .png in this folder.",
+            help="File to write; its suffix chooses the writer (stylectl list writers). May be "
+            "given several times. Default: a new .png in the current folder.",
             rich_help_panel=_OUT,
         ),
     ] = None,
@@ -56,18 +56,18 @@ def command(
 ) -> int:
     """Paint PHOTO in the style of one or more PAINTINGs."""
     if photo and not paintings:
-        raise UsageError("a photo needs at least one painting: stylectl run PHOTO PAINTING")
+        raise UsageError("a content image needs a style image: stylectl run PHOTO PAINTING")
     if print_job and (output or writer or as_json):
         raise UsageError("--print-job paints nothing: --output, --writer, --json have no effect")
     from ..console.writers import read_writers
     from ..queue.settings import fixed, read_settings
 
     images = {"content": photo, "styles": paintings or None}
-    given = options | {name: value for name, value in images.items() if value is not None}
-    given = fixed(read_settings(settings or []), given | ({"preset": preset} if preset else {}))
-    preset = given.pop("preset", None)
+    flags = options | {name: value for name, value in images.items() if value is not None}
+    flags = fixed(read_settings(settings or []), flags | ({"preset": preset} if preset else {}))
+    preset = flags.pop("preset", None)
     writers = read_writers(writer or [])
-    return _run(given, preset, job, output or [], writers, no_plugin or [], as_json, print_job)
+    return _run(flags, preset, job, output or [], writers, no_plugin or [], as_json, print_job)
 
 
 def _run(
@@ -99,10 +99,10 @@ def _run(
     from ..queue.job_run import run_planned
 
     outputs = outputs or [free_name(job.content, job.styles[0].image)]
-    with progress() as show:
+    with progress() as listener:
         for problem in plugins.problems:
-            show(Notice(problem))
-        result = run_planned(plan, outputs, writers, plugins, show)
+            listener(Notice(problem))
+        result = run_planned(plan, outputs, writers, plugins, listener)
     if as_json:
         typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
     else:

@@ -23,7 +23,7 @@ _KEYS = (
 def command(
     picture: Annotated[Path, typer.Argument(help="A PNG or JSON that stylectl wrote.")],
     as_json: Annotated[
-        bool, typer.Option("--json", help="The whole record of the result, as JSON.")
+        bool, typer.Option("--json", help="Print the whole record of the result, as JSON.")
     ] = False,
 ) -> None:
     """Print the job of a result as TOML, with its figures as comments.

@@ -16,7 +16,7 @@ from ..console.options import with_job_options
 @with_job_options()
 def command(
     options: dict[str, Any],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The sheet, a PNG.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The contact sheet, a PNG.")],
     photo: shared_flags.Photo = None,
     paintings: shared_flags.Paintings = None,
     settings: shared_flags.Axes = None,
@@ -31,7 +31,7 @@ def command(
     """Paint PHOTO with every combination of settings, and draw a labeled grid of the results.
 
     Flags hold for all cells. The cells are kept beside the sheet: after Ctrl-C the same command
-    makes only what is missing.
+    makes only the missing ones.
     """
     from ...core.run.record import read_job_file
     from ...plugins.manager import load_plugins
@@ -43,7 +43,8 @@ def command(
     keys = {axis.key for axis in axes}
     if photo and not paintings and "styles" not in keys:
         raise UsageError(
-            "a photo needs a painting: stylectl sweep PHOTO PAINTING, or --set styles=A,B"
+            "a content image needs a style image: stylectl sweep PHOTO PAINTING, or "
+            "--set styles=A,B"
         )
     images = {"content": photo, "styles": paintings or None}
     for name, value in images.items():

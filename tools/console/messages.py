@@ -1,29 +1,34 @@
-"""Messages of the core, as the command line shows them."""
+"""Messages of the core, with options written as flags of the command line."""
 
 from __future__ import annotations
 
 import re
 
 from ...core.job.options import OPTIONS
+from ...core.shown import escaped
 
 #: Flags beside those of a job's options.
-_OTHERS = ("preset", "no_plugin", "writer", "output", "style_map", "cell_size", "option")
+_OTHER_FLAGS = ("preset", "no_plugin", "writer", "output", "style_map", "cell_size", "option")
 
 #: An option in backticks, with or without a value: `style_weight`, `size=512`, `optimizer.history`.
 _OPTION = re.compile(r"`([a-z][a-z0-9_]*(?:\.[\w-]+)?)(?:=([^`]*))?`")
 
 
 def with_flags(message: str) -> str:
-    """A message with its options as flags: `style_scale=0.5` becomes ``--style-scale 0.5``; a key
-    of a choice or term, which has no flag of its own, ``--set optimizer.history=20``."""
+    """Return a message with its options written as flags.
+
+    `style_scale=0.5` becomes ``--style-scale 0.5``; a key of a choice or a loss term, which has no
+    flag of its own, becomes ``--set optimizer.history=20``. Control characters, which a file's name
+    or a plugin's message may have, are escaped.
+    """
 
     def flag(match: re.Match[str]) -> str:
         name, value = match[1], match[2]
-        if "." not in name and name not in OPTIONS and name not in _OTHERS:
+        if "." not in name and name not in OPTIONS and name not in _OTHER_FLAGS:
             return match[0]
         if "." in name:
             return f"--set {name}" if value is None else f"--set {name}={value}"
         dashed = "--" + name.replace("_", "-")
         return dashed if value is None else f"{dashed} {value}"
 
-    return _OPTION.sub(flag, message)
+    return escaped(_OPTION.sub(flag, message))

@@ -83,7 +83,9 @@ class JobCommand(typer.core.TyperCommand):
             kind, text = listed.get(parameter.name or ""), parameter.help or ""
             if kind in names:
                 text = f"{text.rstrip('.')}: {', '.join(names[kind])}."
-            if parameter.name in defaults:
+            option = OPTIONS.get(parameter.name or "")
+            from_table = option is not None and option.help == parameter.help
+            if parameter.name in defaults and from_table and parameter.default is None:
                 text += f" Default: {defaults[parameter.name]}."
             parameter.help = text
         super().format_help(ctx, formatter)
@@ -109,7 +111,10 @@ def default_values() -> dict[str, str]:
 def _parameter(option: Option) -> inspect.Parameter:
     name = flag_of(option.name)
     info = typer.Option(
-        name, metavar=option.metavar, help=option.help, rich_help_panel=option.panel
+        name,
+        metavar=None if option.is_switch else option.metavar,
+        help=option.help,
+        rich_help_panel=option.panel,
     )
     if option.is_switch:
         return _flag(option.name, bool, info)
@@ -136,14 +141,13 @@ def _read(option: Option, value: Any) -> Any:
 def _installed(kinds: Iterable[Listed]) -> dict[Listed, list[str]]:
     """The names of what is installed, by kind."""
     from ...core.job.presets import PRESETS
-    from ...core.optimizers.builtin import INITIALIZERS, OPTIMIZERS
     from ...plugins.manager import load_plugins
 
     registry = load_plugins().registry
     names: dict[Listed, list[str]] = {
         "presets": list(PRESETS),
-        "optimizers": list(OPTIMIZERS),
-        "inits": [name for name in INITIALIZERS if name != "file"],
+        "optimizers": [spec.name for spec in registry.optimizers],
+        "inits": [spec.name for spec in registry.initializers if spec.name != "file"],
         "backends": [spec.name for spec in registry.backends],
         "backbones": [spec.name for spec in registry.backbones],
         "terms": [spec.name for spec in registry.terms],

@@ -1,4 +1,4 @@
-"""The progress of a run on stderr: a bar in a terminal, a line every few seconds elsewhere."""
+"""Progress of a run on stderr: a bar in a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 @contextmanager
 def progress() -> Iterator[RunProgress]:
-    """A listener that shows a run's events while the context is open."""
+    """Yield a listener that shows a run's events while the context is open."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with bar_on(console) as bar:
         yield RunProgress(console, bar)
 
 
 def bar_on(console: Console) -> Progress:
-    """Room for bars, whose tasks have the field `figures`; empty unless in a terminal."""
+    """Return a display of progress bars, whose tasks have the field `figures`.
+
+    Nothing is displayed unless in a terminal.
+    """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -43,14 +46,16 @@ def bar_on(console: Console) -> Progress:
         TimeRemainingColumn(elapsed_when_finished=False),
         console=console,
         disable=not console.is_terminal,
-        # The last minute's speed: a step's price in work units changes little from scale to scale.
+        # The last minute's speed: a step's time per unit of work changes little between scales.
         speed_estimate_period=60,
     )
 
 
 class RunProgress:
-    """A listener. Work is counted in pixels times steps, so that the ETA knows the finer scales'
-    price."""
+    """Listener that shows the progress of a run.
+
+    Work is counted in pixels times steps, so that the ETA includes the cost of the finer scales.
+    """
 
     def __init__(self, console: Console, bar: Progress) -> None:
         self._console, self._bar = console, bar
@@ -58,11 +63,11 @@ class RunProgress:
         self._last_step = (0, 0, 0.0)
         self._last_line = time.monotonic()
         self._task: TaskID | None = None
-        #: How much of the work is done, in [0, 1].
+        #: Share of the work that is done, in [0, 1].
         self.fraction = 0.0
 
     def say(self, message: str) -> None:
-        """One line, above the bar if there is one."""
+        """Print one line, above the bar if there is one."""
         self._console.print(f"stylectl: {with_flags(message)}", markup=False)
 
     def __call__(self, event: Event) -> None:
@@ -79,7 +84,7 @@ class RunProgress:
                 self.say(f"stopped: the result so far, {width}x{height} px, is kept")
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
@@ -98,20 +103,20 @@ class RunProgress:
         self._task = self._bar.add_task("painting", total=work, figures="")
 
     def _step(self, event: StepDone) -> None:
-        scale = self._scales[event.scale]
-        figures = f"{scale.width}x{scale.height}  loss {event.loss:.4g}"
+        current = self._scales[event.scale]
+        figures = f"{current.width}x{current.height}  loss {event.loss:.4g}"
         last_scale, last_step, last_seconds = self._last_step
         if event.scale == last_scale and event.step > last_step:
             figures += f"  {event.seconds - last_seconds:.2f} s/step"
         self._last_step = (event.scale, event.step, event.seconds)
-        finished = sum(each.pixels * each.steps for each in self._scales[: event.scale])
-        done = finished + scale.pixels * event.step
-        self.fraction = done / sum(each.pixels * each.steps for each in self._scales)
+        finished = sum(scale.pixels * scale.steps for scale in self._scales[: event.scale])
+        done = finished + current.pixels * event.step
+        self.fraction = done / sum(scale.pixels * scale.steps for scale in self._scales)
         if self._task is not None:
             self._bar.update(self._task, completed=done, figures=figures)
-        self._line(event, figures)
+        self._print_line(event, figures)
 
-    def _line(self, event: StepDone, figures: str) -> None:
+    def _print_line(self, event: StepDone, figures: str) -> None:
         now = time.monotonic()
         if self._console.is_terminal or now - self._last_line < _SECONDS_BETWEEN_LINES:
             return

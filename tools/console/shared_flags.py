@@ -1,4 +1,4 @@
-"""Flags that several commands have, beside those of a job's options."""
+"""Flags shared by several commands, beside those of a job's options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ Paintings = Annotated[
     list[str] | None, typer.Argument(metavar="PAINTING...", help="One or more style images.")
 ]
 
-Preset = Annotated[str | None, typer.Option(help="Starting values.", rich_help_panel=_JOB)]
+Preset = Annotated[
+    str | None, typer.Option(help="Starting values of the job.", rich_help_panel=_JOB)
+]
 
 Job = Annotated[
     Path | None,
@@ -30,8 +32,9 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Any option by its name, such as size=1024 or optimizer.history=20 (a key of a "
-        "backend, backbone, optimizer, start or loss term); may be given several times.",
+        help="An option by its name, such as size=1024, or a key of the backend, backbone, "
+        "optimizer, start or a loss term, such as optimizer.history=20; may be given several "
+        "times.",
         rich_help_panel=_JOB,
     ),
 ]
@@ -41,14 +44,17 @@ Axes = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE[,VALUE]...",
-        help="An option, such as style_weight=3,30 or preset=draft. Several values make an axis, "
-        "one holds for all cells; + stands between parts of one value. May be given several times.",
+        help="An option by its name, such as style_weight=3,30 or preset=draft. Several values "
+        "make an axis of the sheet; one value holds for all cells. The parts of one value are "
+        "separated by +. May be given several times.",
     ),
 ]
 
 NoPlugin = Annotated[
     list[str] | None,
-    typer.Option(help="Leave a plugin out; may be given several times.", rich_help_panel=_WORK),
+    typer.Option(
+        help="Do not load this plugin; may be given several times.", rich_help_panel=_WORK
+    ),
 ]
 
 AsJson = Annotated[

@@ -1,1 +1,1 @@
-"""Scripts for the maintainers; not in the wheel."""
+"""Scripts for maintainers, which are not in the wheel."""

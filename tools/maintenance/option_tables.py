@@ -1,4 +1,4 @@
-"""For maintainers: the tables of options in docs/commands.md, made from core/job/options.py.
+"""Maintainer script: the tables of options in docs/commands.md, made from core/job/options.py.
 
     python -m stylectl.tools.maintenance.option_tables
 
@@ -17,7 +17,7 @@ from ..console.options import default_values, flag_of
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
 
-#: Arguments instead of flags.
+#: Options that are arguments instead of flags.
 _ARGUMENTS = {"content": "PHOTO", "styles": "PAINTING..."}
 
 
@@ -27,14 +27,14 @@ def main() -> None:
 
 
 def with_tables(page: str) -> str:
-    """The page with the tables as they should be."""
+    """Return the page with its tables up to date."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{tables()}{END}{after}"
 
 
 def tables() -> str:
-    """A table for each panel of the help, in Markdown."""
+    """Return a table in Markdown for each panel of the help."""
     panels = dict.fromkeys(option.panel for option in OPTIONS.values())
     return "".join("\n".join(_table(panel)) + "\n\n" for panel in panels)
 

@@ -1,7 +1,7 @@
-"""Runs of one fixed objective, with their curves: what `time_to_quality.py` compares.
+"""Runs of one fixed objective, with their curves, which `time_to_quality.py` compares.
 
-With F, P and A the activations of VGG-19 (the embedded weights, maximum pooling) of the picture,
-the content and the style, C and M a layer's channels and positions, and pixels x in 0-255:
+With F, P and A the activations of VGG-19 (the embedded weights, maximum pooling) of the result, the
+content and the style, C and M a layer's channels and positions, and pixels x in 0-255:
 
     5 mean (F - P)^2 at relu4_2
     + 100 sum_l mean (F F^T / (C M) - A A^T / (C M'))^2 at relu1_1, relu2_1, ... relu5_1
@@ -40,16 +40,19 @@ _REFERENCE: dict[str, Any] = {
     "optimizer.scaling": "scalar",
 }
 
-#: What of a job the objective of the last scale depends on.
-_OF_THE_OBJECTIVE = (
+#: Keys of a job on which the objective of the last scale depends.
+_OBJECTIVE_KEYS = (
     *("content", "styles", "size", "upscale", "preview", "seamless", "color", "content_mask"),
     *("regions", "strength", "backbone", "terms"),
 )
 
 
 class Point(BaseModel):
-    """A step of a run: the scale's number, the step within it (0 is its starting point), the
-    seconds since the start of the run, and the objective's value at that scale."""
+    """Step of a run.
+
+    It has the number of its scale, the step within it (0 is its starting point), the seconds since
+    the start of the run, and the objective's value at that scale.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,9 +63,11 @@ class Point(BaseModel):
 
 
 class MeasuredRun(BaseModel):
-    """A run and its whole curve. `scales` has each scale's width, height and steps; `inputs` the
-    images' SHA-256; the run started `seconds_to_run` after the images were read, its backend being
-    opened in between."""
+    """Run with its whole curve.
+
+    `scales` has each scale's width, height and steps; `inputs` the images' SHA-256. The run started
+    `seconds_to_run` after the images were read; its backend was opened in between.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,34 +83,36 @@ class MeasuredRun(BaseModel):
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the picture."""
+        """Size of the result: (width, height)."""
         return self.scales[-1][:2]
 
     @property
     def at_last_scale(self) -> tuple[Point, ...]:
-        """The part of the curve whose values are those of the objective."""
+        """Part of the curve whose values are those of the objective."""
         return tuple(point for point in self.curve if point.scale == len(self.scales) - 1)
 
     @property
     def best(self) -> Point:
-        """The first of the lowest values at the last scale."""
+        """First of the points with the lowest value at the last scale."""
         return min(self.at_last_scale, key=lambda point: point.value)
 
     def reaching(self, value: float) -> Point | None:
-        """The first point at the last scale that is as low."""
+        """Return the first point at the last scale that is as low as `value`, if there is one."""
         return next((point for point in self.at_last_scale if point.value <= value), None)
 
 
 def reference_job(images: Mapping[str, Any], iterations: int) -> Job:
-    """Plain L-BFGS at one scale, from the content image. `images` are the options that name them,
-    and the size. Raises UsageError."""
+    """Return the job of plain L-BFGS at one scale, from the content image.
+
+    `images` are the options that name the images and the size. Raises UsageError.
+    """
     from ...core.job.building import build_job
 
     return build_job({**images, **_REFERENCE, "iterations": iterations}, _OBJECTIVE)
 
 
 def own_job(images: Mapping[str, Any], settings: Mapping[str, Any]) -> Job:
-    """The objective by the program's own schedule, or by what `settings` make of it.
+    """Return the job of the objective with stylectl's own schedule, changed by `settings`.
 
     Raises UsageError for bad settings and for those that change the objective.
     """
@@ -115,14 +122,17 @@ def own_job(images: Mapping[str, Any], settings: Mapping[str, Any]) -> Job:
     options = {name: value for name, value in settings.items() if name != "preset"}
     job = build_job({**images, **options}, _OBJECTIVE, preset)
     plain = build_job(images, _OBJECTIVE)
-    for key in _OF_THE_OBJECTIVE:
+    for key in _OBJECTIVE_KEYS:
         if getattr(job, key) != getattr(plain, key):
             raise UsageError(f"--set changes {key}, on which the objective depends")
     return job
 
 
 def measured(job: Job) -> MeasuredRun:
-    """Paint it in this process. Raises StylectlError and its kin, and what ended the run early."""
+    """Run a job in this process and return its measurements.
+
+    Raises StylectlError and its subclasses, and the error that ended the run early.
+    """
     import torch
 
     from ...core.interfaces.events import StepDone
@@ -133,13 +143,13 @@ def measured(job: Job) -> MeasuredRun:
 
     prepared = prepare(make_plan(job, load_plugins().registry))
     images_read = time.perf_counter()
-    before: list[float] = []
+    seconds_to_run: list[float] = []
     curve: list[Point] = []
 
     def listener(event: Event) -> None:
         if isinstance(event, StepDone):
-            if not before:
-                before.append(time.perf_counter() - images_read - event.seconds)
+            if not seconds_to_run:
+                seconds_to_run.append(time.perf_counter() - images_read - event.seconds)
             curve.append(
                 Point(
                     scale=event.scale,
@@ -153,20 +163,23 @@ def measured(job: Job) -> MeasuredRun:
     if result.stopped_by:
         raise result.stopped_by
     return MeasuredRun(
-        scales=tuple((each.width, each.height, each.steps) for each in result.scales),
+        scales=tuple((scale.width, scale.height, scale.steps) for scale in result.scales),
         threads=torch.get_num_threads(),
         backend=result.backend,
         device=result.device,
         inputs=tuple(result.inputs.values()),
         versions=dict(result.versions),
         job=prepared.plan.job.as_table(),
-        seconds_to_run=round(before[0], 4),
+        seconds_to_run=round(seconds_to_run[0], 4),
         curve=tuple(curve),
     )
 
 
 def read_reference(path: Path) -> MeasuredRun:
-    """From what `time_to_quality --json` wrote. Raises UsageError for another file."""
+    """Read the reference from the output of `time_to_quality --json`.
+
+    Raises UsageError for another file.
+    """
     try:
         return MeasuredRun.model_validate(json.loads(path.read_bytes())["reference"])
     except OSError as error:

@@ -1,15 +1,15 @@
-"""For maintainers: how alike pictures of several sizes and strengths are, as the table in docs.
+"""Maintainer script: the docs' table of how alike results of several sizes and strengths are.
 
     python -m stylectl.tools.maintenance.strength_table PHOTO PAINTING FOLDER --sizes 256,512
 
-Both distances are taken at one size, to which the result, the photograph and the painting are
-scaled, in the default layers of VGG-19. With P, S and X the three's features and G their Gram
-matrices over the number of positions:
+Both distances are computed at one size, to which the result, the content image PHOTO and the style
+image PAINTING are scaled, in the default layers of VGG-19. With X, P and S the features of the
+three and G their Gram matrices over the number of positions:
 
 - style: sqrt(sum_l w_l |G_X - G_S|^2 / |G_S|^2), w_l the layers' shares, which add up to 1;
 - content: |X - P| / |P| at relu4_2.
 
-0 is the painting's own statistics, or the photograph itself. The pictures stay in FOLDER.
+0 is the style image's own statistics, or the content image itself. The results stay in FOLDER.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from ...core.interfaces.backend import Features
 
-#: Long side in pixels that everything is scaled to.
+#: Long side in pixels to which all images are scaled.
 COMMON_SIZE = 256
 
 
 @dataclass(frozen=True)
 class Distances:
-    """Of a picture to its painting and to its photograph; see the module."""
+    """Distances of a result from its style image and its content image; see the module."""
 
     style: float
     content: float
@@ -44,15 +44,17 @@ def main(
     painting: str,
     folder: Path,
     sizes: Annotated[str, typer.Option(help="Long sides in pixels.")] = "256,512,1024,2048",
-    strengths: Annotated[str, typer.Option(help="From 0 to 1.")] = "0.2,0.5,0.8",
-    iterations: Annotated[int, typer.Option(help="Of each run.")] = 300,
-    preview: Annotated[bool, typer.Option(help="Also the preview of the largest.")] = True,
+    strengths: Annotated[str, typer.Option(help="Strengths from 0 to 1.")] = "0.2,0.5,0.8",
+    iterations: Annotated[int, typer.Option(help="Iterations of each run.")] = 300,
+    preview: Annotated[
+        bool, typer.Option(help="Also paint the preview of the largest size.")
+    ] = True,
 ) -> None:
     """Paint each size at each strength, and print the table."""
     from ... import run
 
     folder.mkdir(exist_ok=True)
-    long_sides = [round(each) for each in numbers("sizes", sizes)]
+    long_sides = [round(size) for size in numbers("sizes", sizes)]
     print("| strength | size | style distance | content distance |\n| --- | --- | --- | --- |")
     print(_row("the photograph", "", distances(photo, photo, painting)), flush=True)
     for strength in numbers("strengths", strengths):
@@ -75,7 +77,10 @@ def main(
 def distances(
     picture: str | Path, photo: str | Path, painting: str | Path, size: int = COMMON_SIZE
 ) -> Distances:
-    """Of an image file to the other two, all at the long side `size`; see the module."""
+    """Return the distances of a result from the other images, all at the long side `size`.
+
+    See the module.
+    """
     from ...core.job.building import build_job
     from ...core.planning.planner import make_plan
     from ...plugins.manager import load_plugins
@@ -106,14 +111,14 @@ def _scaled(path: str, size: int) -> Tensor:
 def _gram_distance(features: Features, target: Features, layer: str) -> float:
     from ...plugins.losses.statistics.gram import gram_matrix
 
-    own, wanted = (
-        gram_matrix(each[layer]) / each[layer][0, 0].numel() for each in (features, target)
+    gram, target_gram = (
+        gram_matrix(tensors[layer]) / tensors[layer][0, 0].numel() for tensors in (features, target)
     )
-    return float((own - wanted).norm() / wanted.norm())
+    return float((gram - target_gram).norm() / target_gram.norm())
 
 
-def _row(strength: str, size: str, found: Distances) -> str:
-    return f"| {strength} | {size} | {found.style:.3f} | {found.content:.3f} |"
+def _row(strength: str, size: str, measured: Distances) -> str:
+    return f"| {strength} | {size} | {measured.style:.3f} | {measured.content:.3f} |"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""For maintainers: how soon a run is as good as many iterations of plain L-BFGS, by one objective.
+"""Maintainer script: the time until a run is as good as many iterations of plain L-BFGS.
 
     python -m stylectl.tools.maintenance.time_to_quality CONTENT STYLE --size 512 [--set
     KEY=VALUE]... [--json]
 
-`quality_runs.py` has the objective. The reference is L-BFGS at one scale, from the content image,
-in a process of its own; then the program's own schedule, or what `--set` makes of it, is run until
-its end. The time that counts is the one until the objective at the last scale is first as low as
-the reference's last value; the coarser scales are in it. A reference that was measured on the same
-machine, written by `--json` or by `--reference-only --json`, is taken again by `--reference FILE`.
+Both minimise the objective of `quality_runs.py`. The reference is L-BFGS at one scale, from the
+content image, in a process of its own; then stylectl's own schedule, changed by `--set`, is run
+until its end. The measured time ends when the objective at the last scale is first as low as the
+reference's last value; it includes the coarser scales. A reference that was measured on the same
+machine, and written by `--json` or by `--reference-only --json`, is used again by `--reference
+FILE`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main(
     style: Annotated[str, typer.Argument(help="An image, or sample:painting.")],
     size: Annotated[int, typer.Option(help="Long side in pixels.")] = 512,
     iterations: Annotated[
-        int | None, typer.Option(min=1, help=f"Of the reference ({_ITERATIONS}).")
+        int | None, typer.Option(min=1, help=f"Iterations of the reference ({_ITERATIONS}).")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -48,12 +49,12 @@ def main(
         ),
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="What an earlier call with --json wrote.")
+        Path | None, typer.Option(help="Output of an earlier call with --json.")
     ] = None,
     reference_only: Annotated[bool, typer.Option(help="Measure the reference alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Measure how soon our run is as good as the reference."""
+    """Measure the time until our run is as good as the reference."""
     import torch
 
     from ...core.planning.planner import make_plan
@@ -66,14 +67,14 @@ def main(
     if reference_only:
         if settings or reference:
             raise UsageError("--reference-only: --set and --reference have no effect")
-        found = measured(reference_job(images, iterations or _ITERATIONS))
-        record = {"reference": found.model_dump()}
-        typer.echo(json.dumps(record) if as_json else _of_reference(found))
+        base = measured(reference_job(images, iterations or _ITERATIONS))
+        record = {"reference": base.model_dump()}
+        typer.echo(json.dumps(record) if as_json else _reference_text(base))
         return
     if reference and iterations:
         raise UsageError("--iterations has no effect: the reference has been measured")
     job = own_job(images, fixed(read_settings(settings or [])))
-    # What is wrong shows before the runs take their time.
+    # Mistakes in the job or the images are found before the long runs.
     prepared = prepare(make_plan(job, load_plugins().registry))
     height, width = prepared.size
     if reference:
@@ -92,13 +93,13 @@ def main(
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run beside the reference. The ratios are the reference's seconds divided by ours."""
+    """Run beside the reference. The ratios are the reference's seconds divided by ours."""
 
     reference: MeasuredRun
     ours: MeasuredRun
 
     def record(self) -> dict[str, Any]:
-        """Everything, ready for JSON, with null for what was not reached."""
+        """Return everything, ready for JSON, with null for values that were not reached."""
         target = self.reference.at_last_scale[-1].value
         best = self.ours.best
         return {
@@ -110,10 +111,10 @@ class Comparison:
         }
 
     def in_words(self) -> str:
-        """The same without the curves."""
+        """Return the comparison as text, without the curves."""
         target = self.reference.at_last_scale[-1].value
         reached = self._at(target)
-        lines = [_of_reference(self.reference), f"our run     {self._schedule()}"]
+        lines = [_reference_text(self.reference), f"our run     {self._schedule()}"]
         if reached["ours"]:
             lines += [f"            is as low after {_times(reached['ours'])}", _ratio(reached)]
             return "\n".join(lines)
@@ -127,7 +128,7 @@ class Comparison:
         return "\n".join(lines)
 
     def _at(self, value: float) -> dict[str, Any]:
-        """When each was first so low, and the ratios, if both were."""
+        """Return the moments at which each run was first as low as `value`, with their ratios."""
         ours = _moment(self.ours, self.ours.reaching(value))
         reference = _moment(self.reference, self.reference.reaching(value))
         ratios = {
@@ -149,26 +150,26 @@ def _moment(run: MeasuredRun, point: Point | None) -> dict[str, float] | None:
 
 
 def _measured_apart(content: str, style: str, size: int, iterations: int) -> MeasuredRun:
-    """The reference, in a process of its own: both runs find nothing warm."""
+    """Measure the reference in a process of its own, so that neither run has warm caches."""
     from .quality_runs import MeasuredRun
 
     program = [sys.executable, "-P", "-m", "stylectl.tools.maintenance.time_to_quality"]
     sizes = ["--size", str(size), "--iterations", str(iterations)]
     command = [*program, *sizes, "--reference-only", "--json", "--", content, style]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise typer.Exit(done.returncode)  # it has said what is wrong
-    return MeasuredRun.model_validate(json.loads(done.stdout)["reference"])
+    completed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if completed.returncode:
+        raise typer.Exit(completed.returncode)  # it has printed the error
+    return MeasuredRun.model_validate(json.loads(completed.stdout)["reference"])
 
 
 def _check_comparable(path: Path, **pairs: tuple[object, object]) -> None:
-    """Raises UsageError for a reference that was measured under other conditions than are here."""
-    for what, (there, here) in pairs.items():
-        if there != here:
-            raise UsageError(f"--reference {path}: it was measured with other {what}")
+    """Raise UsageError for a reference that was measured under other conditions."""
+    for condition, (reference_value, value) in pairs.items():
+        if reference_value != value:
+            raise UsageError(f"--reference {path}: it was measured with other {condition}")
 
 
-def _of_reference(run: MeasuredRun) -> str:
+def _reference_text(run: MeasuredRun) -> str:
     width, height = run.size
     last = run.at_last_scale[-1]
     moment = _moment(run, run.reaching(last.value))
@@ -184,10 +185,12 @@ def _times(moment: dict[str, float] | None) -> str:
     return f"{moment['seconds']:.1f} s ({moment['seconds_from_images']:.1f} s from the images)"
 
 
-def _ratio(found: dict[str, Any]) -> str:
-    if found["ratio"] is None:
+def _ratio(moments: dict[str, Any]) -> str:
+    if moments["ratio"] is None:
         return "ratio       none: at once"
-    return f"ratio       {found['ratio']:.2f} ({found['ratio_from_images']:.2f} from the images)"
+    return (
+        f"ratio       {moments['ratio']:.2f} ({moments['ratio_from_images']:.2f} from the images)"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The fixed images that backends are compared on, which tend to show differences of runtimes."""
+"""Fixed images for comparing backends, which tend to show differences of runtimes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from ...core.images.decoding import read_image
 
 @dataclass(frozen=True)
 class ParityImage:
-    """`image` is (1, 3, H, W), float32 in [0, 1]. In a `flat` one neighbors are equal: the maxima
-    of a pooling tie, so that its gradient may go to either, and both are right."""
+    """Fixed image with a name.
+
+    `image` is (1, 3, H, W), float32 in [0, 1]. In a `flat` image neighbors are equal: the maxima of
+    a pooling tie, so that its gradient may go to either, and both are right.
+    """
 
     name: str
     image: Tensor
@@ -21,8 +24,10 @@ class ParityImage:
 
 
 def parity_images(smallest_side: int) -> tuple[ParityImage, ...]:
-    """A photograph in two sizes, one of them odd, noise, black, and flat color; the sides are
-    `smallest_side` pixels at least, which is what the deepest layer needs."""
+    """Return a photograph in two sizes, one of them odd, noise, black, and a flat color.
+
+    Each side has at least `smallest_side` pixels, which the deepest layer needs.
+    """
     photo = read_image("sample:photo")
 
     def sides(height: int, width: int) -> tuple[int, int]:
@@ -38,7 +43,7 @@ def parity_images(smallest_side: int) -> tuple[ParityImage, ...]:
 
 
 def noise(height: int, width: int, seed: int) -> Tensor:
-    """(1, 3, height, width), uniform in [0, 1), the same on every machine."""
+    """Return noise (1, 3, height, width), uniform in [0, 1), the same on every machine."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(1, 3, height, width, generator=generator)
 

@@ -1,4 +1,4 @@
-"""The report of a comparison of two backends: figures, each with its tolerance."""
+"""Report of a comparison of two backends: figures, each with its tolerance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Quantity(StrEnum):
-    """What is measured; all of them are 0 where the backends agree."""
+    """Kind of difference between two backends; 0 where they agree."""
 
     FEATURES_L2 = "features, relative L2"
     FEATURES_PEAK = "features, max abs"
@@ -22,8 +22,11 @@ class Quantity(StrEnum):
 
 @dataclass(frozen=True)
 class Figure:
-    """One difference: of what (a layer, or the objective), on which picture, and the most that is
-    tolerated. A `value` that is not finite is beyond every tolerance."""
+    """Difference between two backends, with its tolerance.
+
+    `subject` is a layer, the objective, or the steps of the optimizer; `picture` names the image;
+    `limit` is the largest tolerated value. A `value` that is not finite is beyond every tolerance.
+    """
 
     quantity: Quantity
     subject: str
@@ -33,12 +36,12 @@ class Figure:
 
     @property
     def ok(self) -> bool:
-        """Whether the tolerance is kept."""
+        """True if the value is within the tolerance."""
         return self.value <= self.limit
 
     @property
     def severity(self) -> float:
-        """The value as a multiple of the limit."""
+        """Value as a multiple of the limit."""
         if self.value == 0:
             return 0.0
         if not math.isfinite(self.value) or self.limit == 0:
@@ -48,27 +51,26 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """All figures of a comparison, at least one."""
+    """Figures of a comparison, at least one."""
 
     figures: tuple[Figure, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether every tolerance is kept."""
+        """True if every figure is within its tolerance."""
         return all(figure.ok for figure in self.figures)
 
     def worst(self) -> tuple[Figure, ...]:
-        """For each quantity and subject, the picture on which it comes out worst; in the order in
-        which they were measured."""
-        found: dict[tuple[Quantity, str], Figure] = {}
+        """Return the worst figure of each quantity and subject over all images, in their order."""
+        worst: dict[tuple[Quantity, str], Figure] = {}
         for figure in self.figures:
             key = (figure.quantity, figure.subject)
-            if key not in found or figure.severity > found[key].severity:
-                found[key] = figure
-        return tuple(found.values())
+            if key not in worst or figure.severity > worst[key].severity:
+                worst[key] = figure
+        return tuple(worst.values())
 
 
 def worst_of(values: Iterable[float]) -> float:
-    """The largest; NaN if there is one, which `max` may miss."""
-    found = list(values)
-    return math.nan if any(math.isnan(value) for value in found) else max(found)
+    """Return the largest value; NaN if there is one, which `max` may miss."""
+    candidates = list(values)
+    return math.nan if any(math.isnan(value) for value in candidates) else max(candidates)

@@ -1,4 +1,4 @@
-"""How far a backend may be from float64, by precision, and why.
+"""Tolerances for the distance of a backend from float64, by precision, with reasons.
 
 The measured values are those of the torch backend with VGG-19 up to relu5_1, on an x86-64 processor
 that has all three precisions.
@@ -14,13 +14,16 @@ from .report import Quantity
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The most that is tolerated (of max abs: as a share of the layer's largest value), and why."""
+    """Largest tolerated value, with the reason.
+
+    That of FEATURES_PEAK is a fraction of the layer's largest value.
+    """
 
     limit: float
     reason: str
 
 
-#: One for each quantity.
+#: Tolerance of each quantity.
 Tolerances = Mapping[Quantity, Tolerance]
 
 _FLOAT32: Tolerances = {
@@ -114,7 +117,7 @@ _TF32: Tolerances = {
     for quantity, fp16 in _FP16.items()
 }
 
-#: By the precision that a backend's options name.
+#: Tolerances by the `precision` of a backend's options.
 TOLERANCES: Mapping[str, Tolerances] = {
     "float32": _FLOAT32,
     "tf32": _TF32,

@@ -1,1 +1,1 @@
-"""Many jobs in turn: batches and sweeps."""
+"""Queues of jobs: batches and sweeps."""

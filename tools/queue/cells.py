@@ -1,4 +1,4 @@
-"""The cells of a sweep: every combination of the settings' values, as tasks."""
+"""Cells of a sweep: every combination of the settings' values, as tasks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .events import Task
 from .settings import Setting
 from .tasks import TaskMaker, check_paths
 
-#: A longer file name is cut, and told apart by a hash.
+#: Longest file name, without its suffix; a longer one is cut and made unique by a hash.
 _LONGEST_NAME = 120
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the grid and the task for it."""
+    """Cell of the grid, with its task."""
 
     row: int
     column: int
@@ -30,8 +30,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """The sweep's layout: the first setting runs along the columns; the rows are the combinations
-    of the others."""
+    """Layout of a sweep.
+
+    The first setting runs along the columns; the rows are the combinations of the others.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[str, ...]
@@ -41,24 +43,26 @@ class Grid:
 def make_grid(
     settings: Sequence[Setting], options: Mapping[str, Any], folder: Path, maker: TaskMaker
 ) -> Grid:
-    """The grid of all `settings` with several values; those with one hold for all cells, as
-    `options` do. The results lie in `folder`.
+    """Return the grid of all `settings` with several values.
 
-    Raises UsageError and PluginError for the first cell whose job is wrong, and UsageError when
-    there is nothing to sweep.
+    Settings with one value hold for all cells, as `options` do. The results are in `folder`.
+
+    Raises UsageError and PluginError for the first cell whose job is wrong, and UsageError when no
+    setting has several values.
     """
     axes = [setting for setting in settings if len(setting.values) > 1]
     if not axes:
         raise UsageError("nothing to sweep: give a --set several values, such as style_weight=3,30")
-    fixed = {each.key: each.values[0][1] for each in settings if len(each.values) == 1}
-    across, down = axes[0], axes[1:]
-    rows = list(product(*(axis.values for axis in down)))
+    single = [setting for setting in settings if len(setting.values) == 1]
+    fixed = {setting.key: setting.values[0][1] for setting in single}
+    column_axis, row_axes = axes[0], axes[1:]
+    rows = list(product(*(axis.values for axis in row_axes)))
     cells = []
-    for row, others in enumerate(rows):
-        for column, value in enumerate(across.values):
-            chosen = list(zip(axes, [value, *others], strict=True))
-            texts = [(axis.key, text) for axis, (text, _) in chosen]
-            values = {axis.key: read for axis, (_, read) in chosen}
+    for row, row_values in enumerate(rows):
+        for column, column_value in enumerate(column_axis.values):
+            choices = list(zip(axes, [column_value, *row_values], strict=True))
+            texts = [(axis.key, text) for axis, (text, _) in choices]
+            values = {axis.key: value for axis, (_, value) in choices}
             label = ", ".join(f"{key} {text}" for key, text in texts)
             try:
                 path = folder / _file_name(texts)
@@ -68,18 +72,23 @@ def make_grid(
             cells.append(Cell(row, column, task))
     check_paths([cell.task for cell in cells])
     return Grid(
-        columns=tuple(f"{across.key} {text}" for text, _ in across.values),
+        columns=tuple(f"{column_axis.key} {text}" for text, _ in column_axis.values),
         rows=tuple(
-            "\n".join(f"{axis.key} {text}" for axis, (text, _) in zip(down, others, strict=True))
-            for others in rows
+            "\n".join(
+                f"{axis.key} {text}" for axis, (text, _) in zip(row_axes, row_values, strict=True)
+            )
+            for row_values in rows
         ),
         cells=tuple(cells),
     )
 
 
 def _file_name(texts: Sequence[tuple[str, str]]) -> str:
-    """``style_weight=1e2_preset=draft.png``. Characters that not every file system takes become
-    dashes; a name that is changed by that, or cut, gets a hash of the whole."""
+    """Return the file name of a cell, such as ``style_weight=1e2_preset=draft.png``.
+
+    Characters that not every file system supports become dashes; a name that this changes, or that
+    is cut, gets a hash of the full name.
+    """
     name = "_".join(f"{key}={text}" for key, text in texts)
     plain = re.sub(r"[^\w.,=+-]", "-", name, flags=re.ASCII)[:_LONGEST_NAME]
     if plain != name:

@@ -1,4 +1,4 @@
-"""A contact sheet: a grid of images with the names of its columns and rows."""
+"""Contact sheet: a grid of images with the names of its columns and rows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from ...core.sizes.fitting import fit
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _PAPER, _INK, _EMPTY = (255, 255, 255), (24, 24, 24), (232, 232, 232)
-#: A sheet may have so many pixels; a terabyte of memory helps nobody.
+#: Limit of a sheet's pixels, so that a mistake does not allocate a terabyte.
 _MOST_PIXELS = 400_000_000
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Lengths in pixels. `left` and `top` are what the labels take, `foot` the line below an
-    image, `pad` the room between things."""
+    """Geometry of a sheet; lengths in pixels.
+
+    `left` and `top` are the space for the labels, `foot` the height of the line below an image,
+    `pad` the space between items.
+    """
 
     width: int
     height: int
@@ -37,7 +40,7 @@ class _Layout:
     font: _Font
 
     def corner(self, row: int, column: int) -> tuple[int, int]:
-        """(x, y) of a cell's upper left corner; of the one after the last: the sheet's size."""
+        """Return (x, y) of a cell's upper left corner; past the last cell, the sheet's size."""
         return (
             self.left + column * (self.width + self.pad),
             self.top + row * (self.height + self.foot + self.pad),
@@ -50,50 +53,55 @@ def draw_sheet(
     files: Mapping[tuple[int, int], Path],
     long_side: int,
 ) -> Image.Image:
-    """The sheet as RGB. `files` are the images by (row, column); a cell without one is drawn
-    empty, and says so.
+    """Draw the contact sheet as an RGB image.
 
-    All cells have one size: that of the image with most pixels, or what has the given `long_side`,
-    in pixels, if that is less. Smaller images are enlarged to it, so that they can be compared;
-    when sizes differ, each image's own is written below it. Raises UsageError for too large a
-    sheet.
+    `files` are the images by (row, column); a cell without one is drawn empty, with the word
+    "failed".
+
+    All cells have one size: that of the image with most pixels, reduced to `long_side` pixels if
+    its long side is longer. Smaller images are enlarged to it, so that they can be compared; when
+    sizes differ, each image's own is written below it. Raises UsageError for a sheet that is too
+    large.
     """
     sizes = {cell: _size(file) for cell, file in files.items()}
     largest = max(sizes.values(), key=prod, default=(long_side, long_side))
     height, width = fit(largest, long_side)
-    text = max(11, min(32, width // 12))
-    font = ImageFont.load_default(text)
-    heads = [_wrapped(label, font, width) for label in columns]
-    sides = [_wrapped(label, font, width) for label in rows]
-    pad = text // 2
-    room = max(_text_size(label, font)[0] for label in sides)
+    text_height = max(11, min(32, width // 12))
+    font = ImageFont.load_default(text_height)
+    column_labels = [_wrapped(label, font, width) for label in columns]
+    row_labels = [_wrapped(label, font, width) for label in rows]
+    pad = text_height // 2
+    label_width = max(_text_size(label, font)[0] for label in row_labels)
     layout = _Layout(
         width=width,
         height=height,
-        left=room + 2 * pad if room else pad,
-        top=max(_text_size(label, font)[1] for label in heads) + 2 * pad,
-        foot=text + pad if len(set(sizes.values())) > 1 else 0,
+        left=label_width + 2 * pad if label_width else pad,
+        top=max(_text_size(label, font)[1] for label in column_labels) + 2 * pad,
+        foot=text_height + pad if len(set(sizes.values())) > 1 else 0,
         pad=pad,
         font=font,
     )
-    whole = layout.corner(len(rows), len(columns))
-    if whole[0] * whole[1] > _MOST_PIXELS:
-        raise UsageError(f"the sheet would have {whole[0]}x{whole[1]} px; give a `cell_size`")
-    sheet = Image.new("RGB", whole, _PAPER)
-    _draw_labels(sheet, layout, heads, sides)
+    sheet_size = layout.corner(len(rows), len(columns))
+    if sheet_size[0] * sheet_size[1] > _MOST_PIXELS:
+        raise UsageError(
+            f"the sheet would have {sheet_size[0]}x{sheet_size[1]} px, which is too large; "
+            "give a smaller `cell_size`"
+        )
+    sheet = Image.new("RGB", sheet_size, _PAPER)
+    _draw_labels(sheet, layout, column_labels, row_labels)
     for cell in product(range(len(rows)), range(len(columns))):
         _draw_cell(sheet, layout, cell, files.get(cell), sizes.get(cell))
     return sheet
 
 
 def _draw_labels(
-    sheet: Image.Image, layout: _Layout, heads: Sequence[str], sides: Sequence[str]
+    sheet: Image.Image, layout: _Layout, column_labels: Sequence[str], row_labels: Sequence[str]
 ) -> None:
     draw = ImageDraw.Draw(sheet)
-    for column, label in enumerate(heads):
+    for column, label in enumerate(column_labels):
         middle = layout.corner(0, column)[0] + layout.width / 2
         draw.text((middle, layout.pad), label, _INK, layout.font, anchor="ma", align="center")
-    for row, label in enumerate(sides):
+    for row, label in enumerate(row_labels):
         middle = layout.corner(row, 0)[1] + layout.height / 2
         draw.text((layout.pad, middle), label, _INK, layout.font, anchor="lm")
 
@@ -114,13 +122,13 @@ def _draw_cell(
         return
     sheet.paste(_image(file, layout.width, layout.height), (x, y))
     if layout.foot:
-        own = f"{size[1]}x{size[0]} px"
+        caption = f"{size[1]}x{size[0]} px"
         below = y + layout.height + layout.pad // 2
-        draw.text((middle, below), own, _INK, layout.font, anchor="ma")
+        draw.text((middle, below), caption, _INK, layout.font, anchor="ma")
 
 
 def write_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write it as a PNG, whole or not at all. Raises OutputError."""
+    """Write a sheet as a PNG, completely or not at all. Raises OutputError."""
     try:
         with whole_file(path) as file:
             sheet.save(file, "PNG")
@@ -134,7 +142,10 @@ def _size(file: Path) -> tuple[int, int]:
 
 
 def _image(file: Path, width: int, height: int) -> Image.Image:
-    """On the paper's color where it is transparent. One of another aspect keeps it."""
+    """Read an image as RGB, fitted into a cell, with the paper's color where it is transparent.
+
+    Its aspect ratio is kept.
+    """
     with unlimited_pillow(), Image.open(file) as source:
         rgba = source.convert("RGBA")
     ratio = min(width / rgba.width, height / rgba.height)
@@ -146,8 +157,11 @@ def _image(file: Path, width: int, height: int) -> Image.Image:
 
 
 def _wrapped(label: str, font: _Font, width: int) -> str:
-    """Broken where there is a space, a comma, a plus, a colon or a slash, so that a line fits
-    `width`; what is too long in itself is broken at an underscore, or else anywhere."""
+    """Break a label into lines that fit `width`, in pixels.
+
+    It is broken after a space, a comma, a plus, a colon or a slash; a part that is too long by
+    itself is broken after an underscore, or else anywhere.
+    """
     lines = []
     for line in label.split("\n"):
         lines.append("")

@@ -13,7 +13,7 @@ from ...core.planning.plan import Plan
 
 @dataclass(frozen=True)
 class Task:
-    """A result to be made: its plan, the PNG that it will be, and its name in messages."""
+    """Result to be made: its label in messages, the path of its PNG, and its plan."""
 
     label: str
     path: Path
@@ -21,13 +21,13 @@ class Task:
 
     @property
     def job(self) -> Job:
-        """The plan's job, with everything spelled out."""
+        """Job of the plan, with every default spelled out."""
         return self.plan.job
 
 
 @dataclass(frozen=True)
 class QueueStarted:
-    """The work begins: `tasks` are to be done, `found` were finished before."""
+    """Start of the queue: `tasks` are to be done; `found` results were finished before."""
 
     tasks: tuple[Task, ...]
     found: int
@@ -35,7 +35,7 @@ class QueueStarted:
 
 @dataclass(frozen=True)
 class TaskStarted:
-    """The next result, and `why` it is made again, if it is; its run's events follow."""
+    """Start of the next result, with the reason if it is made again; its run's events follow."""
 
     task: Task
     why: str
@@ -43,7 +43,7 @@ class TaskStarted:
 
 @dataclass(frozen=True)
 class TaskDone:
-    """The result is finished: `painted`, or found finished by another process."""
+    """Finished result: `painted` by this process, or found finished by another one."""
 
     task: Task
     painted: bool
@@ -51,7 +51,7 @@ class TaskDone:
 
 @dataclass(frozen=True)
 class TaskFailed:
-    """The result could not be made; the rest goes on."""
+    """Failed result, with the reason; the queue continues."""
 
     task: Task
     reason: str
@@ -59,8 +59,11 @@ class TaskFailed:
 
 @dataclass(frozen=True)
 class Report:
-    """The state of all results: `found` finished, `painted` now, or `failed`, with the reasons.
-    After Ctrl-C some are none of these: `open`."""
+    """State of all results of a queue.
+
+    A result is `found` finished, `painted` now, or `failed`, with the reason. After Ctrl-C the
+    remaining ones are `open`.
+    """
 
     found: tuple[Path, ...]
     painted: tuple[Path, ...]
@@ -70,11 +73,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """What the command line leaves with."""
+        """Exit code of the command line: 130 interrupted, 1 if a result failed, else 0."""
         return 130 if self.interrupted else 1 if self.failed else 0
 
     def summary(self) -> dict[str, object]:
-        """Ready for JSON."""
+        """Return the report ready for JSON."""
         return {
             "found": [str(path) for path in self.found],
             "painted": [str(path) for path in self.painted],
@@ -86,7 +89,7 @@ class Report:
 
 @dataclass(frozen=True)
 class QueueFinished:
-    """The last event, also after Ctrl-C."""
+    """Last event of a queue, also after Ctrl-C."""
 
     report: Report
 

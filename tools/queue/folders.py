@@ -22,35 +22,42 @@ def folder_tasks(
     options: Mapping[str, Any],
     maker: TaskMaker,
 ) -> list[Task]:
-    """Each content with each style, or the first with the first and so on, in the order of their
-    names; the result is ``CONTENT_STYLE.png`` in `folder`.
+    """Return the tasks of a folder of content images and a folder of style images.
 
-    Raises UsageError for folders without images, numbers that differ, and jobs that are wrong.
+    With the `pairs` ``all``, each content image is combined with each style image; with ``zip``,
+    the first with the first and so on, in the order of their names. The result is
+    ``CONTENT_STYLE.png`` in `folder`.
+
+    Raises UsageError for folders without images, for ``zip`` with different numbers of images, and
+    for jobs that are wrong.
     """
     for name in ("content", "styles"):
         if name in options:
             raise UsageError(f"--set {name} has no effect: --contents and --styles name the images")
-    photos, paintings = _images("--contents", contents), _images("--styles", styles)
+    content_images, style_images = _images("--contents", contents), _images("--styles", styles)
     for flag, source in (("--contents", contents), ("--styles", styles)):
         if source.is_dir() and folder.resolve() == source.resolve():
-            raise UsageError(f"{folder} is the folder of {flag}: its results would be inputs next")
-    if pairs == "zip":
-        if len(photos) != len(paintings):
             raise UsageError(
-                f"--pairs zip needs as many styles as contents: {contents} has {len(photos)}, "
-                f"{styles} has {len(paintings)}"
+                f"{folder} is the folder of {flag}: its results would be inputs next; choose "
+                "another --output"
             )
-        chosen = list(zip(photos, paintings, strict=True))
-    elif len(photos) < len(paintings):
-        # What the inner loop uses is kept from one round to the next: let it be the fewer.
-        chosen = [(photo, painting) for painting in paintings for photo in photos]
+    if pairs == "zip":
+        if len(content_images) != len(style_images):
+            raise UsageError(
+                "--pairs zip needs as many style images as content images: "
+                f"{contents} has {len(content_images)}, {styles} has {len(style_images)}"
+            )
+        chosen_pairs = list(zip(content_images, style_images, strict=True))
+    elif len(content_images) < len(style_images):
+        # The targets of the inner loop's images are cached for the next round: keep these the few.
+        chosen_pairs = [(content, style) for style in style_images for content in content_images]
     else:
-        chosen = [(photo, painting) for photo in photos for painting in paintings]
+        chosen_pairs = [(content, style) for content in content_images for style in style_images]
     tasks = []
-    for photo, painting in chosen:
-        path = folder / f"{photo.stem}_{painting.stem}.png"
-        images = {"content": str(photo), "styles": [str(painting)]}
-        label = f"{photo} in the style of {painting}"
+    for content, style in chosen_pairs:
+        path = folder / f"{content.stem}_{style.stem}.png"
+        images = {"content": str(content), "styles": [str(style)]}
+        label = f"{content} in the style of {style}"
         try:
             tasks.append(maker.task(label, path, {**options, **images}))
         except StylectlError as error:
@@ -59,7 +66,7 @@ def folder_tasks(
 
 
 def _images(flag: str, source: Path) -> list[Path]:
-    """The images in a folder, by name; or the one file."""
+    """Return the images in a folder, ordered by name; or the one file."""
     if source.is_file():
         return [source]
     if not source.is_dir():

@@ -1,4 +1,4 @@
-"""One job, with the plugins that listen."""
+"""Run of one job, with the plugins' event listeners."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ def run_planned(
     on_event: Listener,
     session: Session | None = None,
 ) -> Result:
-    """Run a job and write its outputs; then raise the error that ended it early, or that of a
-    plugin that failed while listening. After Ctrl-C the result is returned, interrupted.
+    """Run a job, write its outputs, and return the result.
 
-    Raises StylectlError and its kin, and what `on_event` raises.
+    The error that ended the run early, or that of a plugin's listener, is raised after the outputs
+    are written. After Ctrl-C the interrupted result is returned.
+
+    Raises StylectlError and its subclasses, and what `on_event` raises.
     """
     listeners = PluginListeners(plugins, on_event)
     result = run_job(plan, plugins.registry, outputs, writers, listeners, session)

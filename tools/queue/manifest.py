@@ -1,4 +1,4 @@
-"""Manifests: the results of a batch, one by one, in a CSV or TOML file."""
+"""Manifests: CSV or TOML files that list the results of a batch."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .settings import setting_named
 from .tasks import TaskMaker
 
 _MOST_BYTES = 10_000_000
-#: Wrong entries that are named; the others are only counted.
+#: Wrong entries that an error message lists; the others are only counted.
 _MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """An entry as the manifest has it: options, keys of a job, and the name of the output."""
+    """Entry of a manifest: options, keys of a job, and the name of the output."""
 
     options: Mapping[str, Any]
     table: Mapping[str, Any]
@@ -44,41 +44,45 @@ def manifest_tasks(
     options: Mapping[str, Any],
     maker: TaskMaker,
 ) -> list[Task]:
-    """The manifest's results, in its order; its paths are relative to its own folder, the outputs'
-    to `folder`. Each entry lies over the maker's job file, and `options` over all of them.
+    """Return the tasks of a manifest, in its order.
 
-    Raises UsageError that names all that is wrong, entry by entry.
+    Paths in a manifest are relative to its own folder, those of outputs to `folder`. Each entry
+    overrides the maker's job file, and `options` override all entries.
+
+    Raises one UsageError that lists the wrong entries with their mistakes.
     """
     kinds = {".csv": (_csv_rows, _csv_entry), ".toml": (_toml_rows, _toml_entry)}
     if manifest.suffix.lower() not in kinds:
         raise UsageError(f"{manifest}: a manifest is a .csv or a .toml file")
-    rows, entry = kinds[manifest.suffix.lower()]
+    read_rows, read_entry = kinds[manifest.suffix.lower()]
     builder = _Builder(manifest.parent, folder, options, maker)
     tasks, problems = [], []
-    for where, row in rows(_text(manifest), str(manifest)):
+    for location, row in read_rows(_text(manifest), str(manifest)):
         try:
-            tasks.append(builder.task(where, entry(row)))
+            tasks.append(builder.task(location, read_entry(row)))
         except StylectlError as error:
-            problems.append(f"{where}: {error}")
+            problems.append(f"{location}: {error}")
     if problems:
         more = len(problems) - _MOST_NAMED
         raise UsageError("; ".join(problems[:_MOST_NAMED] + [f"and {more} more"] * (more > 0)))
     if not tasks:
-        raise UsageError(f"{manifest}: names no pictures")
+        raise UsageError(
+            f"{manifest}: has no entries; add a line (CSV) or a table [[pictures]] (TOML) for each"
+        )
     return tasks
 
 
 @dataclass(frozen=True)
 class _Builder:
-    """What all entries have in common; `base` is the manifest's folder."""
+    """Builder of tasks from entries; `base` is the manifest's folder."""
 
     base: Path
     folder: Path
     options: Mapping[str, Any]
     maker: TaskMaker
 
-    def task(self, where: str, entry: _Entry) -> Task:
-        """Raises UsageError, also for an image file that is missing."""
+    def task(self, location: str, entry: _Entry) -> Task:
+        """Return the task of an entry. Raises UsageError, also for a missing image file."""
         table = map_paths(regular(entry.table), self._from_here)
         table = laid_over(regular(self.maker.file or {}), table)
         from_entry = {
@@ -92,7 +96,7 @@ class _Builder:
         for key in () if texture else ("content", "styles"):
             if key not in table and key not in options:
                 raise UsageError(f"names no {key}")
-        task = self.maker.task(where, self.folder / "none", options, table)
+        task = self.maker.task(location, self.folder / "none", options, table)
         job = task.job
         missing = [
             path
@@ -102,18 +106,18 @@ class _Builder:
         if missing:
             raise UsageError(", ".join(f"{path}: no such file" for path in missing))
         name = entry.output or f"{result_stem(job.content, job.styles[0].image)}.png"
-        return Task(f"{name} ({where})", self.folder / _checked(name), task.plan)
+        return Task(f"{name} ({location})", self.folder / _checked(name), task.plan)
 
     def _from_here(self, path: str) -> str:
         return relocated(path, self.base.resolve(), Path.cwd())
 
 
 def _checked(name: str) -> str:
-    """A plain file name. Raises UsageError for another."""
+    """Return a name, checked to be that of a PNG without folders. Raises UsageError."""
     if not name.lower().endswith(".png"):
         raise UsageError(f"output {name!r}: the results of a batch are PNGs; name it *.png")
     if name != PurePosixPath(name).name or name != PureWindowsPath(name).name:
-        raise UsageError(f"output {name!r}: a name without folders, please")
+        raise UsageError(f"output {name!r}: give a file name without folders")
     return name
 
 
@@ -127,13 +131,13 @@ def _text(manifest: Path) -> str:
             raise UsageError(f"{manifest}: too large for a manifest")
         return data.decode("utf-8-sig")
     except ValueError as error:
-        raise UsageError(f"{manifest}: not a text in UTF-8 ({error})") from None
+        raise UsageError(f"{manifest}: not a text file in UTF-8 ({error})") from None
     except OSError as error:
         raise UsageError(f"{manifest}: cannot be read ({error.strerror})") from None
 
 
 def _csv_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line as a table by its header, which is checked here."""
+    """Yield the location of each line and its values by the header, which is checked here."""
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         header = [name.strip() for name in reader.fieldnames or ()]
@@ -149,17 +153,17 @@ def _csv_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise UsageError(f"{manifest} line {reader.line_num}: not valid CSV ({error})") from None
 
 
-def _column(where: str, name: str) -> str:
+def _column(location: str, name: str) -> str:
     if name in ("content", "style", "output"):
         return name
     try:
         option = setting_named(name)
     except UsageError as error:
-        raise UsageError(f"{where}: {error}") from None
+        raise UsageError(f"{location}: {error}") from None
     if option in ("styles", "texture"):
         raise UsageError(
-            f"{where}: the column is `style`; for several styles, and for textures, write a TOML "
-            "manifest"
+            f"{location}: the column is `style`; for several styles, and for textures, write a "
+            "TOML manifest"
         )
     return option
 
@@ -167,18 +171,18 @@ def _column(where: str, name: str) -> str:
 def _csv_entry(row: Mapping[Any, Any]) -> _Entry:
     if None in row or None in row.values():
         raise UsageError("has more or fewer values than the header has names")
-    given = {name: text.strip() for name, text in row.items() if text.strip()}
+    values = {name: text.strip() for name, text in row.items() if text.strip()}
     for name in ("content", "style"):
-        if name not in given:
+        if name not in values:
             raise UsageError(f"names no {name}")
-    output, preset = given.pop("output", None), given.pop("preset", None)
-    options: dict[str, Any] = {"content": given.pop("content"), "styles": [given.pop("style")]}
-    options |= {name: option_named(name).read(name, text) for name, text in given.items()}
+    output, preset = values.pop("output", None), values.pop("preset", None)
+    options: dict[str, Any] = {"content": values.pop("content"), "styles": [values.pop("style")]}
+    options |= {name: option_named(name).read(name, text) for name, text in values.items()}
     return _Entry(options | ({"preset": preset} if preset else {}), {}, output)
 
 
 def _toml_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each of the tables [[pictures]]."""
+    """Yield the location and the keys of each table [[pictures]]."""
     try:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -186,10 +190,10 @@ def _toml_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]
     pictures = content.pop("pictures", [])
     if content:
         raise UsageError(
-            f"{manifest}: {next(iter(content))}: a manifest has [[pictures]] alone; what holds for "
-            "all of them goes into --job or --set"
+            f"{manifest}: {next(iter(content))}: a manifest has only tables [[pictures]]; "
+            "put what holds for all of them into --job or --set"
         )
-    if not isinstance(pictures, list) or not all(isinstance(each, dict) for each in pictures):
+    if not isinstance(pictures, list) or not all(isinstance(table, dict) for table in pictures):
         raise UsageError(f"{manifest}: pictures should be tables, [[pictures]]")
     lines = [
         number
@@ -197,9 +201,9 @@ def _toml_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]
         if re.match(r"\s*\[\[\s*pictures\s*\]\]", line)
     ]
     for index, picture in enumerate(pictures):
-        # Tables that are written in another way have no line of their own.
-        place = f"line {lines[index]}" if len(lines) == len(pictures) else f"picture {index + 1}"
-        yield f"{manifest} {place}", picture
+        # Inline tables have no line of their own.
+        location = f"line {lines[index]}" if len(lines) == len(pictures) else f"picture {index + 1}"
+        yield f"{manifest} {location}", picture
 
 
 def _toml_entry(row: Mapping[str, Any]) -> _Entry:

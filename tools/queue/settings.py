@@ -17,16 +17,16 @@ _PLUS = re.compile(r"(?<![\d.][eE])\+")
 
 @dataclass(frozen=True)
 class Setting:
-    """An option of the job and the values that it takes in turn, each with its text."""
+    """Option of a job with the values that it takes in turn, each with its text."""
 
     key: str
     values: tuple[tuple[str, Any], ...]
 
 
 def setting_named(key: str) -> str:
-    """The option's name, or ``preset``; the key may be spelled like a flag: ``style-weight``.
+    """Return the name of an option, or ``preset``.
 
-    Raises UsageError for one that does not exist.
+    The key may be spelled as in a flag: ``style-weight``. Raises UsageError for an unknown option.
     """
     name = key if "." in key else key.replace("-", "_")
     if name == "preset":
@@ -39,8 +39,11 @@ def setting_named(key: str) -> str:
 
 
 def read_settings(texts: Sequence[str]) -> tuple[Setting, ...]:
-    """``KEY=VALUE[,VALUE]...`` of each. Within a value, ``+`` stands between parts where a flag of
-    `run` would have a comma. Raises UsageError for what cannot be read."""
+    """Parse texts ``KEY=VALUE[,VALUE]...``.
+
+    Within a value, ``+`` separates the parts where a flag of `run` would have a comma. Raises
+    UsageError for a text that cannot be read.
+    """
     settings: list[Setting] = []
     for text in texts:
         key, equals, values = text.partition("=")
@@ -54,20 +57,22 @@ def read_settings(texts: Sequence[str]) -> tuple[Setting, ...]:
 
 
 def fixed(settings: Sequence[Setting], options: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The settings beside `options` that are given as flags. Raises UsageError for a setting with
-    several values, or one that is given as a flag, too."""
+    """Return the settings together with the `options`, which are given as flags.
+
+    Raises UsageError for a setting with several values, or one that is also given as a flag.
+    """
     options = options or {}
     for setting in settings:
         if len(setting.values) > 1:
-            raise UsageError(f"--set {setting.key}: one value, please; several make a sweep")
+            raise UsageError(f"--set {setting.key}: give one value; several are for stylectl sweep")
         check_given_once(setting, options)
     return {**options, **{setting.key: setting.values[0][1] for setting in settings}}
 
 
 def check_given_once(setting: Setting, options: Mapping[str, Any]) -> None:
-    """Raises UsageError for a setting that is given as a flag, too."""
+    """Raise UsageError for a setting that is also given as a flag."""
     if setting.key in options:
-        raise UsageError(f"--set {setting.key} and `{setting.key}` say the same; leave one out")
+        raise UsageError(f"--set {setting.key} and `{setting.key}` are the same option; give one")
 
 
 def _setting(name: str, texts: Sequence[str]) -> Setting:

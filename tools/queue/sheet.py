@@ -1,4 +1,4 @@
-"""A sweep: the cells of a grid, and their contact sheet."""
+"""Sweep: the cells of a grid, and their contact sheet."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ def run_sheet(
     plugins: Plugins,
     listener: QueueListener,
 ) -> Report:
-    """Make every cell of the `settings`' grid, in the folder ``NAME-cells`` beside the `output`,
-    and draw the sheet there, unless interrupted. `options` hold for all cells, over a job file.
+    """Make every cell of the `settings`' grid, and draw the sheet `output` unless interrupted.
+
+    The cells are in the folder ``NAME-cells`` beside the sheet. `options` hold for all cells, and
+    override the keys of a job `file`.
 
     Raises UsageError and PluginError before the work begins.
     """

@@ -1,4 +1,4 @@
-"""Tasks: the results of a queue, planned before the work begins."""
+"""Tasks of a queue: results that are planned before the work begins."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from .events import Task
 
 
 class TaskMaker:
-    """Makes tasks, each planned once, with backbones that are made once for all of them. `file` is
-    a job file's content, which lies beneath the options of each task."""
+    """Factory of tasks, which plans each task once and makes each backbone once for all of them.
+
+    `file` is the content of a job file, which the options of each task override.
+    """
 
     def __init__(self, registry: Registry, file: Mapping[str, Any] | None = None) -> None:
         self._registry, self._backbones = registry, Backbones(registry)
@@ -30,20 +32,22 @@ class TaskMaker:
         options: Mapping[str, Any],
         file: Mapping[str, Any] | None = None,
     ) -> Task:
-        """A task of `options`, which may have a `preset`; `file` is in place of the maker's own.
+        """Return a task of `options`, which may have a `preset`.
+
+        `file` replaces the content of the maker's own job file.
 
         Raises UsageError and PluginError as `build_job` and `make_plan` do.
         """
-        plain = {name: value for name, value in options.items() if name != "preset"}
-        job = build_job(plain, self.file if file is None else file, options.get("preset"))
+        job_options = {name: value for name, value in options.items() if name != "preset"}
+        job = build_job(job_options, self.file if file is None else file, options.get("preset"))
         return Task(label, path, make_plan(job, self._registry, self._backbones))
 
 
 def check_paths(tasks: Sequence[Task]) -> None:
-    """Raises UsageError when two tasks have one path, or one has that of an image that is read."""
+    """Raise UsageError when two tasks have one path, or a task has the path of an input image."""
     labels: dict[str, str] = {}
     for task in tasks:
-        # As on file systems that do not tell capitals apart.
+        # Some file systems do not distinguish upper and lower case.
         key = str(task.path.resolve()).casefold()
         if key in labels:
             raise UsageError(
@@ -54,12 +58,14 @@ def check_paths(tasks: Sequence[Task]) -> None:
     inputs = {path: task.label for task in reversed(tasks) for path in task.job.input_paths}
     for path, label in inputs.items():
         if path not in SAMPLES and str(Path(path).resolve()).casefold() in labels:
-            raise UsageError(f"{label}: {path} is read, and would be written over")
+            raise UsageError(f"{label}: {path} is an input and would be overwritten")
 
 
 def png_path(label: str, name: object) -> Path:
-    """The path of an output. Raises UsageError for one that is no PNG: only a PNG says whether it
-    is finished."""
+    """Return the path of an output.
+
+    Raises UsageError for one that is no PNG: only a PNG records whether it is finished.
+    """
     if not isinstance(name, str | Path) or Path(name).suffix.lower() != ".png":
-        raise UsageError(f"{label}: its output is {name}; name a PNG, *.png")
+        raise UsageError(f"{label}: the output is {name}; it should be a PNG, *.png")
     return Path(name)

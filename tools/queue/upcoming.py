@@ -1,4 +1,4 @@
-"""Which images later tasks need again."""
+"""Index of the images that later tasks need again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 
 
 class Upcoming:
-    """An index of the images of tasks, in the order in which they are done."""
+    """Index of the images of tasks, in the order in which the tasks are done."""
 
     def __init__(self, images: Sequence[Collection[str]]) -> None:
-        """`images` are hashes of each task's images."""
+        """Index the hashes of each task's images."""
         self._count = len(images)
         self._tasks: dict[str, set[int]] = {}
         for number, hashes in enumerate(images):
@@ -17,7 +17,7 @@ class Upcoming:
                 self._tasks.setdefault(sha256, set()).add(number)
 
     def recurs(self, images: Collection[str], *, after: int) -> bool:
-        """Whether a task after the one numbered `after` has all of the images."""
+        """Return whether a task after the one numbered `after` has all of the images."""
         uses = sorted((self._tasks.get(sha256, set()) for sha256 in images), key=len)
         if not uses:
             return after + 1 < self._count

@@ -1,4 +1,4 @@
-"""Doing tasks in turn: finished results are found, and a failure does not stop the rest."""
+"""Worker that does tasks in turn: it skips finished results, and continues after a failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .events import (
 from .job_run import run_planned
 from .upcoming import Upcoming
 
-#: Why a result is made again, where it is.
+#: Reason for which a result is made again, by the state of its file.
 _WHY: dict[State, str] = {
     "missing": "",
     "finished": "",
@@ -37,24 +37,26 @@ _WHY: dict[State, str] = {
     "other": "again: it has other settings or images",
 }
 
-#: The folder, in that of the results, for the files that processes lock. They stay: to delete one
-#: while another process has just opened it would let both hold it.
+#: Folder, in that of the results, for the lock files. They stay: deleting one while another process
+#: opens it would let both processes have the lock.
 _LOCKS = ".stylectl-locks"
 
 
 def run_tasks(tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> Report:
-    """Do the tasks whose results are not finished. Those that another process is doing come last:
-    they are waited for, and done if that process did not finish them.
+    """Do the tasks whose results are not finished, and return the report.
 
-    Ctrl-C ends it. The result in progress is kept as `stylectl run` keeps it, unfinished. Raises
-    UsageError, ImageError and OutputError for an image that cannot be read, or a folder that cannot
-    be made, before the work begins.
+    Tasks that another process is doing come last: they are waited for, and done if that process did
+    not finish them.
+
+    Ctrl-C ends the queue. The result in progress is kept as `stylectl run` keeps it, unfinished.
+    Raises UsageError, ImageError and OutputError for an image that cannot be read, or a folder that
+    cannot be made, before the work begins.
     """
     return _Worker(tasks, plugins, listener).report()
 
 
 class _Worker:
-    """The state of `run_tasks`: what became of the tasks so far."""
+    """State of `run_tasks`: the outcomes of the tasks so far."""
 
     def __init__(self, tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> None:
         self._tasks, self._plugins, self._listener = tasks, plugins, listener
@@ -67,7 +69,7 @@ class _Worker:
         self._failed: dict[Path, str] = {}
 
     def report(self) -> Report:
-        """Do the work."""
+        """Do the tasks and return the report."""
         for problem in self._plugins.problems:
             self._listener(Notice(problem))
         to_do: list[Task] = []
@@ -80,22 +82,26 @@ class _Worker:
         interrupted = False
         try:
             with self._session:
-                elsewhere = self._do(to_do, wait=False)
-                if elsewhere:
-                    notice = f"waiting for {len(elsewhere)} that another process is painting"
+                locked = self._do(to_do, wait=False)
+                if locked:
+                    notice = f"waiting for {len(locked)} results that another process is painting"
                     self._listener(Notice(notice))
-                self._do(elsewhere, wait=True)
+                self._do(locked, wait=True)
         except KeyboardInterrupt:
             interrupted = True
         done = {*self._found, *self._painted, *self._failed}
-        left = tuple(task.path for task in self._tasks if task.path not in done)
-        report = Report(tuple(self._found), tuple(self._painted), self._failed, left, interrupted)
+        remaining = tuple(task.path for task in self._tasks if task.path not in done)
+        report = Report(
+            tuple(self._found), tuple(self._painted), self._failed, remaining, interrupted
+        )
         self._listener(QueueFinished(report))
         return report
 
     def _do(self, tasks: Sequence[Task], wait: bool) -> list[Task]:
-        """Do the tasks; returns those that other processes have, which are skipped unless it shall
-        `wait` for them."""
+        """Do the tasks, and return those that are locked by other processes.
+
+        These are skipped, unless with `wait`.
+        """
         images = [frozenset(self._images[task.path].values()) for task in tasks]
         upcoming, skipped = Upcoming(images), []
         for number, task in enumerate(tasks):
@@ -105,17 +111,17 @@ class _Worker:
         return skipped
 
     def _do_one(self, task: Task, wait: bool) -> bool:
-        """Do the task unless it is finished by now. False if another process has it."""
+        """Do a task unless it is finished by now. Return False if another process has locked it."""
         try:
             with _locked(task.path, wait):
                 self._finish(task)
         except Timeout:
             return False
-        except Exception as error:  # a plugin's code may raise anything; the rest goes on
+        except Exception as error:  # a plugin's code may raise anything; the queue continues
             reason = str(error) if isinstance(error, StylectlError) else repr(error)
             self._failed[task.path] = " ".join(reason.split())
             self._listener(TaskFailed(task, self._failed[task.path]))
-            self._session.close()  # in whatever state it is
+            self._session.close()  # its state is unknown
         return True
 
     def _finish(self, task: Task) -> None:
@@ -138,8 +144,10 @@ class _Worker:
 
 
 def _images_of(tasks: Sequence[Task]) -> dict[Path, dict[str, str]]:
-    """SHA-256 of each task's image files, by their paths in the job. Each folder is listed once,
-    and each file read once."""
+    """Return the SHA-256 of each task's image files, by their paths in the job.
+
+    Each folder is listed once, and each file is read once.
+    """
     files_in, hash_of = cache(style_files), cache(file_sha256)
     return {
         task.path: {path: hash_of(path) for path in input_files(task.job, files_in)}
@@ -148,8 +156,11 @@ def _images_of(tasks: Sequence[Task]) -> dict[Path, dict[str, str]]:
 
 
 def _make_folder(folder: Path) -> None:
-    """Raises UsageError where there is a file, and OutputError where none can be made
-    or written to."""
+    """Create a folder, unless there is one, and check that files can be written to it.
+
+    Raises UsageError if the path is a file, and OutputError for a folder that cannot be created or
+    written to.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: this is a file; name a folder")
     try:
@@ -157,13 +168,16 @@ def _make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OutputError(f"{folder}: no file can be made there ({error.strerror})") from None
+        raise OutputError(f"{folder}: no file can be written there ({error.strerror})") from None
 
 
 @contextmanager
 def _locked(path: Path, wait: bool) -> Iterator[None]:
-    """While no other process makes the result. The lock is the system's: it ends with its process,
-    however that ends. Raises filelock.Timeout, at once, unless it shall `wait`."""
+    """Hold the lock of a result, so that no other process makes it.
+
+    The lock is the operating system's, which frees it when the process ends, even by a crash.
+    Raises filelock.Timeout if another process has the lock: at once, or never with `wait`.
+    """
     folder = path.with_name(_LOCKS)
     folder.mkdir(exist_ok=True)
     with FileLock(folder / f"{path.name}.lock", timeout=-1 if wait else 0):

@@ -1,4 +1,4 @@
-"""The feature maps of an ONNX model, and what their positions are in the image."""
+"""Feature maps of an ONNX model, and their geometry in the image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _Shape = tuple[int, ...]
 
-#: Weights beyond this many numbers say nothing about shapes.
+#: Most numbers of a constant from which shapes are inferred; larger ones are weights.
 _LARGEST_TABLE = 256
 
 _ACTIVATIONS = frozenset(
@@ -35,8 +35,11 @@ _WINDOWED = frozenset({"Conv", "MaxPool", "AveragePool", "LpPool"})
 
 @dataclass(frozen=True)
 class OnnxMaps:
-    """The layers, in order of depth; and the ends of the network's stages: outputs of activations,
-    sums and concatenations that no other path goes around."""
+    """Layers of a model, in order of depth.
+
+    `image` is the name of the input. `stages` are the ends of the network's stages: outputs of
+    activations, sums and concatenations that no other path bypasses.
+    """
 
     image: str
     layers: tuple[LayerInfo, ...]
@@ -44,7 +47,10 @@ class OnnxMaps:
 
 
 def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
-    """Raises WeightsError for a model that does not see one RGB image, or has no feature maps."""
+    """Find the feature maps of a model.
+
+    Raises WeightsError for a model whose input is not one RGB image, or that has no feature maps.
+    """
     image = _image_input(model, source)
     slim, tables = _without_weights(model), _tables(model, source)
     shapes = [_shapes(slim, image, size, source) for size in SIZES]
@@ -52,7 +58,9 @@ def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
         name: spatial_dimensions(shape, shapes[1].get(name)) for name, shape in shapes[0].items()
     }
     sides = {
-        name: tuple(shapes[1][name][at] for at in where) for name, where in spatial.items() if where
+        name: tuple(shapes[1][name][axis] for axis in axes)
+        for name, axes in spatial.items()
+        if axes
     }
     nodes = {
         output: _geometry(node, sides, output, tables)
@@ -64,25 +72,25 @@ def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
         name: LayerInfo(
             name,
             shapes[0][name][1],
-            found.stride,
-            found.receptive_field,
-            found.smallest_side,
+            geometry.stride,
+            geometry.receptive_field,
+            geometry.smallest_side,
         )
-        for name, found in geometries(nodes, image).items()
+        for name, geometry in geometries(nodes, image).items()
         if len(shapes[0].get(name, ())) == 4 and spatial.get(name) == (2, 3)
     }
     if not layers:
         raise WeightsError(f"{source}: has no feature maps: 4-D values that grow with the image")
     stages = [layers[name] for name in _stage_ends(model, image) if name in layers]
-    every = tuple(layers.values())
-    return OnnxMaps(image, every, tuple(stages) or every)
+    infos = tuple(layers.values())
+    return OnnxMaps(image, infos, tuple(stages) or infos)
 
 
 def _image_input(model: ModelProto, source: str) -> str:
     import onnx
 
     weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [each for each in model.graph.input if each.name not in weights]
+    inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) == 1:
         tensor = inputs[0].type.tensor_type
         sizes = [dim.dim_value for dim in tensor.shape.dim]
@@ -92,18 +100,18 @@ def _image_input(model: ModelProto, source: str) -> str:
 
 
 def _without_weights(model: ModelProto) -> ModelProto:
-    """The model for the inference of shapes: large weights become inputs, stated shapes go."""
+    """Copy a model for shape inference: large weights become inputs, stated shapes are dropped."""
     import onnx
 
     slim = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     slim.graph.name = "shapes"
     slim.graph.node.extend(model.graph.node)
     slim.graph.input.extend(model.graph.input)
-    stated = {each.name for each in model.graph.input}
+    inputs = {value.name for value in model.graph.input}
     for tensor in model.graph.initializer:
         if _is_table(tensor):
             slim.graph.initializer.append(tensor)
-        elif tensor.name not in stated:
+        elif tensor.name not in inputs:
             slim.graph.input.append(
                 onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
@@ -120,7 +128,7 @@ def _is_table(tensor: TensorProto) -> bool:
 
 
 def _tables(model: ModelProto, source: str) -> dict[str, list[int]]:
-    """Small constants of whole numbers, such as the widths of paddings, by name."""
+    """Small integer constants, such as the widths of paddings, by name."""
     import onnx
 
     constants = {
@@ -137,26 +145,26 @@ def _tables(model: ModelProto, source: str) -> dict[str, list[int]]:
             for name, tensor in constants.items()
             if tensor.data_type == onnx.TensorProto.INT64 and _is_table(tensor)
         }
-    except (ValueError, TypeError) as error:  # fewer numbers than the shape says
+    except (ValueError, TypeError) as error:  # fewer numbers than the shape has
         raise WeightsError(f"{source}: damaged, a constant cannot be read ({error})") from None
 
 
 def _shapes(slim: ModelProto, image: str, size: tuple[int, int], source: str) -> dict[str, _Shape]:
-    """Of every value of floating-point numbers whose shape is known for an image of this size."""
+    """Known shapes of the floating-point values, by name, for an image of this size."""
     import onnx
 
-    for each in slim.graph.input:
-        if each.name == image:
-            dims = each.type.tensor_type.shape.dim
-            for dim, value in zip(dims, (1, 3, *size), strict=True):
-                dim.dim_value = value
+    for graph_input in slim.graph.input:
+        if graph_input.name == image:
+            dims = graph_input.type.tensor_type.shape.dim
+            for dim, length in zip(dims, (1, 3, *size), strict=True):
+                dim.dim_value = length
     try:
-        found = onnx.shape_inference.infer_shapes(slim, data_prop=True)
-    except Exception as error:  # what the C++ code raises
+        inferred = onnx.shape_inference.infer_shapes(slim, data_prop=True)
+    except Exception as error:  # the C++ code's errors have no common base
         line = " ".join(str(error).split())[:120]
         raise WeightsError(f"{source}: its shapes cannot be inferred ({line})") from None
-    values = [*found.graph.input, *found.graph.value_info, *found.graph.output]
-    return {each.name: shape for each in values if (shape := _known_shape(each)) is not None}
+    values = [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]
+    return {value.name: shape for value in values if (shape := _known_shape(value)) is not None}
 
 
 def _known_shape(value: ValueInfoProto) -> _Shape | None:
@@ -173,12 +181,15 @@ def _known_shape(value: ValueInfoProto) -> _Shape | None:
 def _geometry(
     node: NodeProto, sides: Mapping[str, _Shape], output: str, tables: Mapping[str, list[int]]
 ) -> Node:
-    """Of one output of an operation. Where nothing is known of how its positions lie, it has none,
-    so that neither it nor what follows from it alone is a layer."""
+    """Return the geometry node of one output of an operation.
+
+    If the arrangement of its positions is unknown, it has none, so that neither it nor the values
+    that depend on it alone are layers.
+    """
     inputs = tuple(name for name in node.input if name)
     if output not in sides:
         return Node(inputs, windows=None)
-    settings = {each.name: _value(each) for each in node.attribute}
+    settings = {attribute.name: _value(attribute) for attribute in node.attribute}
     if node.op_type in _WINDOWED and "kernel_shape" in settings:
         return Node(inputs[:1], (_window(settings, 0), _window(settings, 1)))
     if node.op_type == "Pad" and (padded := _padding(node, settings, tables)):
@@ -197,10 +208,10 @@ def _value(attribute: Any) -> Any:
 def _window(settings: Mapping[str, Any], direction: int) -> Window:
     kernel = settings["kernel_shape"][direction]
     dilation = settings.get("dilations", (1, 1))[direction]
-    before, after = (settings.get("pads", (0, 0, 0, 0))[at] for at in (direction, direction + 2))
+    before, after = (settings.get("pads", (0, 0, 0, 0))[i] for i in (direction, direction + 2))
     if settings.get("auto_pad") in (b"SAME_UPPER", b"SAME_LOWER"):
-        # As many positions as strides begin: what is padded depends on the size, but not how much
-        # a position sees.
+        # One position for each stride that begins: the padding depends on the input's size, the
+        # part that a position sees does not.
         extent = dilation * (kernel - 1)
         before, after = extent // 2, extent - extent // 2
     return Window(
@@ -222,25 +233,25 @@ def _padding(
     reflected = settings.get("mode") == b"reflect"
     vertical, horizontal = (
         Window(
-            before=widths[at],
-            after=widths[at + 4],
-            least=1 + max(widths[at], widths[at + 4], 0) if reflected else 1,
+            before=widths[axis],
+            after=widths[axis + 4],
+            least=1 + max(widths[axis], widths[axis + 4], 0) if reflected else 1,
         )
-        for at in (2, 3)
+        for axis in (2, 3)
     )
     return vertical, horizontal
 
 
 def _stage_ends(model: ModelProto, image: str) -> Iterator[str]:
-    """Outputs of activations and joins that everything after them reads by way of them alone."""
+    """Yield the outputs of activations and joins through which all later nodes see the image."""
     nodes = model.graph.node
-    last_use = {name: at for at, node in enumerate(nodes) for name in node.input}
-    computed = {image}  # from the image
+    last_use = {name: index for index, node in enumerate(nodes) for name in node.input}
+    computed = {image}  # values that depend on the image
     latest = last_use.get(image, -1)
-    for at, node in enumerate(nodes):
+    for index, node in enumerate(nodes):
         if not computed.intersection(node.input):
             continue
-        if latest <= at and node.op_type in _ACTIVATIONS | _JOINS:
+        if latest <= index and node.op_type in _ACTIVATIONS | _JOINS:
             yield node.output[0]
         computed.update(node.output)
         latest = max(latest, *(last_use.get(name, -1) for name in node.output))

@@ -1,4 +1,4 @@
-"""From an ONNX file's network to the model that a backend runs: from an image to the layers."""
+"""ONNX models that a backend runs, from an image to layers, extracted from an ONNX file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 OnnxPreprocessing = Literal["caffe", "torchvision", "none"]
 
-#: The one input of the models made here: (N, 3, H, W), float32, RGB in [0, 1].
+#: Input of the extracted models: (N, 3, H, W), float32, RGB in [0, 1].
 _IMAGE = "image"
 _PREPARED = "stylectl/prepared"
-#: Older operators keep in attributes what the newer take as inputs.
+#: Least version of the operators: older ones have attributes where newer ones have inputs.
 _OPSET = 18
 
-#: What is taken from the channels, what they are then divided by, and their order after that.
+#: Mean that is subtracted from the channels, scale that divides them, and their order after that.
 _NORMALIZATION: Mapping[OnnxPreprocessing, tuple[tuple[float, ...], ...]] = {
     "caffe": (CAFFE_MEAN, CAFFE_SCALE, (2, 1, 0)),
     "torchvision": (IMAGENET_MEAN, IMAGENET_SCALE, (0, 1, 2)),
@@ -36,61 +36,68 @@ def image_model(
     layers: Collection[str],
     preprocessing: OnnxPreprocessing,
 ) -> ModelProto:
-    """The part of `model`, which was read from `path`, that gives `layers`, with the preprocessing
-    of its input `image` in front. Raises WeightsError when it cannot be made."""
+    """Extract the part of `model` that computes `layers`, preceded by the preprocessing.
+
+    `path` is the file of `model`, `image` the name of its input. Raises WeightsError when the part
+    cannot be extracted.
+    """
     import onnx
 
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
+    extracted = onnx.ModelProto()
+    extracted.CopyFrom(model)
     try:
-        onnx.load_external_data_for_model(made, str(path.parent))
+        onnx.load_external_data_for_model(extracted, str(path.parent))
         if any(
-            each.domain in ("", "ai.onnx") and each.version < _OPSET for each in made.opset_import
+            opset.domain in ("", "ai.onnx") and opset.version < _OPSET
+            for opset in extracted.opset_import
         ):
-            made = onnx.version_converter.convert_version(made, _OPSET)
-        _keep_what_leads_to(made.graph, layers)
-        _prepare(made.graph, image, preprocessing)
-        del made.graph.value_info[:], made.graph.output[:]
-        _name_outputs(made, layers)
-        onnx.checker.check_model(made, full_check=True)
+            extracted = onnx.version_converter.convert_version(extracted, _OPSET)
+        _drop_unused(extracted.graph, layers)
+        _add_preprocessing(extracted.graph, image, preprocessing)
+        del extracted.graph.value_info[:], extracted.graph.output[:]
+        _add_outputs(extracted, layers)
+        onnx.checker.check_model(extracted, full_check=True)
     except WeightsError:
         raise
-    except Exception as error:  # onnx's own have no common base
+    except Exception as error:  # onnx's errors have no common base
         line = " ".join(str(error).split())[:200]
-        raise WeightsError(f"{path}: cannot be made to give its layers ({line})") from None
-    return made
+        raise WeightsError(f"{path}: its layers cannot be made outputs ({line})") from None
+    return extracted
 
 
-def _keep_what_leads_to(graph: GraphProto, layers: Collection[str]) -> None:
-    wanted, kept = set(layers), []
+def _drop_unused(graph: GraphProto, layers: Collection[str]) -> None:
+    """Remove the nodes and weights on which none of `layers` depends."""
+    needed, kept = set(layers), []
     for node in reversed(graph.node):
-        if wanted & set(node.output):
-            wanted |= set(node.input) | _used_within(node)
+        if needed & set(node.output):
+            needed |= set(node.input) | _subgraph_inputs(node)
             kept.append(node)
-    weights = [each for each in graph.initializer if each.name in wanted]
+    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(reversed(kept))
     graph.initializer.extend(weights)
 
 
-def _used_within(node: NodeProto) -> set[str]:
-    """What graphs inside of a node take from outside of it, and more."""
-    inner = [graph for each in node.attribute for graph in (*each.graphs, each.g)]
-    return {name for graph in inner for each in graph.node for name in each.input}
+def _subgraph_inputs(node: NodeProto) -> set[str]:
+    """Names of all inputs in a node's subgraphs, among them values from outside."""
+    subgraphs = [
+        graph for attribute in node.attribute for graph in (*attribute.graphs, attribute.g)
+    ]
+    return {name for graph in subgraphs for inner in graph.node for name in inner.input}
 
 
-def _prepare(graph: GraphProto, image: str, preprocessing: OnnxPreprocessing) -> None:
-    """One convolution of one pixel scales, shifts and reorders the channels."""
+def _add_preprocessing(graph: GraphProto, image: str, preprocessing: OnnxPreprocessing) -> None:
+    """Insert a 1x1 convolution in front that scales, shifts and reorders the channels."""
     from onnx import TensorProto, helper, numpy_helper
 
     for node in graph.node:
-        for place, name in enumerate(node.input):
+        for index, name in enumerate(node.input):
             if name == image:
-                node.input[place] = _PREPARED
+                node.input[index] = _PREPARED
     if preprocessing == "none":
         first = helper.make_node("Identity", [_IMAGE], [_PREPARED])
     else:
-        mean, scale, order = (np.array(each) for each in _NORMALIZATION[preprocessing])
+        mean, scale, order = (np.array(values) for values in _NORMALIZATION[preprocessing])
         kernel = (np.eye(3) / scale)[order].reshape(3, 3, 1, 1)
         names = ["stylectl/kernel", "stylectl/bias"]
         for name, values in zip(names, (kernel, (-mean / scale)[order]), strict=True):
@@ -102,7 +109,7 @@ def _prepare(graph: GraphProto, image: str, preprocessing: OnnxPreprocessing) ->
     graph.input.append(helper.make_tensor_value_info(_IMAGE, TensorProto.FLOAT, sizes))
 
 
-def _name_outputs(model: ModelProto, layers: Collection[str]) -> None:
+def _add_outputs(model: ModelProto, layers: Collection[str]) -> None:
     from onnx import TensorProto, helper, shape_inference
 
     inferred = shape_inference.infer_shapes(model, strict_mode=True)
@@ -111,7 +118,7 @@ def _name_outputs(model: ModelProto, layers: Collection[str]) -> None:
         if types[layer].type.tensor_type.elem_type != TensorProto.FLOAT:
             raise WeightsError(f"the layer {layer} is not in float32; choose another one")
         sizes: list[str | int | None] = [
-            each.dim_param or each.dim_value or None
-            for each in types[layer].type.tensor_type.shape.dim
+            dim.dim_param or dim.dim_value or None
+            for dim in types[layer].type.tensor_type.shape.dim
         ]
         model.graph.output.append(helper.make_tensor_value_info(layer, TensorProto.FLOAT, sizes))

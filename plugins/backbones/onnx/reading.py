@@ -1,4 +1,4 @@
-"""Reading ONNX files, which are untrusted: nothing outside their folder, no foreign operators."""
+"""Reader of untrusted ONNX files: nothing outside their folder, no foreign operators."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ....core.files import status_of
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-#: What protobuf can hold; the same again may lie in files beside it.
+#: Most bytes that protobuf can hold; each file of weights beside it has the same limit.
 _MOST_BYTES = 2_000_000_000
 
 
 def read_onnx(path: Path) -> ModelProto:
-    """The model, with weights that lie in other files left there.
+    """Read a model without the weights that are in other files.
 
-    Raises UsageError for a missing file, and WeightsError for one that is too large, damaged, or
-    asks for more than the standard's operators and the files in its own folder.
+    Raises UsageError for a missing file, and WeightsError for one that is too large or damaged, or
+    that needs other operators than the standard's or files outside its folder.
     """
     import onnx
 
@@ -36,10 +36,10 @@ def read_onnx(path: Path) -> ModelProto:
     if not model.graph.node:
         raise WeightsError(f"{path}: damaged or not an ONNX file (it holds no network)")
     _check_operators(model, path)
-    _check_outside(model, path)
+    _check_external_data(model, path)
     try:
         onnx.checker.check_model(str(path))
-    except Exception as error:  # ValidationError, or what the C++ code raises
+    except Exception as error:  # ValidationError, or an error of the C++ code
         raise WeightsError(f"{path}: not a valid ONNX model ({_line(error)})") from None
     return model
 
@@ -48,13 +48,13 @@ def _check_operators(model: ModelProto, path: Path) -> None:
     for node in _nodes(model.graph):
         if node.domain not in ("", "ai.onnx"):
             raise WeightsError(
-                f"{path}: refused, the operator {node.op_type} of the domain {node.domain!r} "
+                f"{path}: refused: the operator {node.op_type} of the domain {node.domain!r} "
                 "is not ONNX's own"
             )
 
 
-def _check_outside(model: ModelProto, path: Path) -> None:
-    """Weights in other files: inside the file's own folder, and as long as they are said to be."""
+def _check_external_data(model: ModelProto, path: Path) -> None:
+    """Check that weights in other files are in the model's folder and as long as it states."""
     import onnx
 
     folder = path.parent.resolve()
@@ -73,7 +73,7 @@ def _check_outside(model: ModelProto, path: Path) -> None:
             or not file.resolve().is_relative_to(folder)
         ):
             raise WeightsError(
-                f"{path}: refused, the weights of {tensor.name!r} lie outside the file's folder "
+                f"{path}: refused: the weights of {tensor.name!r} are outside the file's folder "
                 f"({location!r})"
             )
         if status is None or not file.is_file():
@@ -86,21 +86,21 @@ def _check_outside(model: ModelProto, path: Path) -> None:
 
 
 def _count(text: str | None) -> int:
-    """A size that a file claims; one that is no number fits nowhere."""
+    """Convert a size that a file states; text that is no number gives 2^63, which is too large."""
     return int(text) if text and text.isascii() and text.isdigit() else 2**63 if text else 0
 
 
 def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
-    """Of the graph and those within it."""
+    """Yield the nodes of a graph and of its subgraphs."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
-            for inner in [*attribute.graphs, attribute.g]:
-                yield from _nodes(inner)
+            for subgraph in [*attribute.graphs, attribute.g]:
+                yield from _nodes(subgraph)
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    """Weights and constants of the graph and those within it."""
+    """Yield the weights and constants of a graph and of its subgraphs."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
@@ -109,8 +109,8 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
             yield from (attribute.t, *attribute.tensors)
             for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
                 yield from (sparse.values, sparse.indices)
-            for inner in [*attribute.graphs, attribute.g]:
-                yield from _tensors(inner)
+            for subgraph in [*attribute.graphs, attribute.g]:
+                yield from _tensors(subgraph)
 
 
 def _line(error: Exception) -> str:

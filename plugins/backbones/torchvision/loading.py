@@ -1,9 +1,9 @@
-"""Importing torchvision where its compiled operators do not load.
+"""Import of torchvision where its compiled operators do not load.
 
-torchvision's wheel on PyPI is compiled for CUDA. Beside a CPU build of torch its library fails to
-load, quietly, and `import torchvision` then raises "operator torchvision::nms does not exist",
-since some Python code registers shapes for two detection operators. stylectl needs none of them:
-declaring their names first lets everything else import.
+torchvision's wheel on PyPI is compiled for CUDA. With a CPU build of torch its library silently
+fails to load, and `import torchvision` then raises "operator torchvision::nms does not exist",
+since some Python code registers shapes for two detection operators. stylectl needs neither of
+them: once their names are declared, everything else imports.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DECLARATIONS = {
 
 
 def import_torchvision(module: str = "torchvision") -> ModuleType:
-    """`torchvision`, or a module of it, imported with or without its compiled operators."""
+    """Import `torchvision`, or a module of it, with or without its compiled operators."""
     try:
         return importlib.import_module(module)
     except RuntimeError as error:
@@ -32,5 +32,5 @@ def import_torchvision(module: str = "torchvision") -> ModuleType:
         if not hasattr(torch.ops.torchvision, name):
             library.define(declaration)
     imported = importlib.import_module(module)
-    imported.__dict__["_stylectl_declarations"] = library  # they last as long as this object
+    imported.__dict__["_stylectl_declarations"] = library  # they exist as long as this object
     return imported

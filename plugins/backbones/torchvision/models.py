@@ -1,4 +1,4 @@
-"""The backbone of a traced model."""
+"""Backbone of a traced torchvision model."""
 
 from __future__ import annotations
 
@@ -24,18 +24,22 @@ from .pooling import average_pooling
 from .traced import TracedModel, traced
 from .weights import assign, check_weights, read_weights
 
-#: Their weights were trained on images normalised in another way than all others', which the model
-#: itself makes up for; and drawing random weights, which are not used, takes them seconds.
+#: Arguments of two models. Their weights were trained on images normalised in another way than all
+#: others', which `transform_input` corrects in the model; and drawing random weights, which are
+#: not used, takes them seconds.
 _ARGUMENTS: Mapping[str, dict[str, bool]] = {
     name: {"transform_input": True, "init_weights": False} for name in ("googlenet", "inception_v3")
 }
 
 
 class TorchvisionBackbone(Backbone):
-    """A traced model, whose layers are its activations and the outputs of its blocks."""
+    """Traced model, whose layers are its activations and the outputs of its blocks."""
 
     def __init__(self, model: str, label: str, options: TorchvisionOptions) -> None:
-        """Raises UsageError for an unknown model or weights, or a model that cannot be used."""
+        """Trace the model, without its weights.
+
+        Raises UsageError for an unknown model or weights, or a model that cannot be used.
+        """
         models = import_torchvision("torchvision.models")
         known = models.list_models(module=models)
         if model not in known:
@@ -52,20 +56,21 @@ class TorchvisionBackbone(Backbone):
         self._describe(model)
 
     def trunk(self, layers: Collection[str]) -> Trunk:
-        """See Backbone."""
+        """See Backbone.trunk."""
         maps = {info.name: self._traced.maps[self._paths[info.name]] for info in self.layers}
-        maps = {name: each for name, each in maps.items() if name in layers}
+        maps = {name: feature_map for name, feature_map in maps.items() if name in layers}
         network = extract(
             self._traced.root,
-            {name: each.node for name, each in maps.items()},
-            [name for name, each in maps.items() if each.channels_last],
+            {name: feature_map.node for name, feature_map in maps.items()},
+            [name for name, feature_map in maps.items() if feature_map.channels_last],
         )
-        network = deepcopy(network)  # without numbers yet; the next trunk will have its own
+        network = deepcopy(network)  # on the meta device; each trunk gets its own weights
         weights = read_weights(self._members, self._word)
         assign(network, weights, self.name)
         return make_trunk(network.eval(), weights.mean, weights.scale)
 
     def _describe(self, model: str) -> None:
+        """Set the layers with their aliases and defaults."""
         maps = self._traced.maps
         infos = {
             name: LayerInfo(
@@ -90,9 +95,12 @@ class TorchvisionBackbone(Backbone):
         self.default_content_layers, self.default_style_layers = content, style
 
 
-class _NothingDrawn(TorchFunctionMode):
-    """Puts what a model would fill with random numbers on the meta device, where it takes neither
-    time nor memory; the numbers from which RegNet works out its shapes stay where they are."""
+class _EmptyOnMeta(TorchFunctionMode):
+    """Mode in which `torch.empty` creates tensors on the meta device.
+
+    Models would fill them with random numbers; on the meta device that takes neither time nor
+    memory. Other tensors are not affected: RegNet computes its shapes from their values.
+    """
 
     def __torch_function__(
         self,
@@ -106,13 +114,13 @@ class _NothingDrawn(TorchFunctionMode):
 
 
 def _traced(models: Any, model: str, options: TorchvisionOptions, label: str) -> TracedModel:
-    with _NothingDrawn():
+    with _EmptyOnMeta():
         network: nn.Module = models.get_model(model, weights=None, **_ARGUMENTS.get(model, {}))
     if not set_padding(network, options.padding) and options.padding != "zeros":
-        raise UsageError(f"backbone {label}: padding has no effect, none of its convolutions pads")
-    found = traced(network.to("meta"), label)
-    if not found.maps:
+        raise UsageError(f"backbone {label}: padding has no effect: none of its convolutions pads")
+    traced_model = traced(network.to("meta"), label)
+    if not traced_model.maps:
         raise UsageError(f"{label} cannot be a backbone: it has no feature maps")
-    if options.pooling == "average" and not average_pooling(found.root, found.graph):
-        raise UsageError(f"backbone {label}: pooling has no effect, it has no max pooling")
-    return found
+    if options.pooling == "average" and not average_pooling(traced_model.root, traced_model.graph):
+        raise UsageError(f"backbone {label}: pooling has no effect: the model has no max pooling")
+    return traced_model

@@ -1,4 +1,4 @@
-"""What the layers of torchvision's models are called here, and which are the default of some."""
+"""Names of the layers of torchvision's models, and the default layers of some models."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from collections.abc import Iterator
 from ..vgg19 import VGG19
 from .traced import TracedModel, is_activation
 
-#: As of VGG-19: see there.
+#: Shares of the default style layers; see VGG19.default_style_layers.
 _SHARES = tuple(VGG19.default_style_layers.values())
 
 
 def own_defaults(model: str) -> tuple[dict[str, float], dict[str, float]] | None:
-    """For content and for style, layer -> share, of the models that have a choice of their own."""
+    """Default layers for content and for style, layer -> share, of VGG and AlexNet; else None."""
     if model.startswith("vgg"):
-        return {"relu4_2": 1.0}, {f"relu{at}_1": share for at, share in enumerate(_SHARES, start=1)}
+        return {"relu4_2": 1.0}, {f"relu{n}_1": share for n, share in enumerate(_SHARES, start=1)}
     if model == "alexnet":
-        # Its last three have the same stride; the first of them knows best where things are.
-        return {"relu3": 1.0}, {f"relu{at}": share for at, share in enumerate(_SHARES, start=1)}
+        # Its last three have the same stride; the first of them localizes best.
+        return {"relu3": 1.0}, {f"relu{n}": share for n, share in enumerate(_SHARES, start=1)}
     return None
 
 
 def own_names(model: str, network: TracedModel) -> dict[str, str]:
-    """Layer -> torchvision's path, in order of depth.
+    """Map layers to torchvision's paths, in order of depth.
 
-    VGG and AlexNet, sequences without blocks, have their rectifiers alone, under the papers' names;
-    all others go by torchvision's paths.
+    VGG and AlexNet, sequences without blocks, have only their rectifiers as layers, with the
+    papers' names; the layers of all other models are called by torchvision's paths.
     """
     if model.startswith("vgg") or model == "alexnet":
         rectifiers = [
-            path for path, each in network.maps.items() if is_activation(each.node, network.root)
+            path
+            for path, feature_map in network.maps.items()
+            if is_activation(feature_map.node, network.root)
         ]
         return dict(zip(_papers_names(model, network, rectifiers), rectifiers, strict=True))
     return {path: path for path in network.maps}
@@ -42,7 +44,7 @@ def _papers_names(model: str, network: TracedModel, paths: list[str]) -> Iterato
             number += 1
             yield f"relu{number}"
             continue
-        own = network.maps[path].geometry.stride
-        block, number = (block, number + 1) if own == stride else (block + 1, 1)
-        stride = own
+        layer_stride = network.maps[path].geometry.stride
+        block, number = (block, number + 1) if layer_stride == stride else (block + 1, 1)
+        stride = layer_stride
         yield f"relu{block}_{number}"

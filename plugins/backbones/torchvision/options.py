@@ -1,4 +1,4 @@
-"""Options of torchvision's models; here, so that listing them imports no torch."""
+"""Options of torchvision's models, in a module that does not import torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..padding import DESCRIPTION, Padding
 
 
 class TorchvisionOptions(BaseModel):
-    """Options of a model of torchvision's that has a name of its own here."""
+    """Options of the backbones that are called like a model of torchvision."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Average instead of maximum pooling, as Gatys, Ecker and Bethge (2015) preferred."""
+"""Average pooling in place of max pooling, as Gatys, Ecker and Bethge (2015) preferred."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from .traced_geometry import MAX_ARGUMENTS, operation_name
 
 
 def average_pooling(model: nn.Module, graph: fx.Graph) -> bool:
-    """Replaces every max pooling of a traced model by an average over the same windows, without
-    their padding, which is no part of the image. Returns whether there was any."""
-    found = False
+    """Replace every max pooling of a traced model by an average over the same windows.
+
+    The average excludes the padding, which is not part of the image. Returns whether any was
+    replaced.
+    """
+    replaced = False
     for node in graph.nodes:
         if node.op == "call_module":
             module = model.get_submodule(str(node.target))
@@ -26,17 +29,17 @@ def average_pooling(model: nn.Module, graph: fx.Graph) -> bool:
                         count_include_pad=False,
                     ),
                 )
-                found = True
+                replaced = True
         elif operation_name(node) == "max_pool2d":
-            given = {**dict(zip(MAX_ARGUMENTS, node.args[1:], strict=False)), **node.kwargs}
+            arguments = {**dict(zip(MAX_ARGUMENTS, node.args[1:], strict=False)), **node.kwargs}
             node.target = functional.avg_pool2d
             node.args = node.args[:1]
             node.kwargs = {
-                "kernel_size": given["kernel_size"],
-                "stride": given.get("stride"),
-                "padding": given.get("padding", 0),
-                "ceil_mode": given.get("ceil_mode", False),
+                "kernel_size": arguments["kernel_size"],
+                "stride": arguments.get("stride"),
+                "padding": arguments.get("padding", 0),
+                "ceil_mode": arguments.get("ceil_mode", False),
                 "count_include_pad": False,
             }
-            found = True
-    return found
+            replaced = True
+    return replaced

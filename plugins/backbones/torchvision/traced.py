@@ -1,4 +1,4 @@
-"""Tracing torchvision's models: their graphs, and which of the nodes are feature maps."""
+"""Graphs of torchvision's models, traced by torch.fx, and their feature maps."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ _ACTIVATIONS = frozenset(
     {"elu", "gelu", "hardswish", "hardtanh", "leaky_relu", "leakyrelu", "mish", "relu", "relu6"}
     | {"selu", "silu", "softplus", "tanh"}
 )
-#: Maps of the classes' scores are no features: SqueezeNet's classifier is a convolution.
+#: Prefix of paths that are not layers: SqueezeNet's classifier is a convolution, whose maps are the
+#: scores of the classes.
 _CLASSIFIER = "classifier."
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """A node whose output is (N, C, H, W), or (N, H, W, C) if `channels_last`.
+    """Node whose output is (N, C, H, W), or (N, H, W, C) if `channels_last`.
 
     `path` is torchvision's name for it, `stage` the part of the network that it belongs to: one of
     the model's children, or a child of one that is a sequence itself.
@@ -47,10 +48,10 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class TracedModel:
-    """A model's graph, without in-place operations, with its feature maps in order of depth.
+    """Graph of a model, without in-place operations, with its feature maps in order of depth.
 
-    `maps` are the activations, and the last nodes of modules that have parts; `ends` says which
-    map is the last of such a module, by the module's path. `wraps` is `Backbone.wraps`.
+    `maps` are the activations, and the last nodes of modules that have parts, by path; `ends` are
+    the paths of the last maps of such modules, by the module's path. `wraps` is `Backbone.wraps`.
     """
 
     root: nn.Module
@@ -61,59 +62,63 @@ class TracedModel:
 
 
 def traced(model: nn.Module, name: str) -> TracedModel:
-    """Trace a model on the meta device, in evaluation mode; nothing is computed.
+    """Trace a model on the meta device, in evaluation mode, without computing anything.
 
-    Raises UsageError for one that cannot be traced or takes images of one size only.
+    Raises UsageError for a model that cannot be traced or supports images of one size only.
     """
     model.eval()
     for module in model.modules():
         if "inplace" in vars(module):
-            vars(module)["inplace"] = False  # a layer would be overwritten by what follows it
+            vars(module)["inplace"] = False  # the next operation would overwrite a layer
     graph, paths = _trace(model, name)
     shapes = [_shapes(model, graph, size, name) for size in SIZES]
-    spatial = {each: spatial_dimensions(shapes[0][each], shapes[1].get(each)) for each in shapes[0]}
+    spatial = {
+        label: spatial_dimensions(shape, shapes[1].get(label)) for label, shape in shapes[0].items()
+    }
     image = next(node for node in graph.nodes if node.op == "placeholder").name
     sides = {
-        each: tuple(shapes[1][each][at] for at in where) for each, where in spatial.items() if where
+        label: tuple(shapes[1][label][axis] for axis in axes)
+        for label, axes in spatial.items()
+        if axes
     }
     nodes = {
         node.name: node_geometry(node, model, sides)
         for node in graph.nodes
         if node.name in shapes[0] and node.op.startswith("call_")
     }
-    every = {node.name: node for node in graph.nodes}
-    known = geometries(nodes, image)
-    last = _last_nodes(paths[each] for each in nodes)
+    fx_nodes = {node.name: node for node in graph.nodes}
+    layers = geometries(nodes, image)
+    last = _last_nodes(paths[label] for label in nodes)
     maps = {}
-    for each, geometry in known.items():
-        path, shape, where = paths[each], shapes[0][each], spatial[each]
-        if len(shape) == 4 and where in ((2, 3), (1, 2)):
-            activation = is_activation(every[each], model)
+    for label, geometry in layers.items():
+        path, shape, axes = paths[label], shapes[0][label], spatial[label]
+        if len(shape) == 4 and axes in ((2, 3), (1, 2)):
+            activation = is_activation(fx_nodes[label], model)
             if path.startswith(_CLASSIFIER) or not (activation or path in last.values()):
                 continue
-            channels = shape[1] if where == (2, 3) else shape[3]
-            last_axis = where == (1, 2)
+            channels = shape[1] if axes == (2, 3) else shape[3]
+            channels_last = axes == (1, 2)
             stage = _stage(model, path)
-            maps[path] = FeatureMap(path, every[each], channels, last_axis, geometry, stage)
+            maps[path] = FeatureMap(path, fx_nodes[label], channels, channels_last, geometry, stage)
     ends = {prefix: path for prefix, path in last.items() if path in maps and prefix not in maps}
     return TracedModel(model, graph, maps, ends, all(node.wraps for node in nodes.values()))
 
 
 def is_activation(node: fx.Node, model: nn.Module) -> bool:
-    """Whether a node is a nonlinearity of its single input."""
+    """Return whether a node is a nonlinearity of its single input."""
     if node.op == "call_module":
         return type(model.get_submodule(str(node.target))).__name__.lower() in _ACTIVATIONS
     return operation_name(node) in _ACTIVATIONS
 
 
 def _trace(model: nn.Module, name: str) -> tuple[fx.Graph, dict[str, str]]:
-    """The graph, and torchvision's path for each of its nodes' names."""
+    """Trace the graph; also return torchvision's path of each node, by the node's name."""
     extraction = import_torchvision("torchvision.models.feature_extraction")
     operations = import_torchvision("torchvision.ops")
     tracer = extraction.NodePathTracer(autowrap_modules=(operations,))
     try:
         graph: fx.Graph = tracer.trace(model)
-    except Exception as error:  # whatever a model does that symbols cannot
+    except Exception as error:  # tracing runs the model's code, which may raise anything
         raise UsageError(
             f"{name} cannot be a backbone: torch.fx cannot trace it ({_short(error)})"
         ) from None
@@ -125,14 +130,14 @@ def _trace(model: nn.Module, name: str) -> tuple[fx.Graph, dict[str, str]]:
 
 
 class _ShapeRecorder(fx.Interpreter):
-    """Runs a graph and keeps the shape of each node's output: of the first, if it has several."""
+    """Interpreter that records the shape of each node's output: the first, if it has several."""
 
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph=graph)
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
-        """See fx.Interpreter."""
+        """See fx.Interpreter.run_node."""
         value = super().run_node(n)
         first = value[0] if isinstance(value, tuple | list) and value else value
         if isinstance(first, Tensor):
@@ -150,14 +155,14 @@ def _shapes(
             recorder.run(torch.empty(1, 3, *size, device="meta"))
     except Exception:  # a model's own checks are assertions, RuntimeError, ValueError
         raise UsageError(
-            f"{name} cannot be a backbone: it does not take images of any size, as a "
+            f"{name} cannot be a backbone: it does not support images of any size, as a "
             "convolutional network does"
         ) from None
     return recorder.shapes
 
 
 def _last_nodes(paths: Iterable[str]) -> dict[str, str]:
-    """For each module that has parts, the last path within it."""
+    """Last path within each module that has parts, by the module's path."""
     return {prefix: path for path in paths for prefix in _prefixes(path)}
 
 

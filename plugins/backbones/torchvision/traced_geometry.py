@@ -1,4 +1,4 @@
-"""The windows of torch's operations, as nodes of a network's geometry."""
+"""Windows of torch's operations, as nodes of a network's geometry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import fx, nn
 from ..geometry import Node, Window
 
 #: Operations whose output at a position depends on that position alone, as long as the map keeps
-#: its size; everything else is taken to see the whole image.
+#: its size; all other operations count as seeing the whole image.
 _POINTWISE_MODULES = (
     nn.BatchNorm2d,
     nn.Dropout,
@@ -36,23 +36,28 @@ _POINTWISE = frozenset(
     | {"hardsigmoid", "sigmoid", "chunk", "contiguous", "getitem", "permute", "reshape"}
     | {"split", "squeeze", "transpose", "unsqueeze", "view"}
 )
-#: Of max_pool2d and avg_pool2d, by position.
+#: Names of the positional arguments of max_pool2d and avg_pool2d.
 MAX_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 _AVERAGE_ARGUMENTS = ("kernel_size", "stride", "padding", "ceil_mode")
 
 
 def node_geometry(node: fx.Node, model: nn.Module, sides: Mapping[str, tuple[int, ...]]) -> Node:
-    """Of an operation; `sides` are the heights and widths of the values that have them, by name."""
-    inputs = tuple(each.name for each in node.all_input_nodes)
+    """Return the geometry node of an operation.
+
+    `sides` are the heights and widths of the values that have them, by name.
+    """
+    inputs = tuple(source.name for source in node.all_input_nodes)
     if node.name not in sides:
         return Node(inputs, windows=None)
     if windows := _windows(node, model):
         return Node(inputs, windows)
-    own, before = sides[node.name], next(sides[each] for each in inputs if each in sides)
-    if own == before and _is_pointwise(node, model):
+    output_sides = sides[node.name]
+    input_sides = next(sides[name] for name in inputs if name in sides)
+    if output_sides == input_sides and _is_pointwise(node, model):
         return Node(inputs)
     vertical, horizontal = (
-        Window(stride=max(1, round(old / new))) for old, new in zip(before, own, strict=True)
+        Window(stride=max(1, round(input_side / output_side)))
+        for input_side, output_side in zip(input_sides, output_sides, strict=True)
     )
     return Node(inputs, (vertical, horizontal), whole=True)
 
@@ -64,12 +69,12 @@ def _is_pointwise(node: fx.Node, model: nn.Module) -> bool:
 
 
 def operation_name(node: fx.Node) -> str:
-    """Of a called function or method."""
+    """Name of a called function or method."""
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
 
 
 def _windows(node: fx.Node, model: nn.Module) -> tuple[Window, Window] | None:
-    """Of a convolution or pooling; None for anything else."""
+    """Windows of a convolution or pooling; None for anything else."""
     if node.op == "call_module":
         module = model.get_submodule(str(node.target))
         if not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
@@ -77,8 +82,8 @@ def _windows(node: fx.Node, model: nn.Module) -> tuple[Window, Window] | None:
         return _pair_of_windows(vars(module))
     for function, names in (("max_pool2d", MAX_ARGUMENTS), ("avg_pool2d", _AVERAGE_ARGUMENTS)):
         if operation_name(node) == function:
-            given = dict(zip(names, node.args[1:], strict=False))
-            return _pair_of_windows({**given, **node.kwargs})
+            arguments = dict(zip(names, node.args[1:], strict=False))
+            return _pair_of_windows({**arguments, **node.kwargs})
     return None
 
 
@@ -89,15 +94,22 @@ def _pair_of_windows(settings: Mapping[str, Any]) -> tuple[Window, Window]:
     dilation = _pair(settings.get("dilation", 1))
     ceil = bool(settings.get("ceil_mode", False))
     mode = settings.get("padding_mode")
-    # An edge alone has nothing to mirror, and a ring goes around once.
-    more = {"reflect": 1, "circular": 0}.get(str(mode))
-    least = [1 if more is None else max(1, pad + more) for pad in padding]
+    # Reflection needs one pixel more than the padding; a ring can only be padded once around.
+    extra = {"reflect": 1, "circular": 0}.get(str(mode))
+    least = [1 if extra is None else max(1, pad + extra) for pad in padding]
     around = mode == "circular"
     vertical, horizontal = (
         Window(
-            kernel[at], stride[at], padding[at], padding[at], dilation[at], ceil, least[at], around
+            kernel[axis],
+            stride[axis],
+            padding[axis],
+            padding[axis],
+            dilation[axis],
+            ceil,
+            least[axis],
+            around,
         )
-        for at in (0, 1)
+        for axis in (0, 1)
     )
     return vertical, horizontal
 

@@ -1,4 +1,4 @@
-"""The weights of torchvision's models: its published ones, or a file of the user's."""
+"""Weights of torchvision's models: published by torchvision, or a file of the user."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ from ..weight_files import (
     sha256,
 )
 
-#: DenseNet's published files are older than its modules' names: norm.1 is norm1 now.
+#: Tensors in DenseNet's published files have the modules' former names: norm.1 is norm1 now.
 _OLD_DENSENET_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 
 
 @dataclass(frozen=True)
 class TorchvisionWeights:
-    """Tensors by name, and what is taken from an RGB image in [0, 1] and then divided by."""
+    """Tensors by name, with the normalisation of images.
+
+    `mean` is subtracted from an RGB image in [0, 1], which is then divided by `scale`.
+    """
 
     source: str
     tensors: Mapping[str, Tensor]
@@ -39,7 +42,7 @@ class TorchvisionWeights:
 
 
 def check_weights(members: type[Enum], word: str, model: str) -> None:
-    """Raises UsageError for a word that is neither torchvision's, for this model, nor a file's."""
+    """Raise UsageError for a `word` that names neither torchvision's weights nor a file."""
     if word == "torchvision":
         if not len(members):
             raise UsageError(
@@ -48,44 +51,44 @@ def check_weights(members: type[Enum], word: str, model: str) -> None:
     elif word not in members.__members__ and not word.endswith(SUFFIXES):
         words = ["torchvision", *(member.name for member in members)]
         raise UsageError(
-            f"unknown weights {word!r} of {model}: it may be a file in .safetensors or .pth, or "
-            f"a word; {did_you_mean(word, words)}"
+            f"unknown weights {word!r} of {model}: name a .safetensors or .pth file, or one of "
+            f"torchvision's weights; {did_you_mean(word, words)}"
         )
 
 
 def read_weights(members: type[Enum], word: str) -> TorchvisionWeights:
-    """Of the `members` of a model's enumeration, or of a file.
+    """Read one of the `members` of a model's enumeration of weights, or a file.
 
     Raises UsageError for a missing file and WeightsError for one that cannot be used.
     """
     if word == "torchvision" or word in members.__members__:
         member: Any = members["DEFAULT" if word == "torchvision" else word]
-        path = downloaded(member.value.url, "`weights=FILE.pth` takes one that you have")
+        path = downloaded(member.value.url, "use a file with `weights=FILE.pth`")
         return TorchvisionWeights(str(path), read_tensors(path), *_normalization(member))
     path = existing_file(word, "torchvision")
     tensors, digest = read_tensors(path), sha256(path)
-    published = [each for each in members if digest.startswith(_hash(each))]
+    published = [member for member in members if digest.startswith(_hash(member))]
     normalization = _normalization(published[0]) if published else (IMAGENET_MEAN, IMAGENET_SCALE)
     return TorchvisionWeights(word, tensors, *normalization)
 
 
 def assign(module: nn.Module, weights: TorchvisionWeights, network: str) -> None:
-    """Gives a module on the meta device its tensors, in float32; what it has no use for, such as
-    another classifier's, is ignored.
+    """Assign weights, in float32, to a module on the meta device.
 
-    Raises WeightsError that names the first tensor that is missing or cannot be used.
+    Tensors that the module lacks, such as another classifier's, are ignored. Raises WeightsError,
+    with the name of the first tensor that is missing or cannot be used.
     """
     state = {_OLD_DENSENET_NAME.sub(r"\1\2", str(k)): v for k, v in weights.tensors.items()}
-    found = {}
-    for name, wanted in module.state_dict().items():
-        if name.endswith("num_batches_tracked"):  # of training alone; older files have none
-            found[name] = torch.zeros_like(wanted, device="cpu")
+    tensors = {}
+    for name, expected in module.state_dict().items():
+        if name.endswith("num_batches_tracked"):  # only for training; missing in older files
+            tensors[name] = torch.zeros_like(expected, device="cpu")
         else:
-            found[name] = checked_tensor(
-                state, name, wanted.shape, weights.source, network, wanted.dtype
+            tensors[name] = checked_tensor(
+                state, name, expected.shape, weights.source, network, expected.dtype
             )
     try:
-        module.load_state_dict(found, assign=True)
+        module.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise WeightsError(f"{weights.source}: not {network}: {error}") from None
 

@@ -1,1 +1,1 @@
-"""Statistics of features, and distances between them, that the loss terms are made of."""
+"""Statistics of features, and distances between them, that the loss terms use."""

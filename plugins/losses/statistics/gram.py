@@ -1,7 +1,7 @@
-"""Gram matrices, and products of matrices with whole layers, in the layout of the layer.
+"""Gram matrices, and products of matrices with a layer's features, in the layer's memory layout.
 
-On the CPU they run as 1x1 convolutions: torch's convolutions (oneDNN) take a layer in either layout
-as it lies in memory, give one in the same layout, and use all of the processor; its matrix products
+On the CPU they run as 1x1 convolutions: torch's convolutions (oneDNN) read a layer in either memory
+layout without a copy, return the same layout, and use the whole processor; its matrix products
 (MKL) are half as fast on some processors.
 """
 
@@ -19,14 +19,19 @@ from .sums import CHUNK
 
 
 def gram_matrix(features: Tensor, weights: Tensor | None = None) -> Tensor:
-    """G_ij = sum_k w_k F_ik F_jk (eq. 3): (N, C, H, W) -> (N, C, C), summed over the positions k,
-    with their weights (1, 1, H * W), if there are any."""
+    """Compute the Gram matrix G_ij = sum_k w_k F_ik F_jk (eq. 3): (N, C, H, W) -> (N, C, C).
+
+    It is summed over the positions k, with their weights (1, 1, H * W), if there are any.
+    """
     gram: Tensor = _Gram.apply(features, weights)  # type: ignore[no-untyped-call]
     return gram
 
 
 class _Gram(torch.autograd.Function):
-    """autograd would multiply twice, once for each factor, not knowing that they are the same."""
+    """Gram matrix whose vjp is one product.
+
+    autograd would compute two products, one for each factor, although both factors are equal.
+    """
 
     @staticmethod
     def forward(
@@ -38,8 +43,8 @@ class _Gram(torch.autograd.Function):
         rows = features.flatten(2)
         gram = rows.new_zeros(rows.shape[0], rows.shape[1], rows.shape[1])
         for first in range(0, rows.shape[2], CHUNK):
-            some = rows[..., first : first + CHUNK]
-            gram.baddbmm_(some * weights[..., first : first + CHUNK].to(some), some.mT)
+            chunk = rows[..., first : first + CHUNK]
+            gram.baddbmm_(chunk * weights[..., first : first + CHUNK].to(chunk), chunk.mT)
         return gram
 
     @staticmethod
@@ -55,21 +60,21 @@ class _Gram(torch.autograd.Function):
 
 
 def outer_products(maps: Tensor) -> Tensor:
-    """sum_k F_ik F_jk over the positions k: (N, C, H, W) -> (N, C, C)."""
+    """Compute sum_k F_ik F_jk over the positions k: (N, C, H, W) -> (N, C, C)."""
     if not _as_convolutions(maps):
         rows = maps.flatten(2)
         return rows @ rows.mT
     channels = maps.shape[1]
     shape = (channels, channels, 1, 1)
     grams: list[Tensor] = [
-        conv2d_weight(each, shape, each)  # type: ignore[no-untyped-call]
-        for each in torch.split(maps, 1)
+        conv2d_weight(image_maps, shape, image_maps)  # type: ignore[no-untyped-call]
+        for image_maps in torch.split(maps, 1)
     ]
     return torch.stack(grams).view(-1, channels, channels)
 
 
 def mixed_channels(matrices: Tensor, maps: Tensor) -> Tensor:
-    """sum_j M_ij F_jk: matrices (N, C', C) and maps (N, C, H, W) -> (N, C', H, W)."""
+    """Compute sum_j M_ij F_jk: matrices (N, C', C), maps (N, C, H, W) -> (N, C', H, W)."""
     if not _as_convolutions(maps):
         if not maps.is_contiguous(memory_format=torch.channels_last):
             return (matrices @ maps.flatten(2)).view(len(maps), -1, *maps.shape[2:])
@@ -77,8 +82,8 @@ def mixed_channels(matrices: Tensor, maps: Tensor) -> Tensor:
         return (rows @ matrices.mT).view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
     kernels = matrices[..., None, None].unbind()
     pairs = zip(torch.split(maps, 1), kernels, strict=True)
-    found = [functional.conv2d(each, kernel) for each, kernel in pairs]
-    return found[0] if len(found) == 1 else torch.cat(found)
+    mixed = [functional.conv2d(image_maps, kernel) for image_maps, kernel in pairs]
+    return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
 
 
 def _as_convolutions(maps: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""First and second moments about a pivot, as an operation of torch.autograd."""
+"""First and second moments about a pivot, as a torch.autograd function."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from .sums import CHUNK, double
 def pivoted_sums(
     rows: Tensor, pivot: Tensor, weights: Tensor | None, exact: bool
 ) -> tuple[Tensor, Tensor]:
-    """sum_k w_k (F_k - p) (N, C) and sum_k w_k (F_k - p)(F_k - p)^T (N, C, C), float64, of rows
-    (N, C, M) about a constant pivot (N, C), with weights (1, 1, M), if there are any; `exact`
-    multiplies in float64."""
+    """Compute the sums r (N, C) and S (N, C, C) about a pivot, float64.
+
+    r = sum_k w_k (F_k - p) and S = sum_k w_k (F_k - p)(F_k - p)^T, of rows (N, C, M) about a
+    constant pivot (N, C), with weights (1, 1, M), if there are any. `exact` multiplies in float64.
+    """
     sums: tuple[Tensor, Tensor] = _PivotedSums.apply(  # type: ignore[no-untyped-call]
         rows, pivot, weights, exact
     )
@@ -24,10 +26,10 @@ def pivoted_sums(
 
 
 class _PivotedSums(torch.autograd.Function):
-    """r (N, C) and S (N, C, C), float64, of rows (N, C, M) about a constant pivot (N, C).
+    """Sums r (N, C) and S (N, C, C), float64, of rows (N, C, M) about a constant pivot (N, C).
 
-    It never holds a centred copy of the features, and autograd would multiply twice, once for each
-    factor of S, not knowing that they are the same.
+    It never holds a centred copy of all the features. autograd would compute two products, one for
+    each factor of S, although both factors are equal.
     """
 
     @staticmethod
@@ -42,11 +44,11 @@ class _PivotedSums(torch.autograd.Function):
         residual = double(torch.zeros_like(pivot))
         scatter = residual.unsqueeze(2) * residual.unsqueeze(1)
         for first in range(0, rows.shape[2], CHUNK):
-            some = slice(first, first + CHUNK)
-            centred = rows[..., some] - pivot.unsqueeze(2)
+            chunk = slice(first, first + CHUNK)
+            centred = rows[..., chunk] - pivot.unsqueeze(2)
             if exact:
                 centred = double(centred)
-            weighted = centred if weights is None else centred * weights[..., some].to(centred)
+            weighted = centred if weights is None else centred * weights[..., chunk].to(centred)
             residual += double(weighted.sum(2))
             scatter += double(weighted @ centred.mT)
         return residual, scatter

@@ -1,5 +1,8 @@
-"""Statistics that several terms share: sums over positions, from which means and covariances follow
-without loss of digits; quantiles; and a floor for divisors."""
+"""Statistics that several loss terms share.
+
+Sums over positions, from which means and covariances follow without loss of digits; quantiles; and
+a floor for divisors.
+"""
 
 from __future__ import annotations
 
@@ -12,31 +15,33 @@ from ....core.interfaces.terms import Region, Sums
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: In place of a divisor of zero: black images have activations of zero.
+#: Least value of a divisor: black images have activations of zero.
 TINY = 1e-12
 
-#: Positions that are centred at a time: copies of whole layers would cost as much as the network.
+#: Positions that are centred at a time: a copy of a whole layer would cost as much as the network.
 CHUNK = 65536
 
 
 def double(tensor: Tensor) -> Tensor:
-    """In float64; on the CPU if the device has no such numbers."""
+    """Convert to float64, on the CPU if the tensor's device has no float64."""
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
 def weights_of(region: Region, layer: str) -> Tensor | None:
-    """The positions' weights (1, 1, M) at a layer; None: they are all 1."""
+    """Weights (1, 1, M) of the positions at a layer; None if they are all 1."""
     return region[layer].flatten(2) if region else None
 
 
 def count_of(rows: Tensor, weights: Tensor | None) -> Tensor:
-    """The number of positions of rows (N, C, M), or the sum of their weights: a scalar of the same
-    type, on the same device."""
+    """Number of positions of rows (N, C, M), or the sum of their weights.
+
+    A scalar tensor of the rows' type, on their device.
+    """
     return rows.new_full((), rows.shape[2]) if weights is None else weights.sum().to(rows)
 
 
 def mean_of(rows: Tensor, weights: Tensor | None) -> Tensor:
-    """(N, C), without a gradient, of rows (N, C, M) with weights (1, 1, M)."""
+    """Mean (N, C), without a gradient, of rows (N, C, M) with weights (1, 1, M)."""
     rows = rows.detach()
     if weights is None:
         return rows.mean(2)
@@ -46,19 +51,21 @@ def mean_of(rows: Tensor, weights: Tensor | None) -> Tensor:
 def covariance_sums(
     features: Features, layers: Iterable[str], region: Region, exact: bool = False
 ) -> Sums:
-    """Per layer: sum_k w_k F_k (N, C), sum_k w_k F_k F_k^T (N, C, C) in float64, and M = sum_k w_k,
-    a scalar of the features' own type and device. w_k are the weights of the positions: 1, if
-    `region` is empty.
+    """Compute each layer's first and second moments, and its number of positions.
+
+    These are sum_k w_k F_k (N, C) and sum_k w_k F_k F_k^T (N, C, C) in float64, and M = sum_k w_k,
+    a scalar of the features' type and device. w_k are the weights of the positions: 1, if `region`
+    is empty.
 
     E[F F^T] - E[F] E[F]^T is a small difference of large numbers wherever a channel varies little
-    around a large mean; in float32 nothing may be left of it. So the features are taken about a
-    pivot p, their own mean, where float32 loses nothing, and moved back in float64:
+    around a large mean; in float32 all its digits may be lost. So the features are taken about a
+    pivot p, their mean, where float32 loses nothing, and moved back in float64:
 
         sum w F = r + M p,  sum w F F^T = S + r p^T + p r^T + M p p^T,
 
-    with r = sum w (F - p) and S = sum w (F - p)(F - p)^T. This holds for every p,
-    so the sums of tiles add up although each tile has a pivot of its own. `exact` multiplies in
-    float64 as well, for those who need eigenvalues smaller than 1e-7 of the largest.
+    with r = sum w (F - p) and S = sum w (F - p)(F - p)^T. This holds for every p, so that the sums
+    of tiles add up although each tile has a pivot of its own. `exact` multiplies in float64 as
+    well, for losses that need eigenvalues smaller than 1e-7 of the largest.
     """
     from .pivoted_sums import pivoted_sums
 
@@ -78,14 +85,17 @@ def covariance_sums(
 
 
 def mean_and_covariance(sums: Sums, layer: str) -> tuple[Tensor, Tensor]:
-    """mu (N, C) and C = E[F F^T] - mu mu^T (N, C, C) in float64."""
+    """Compute mu (N, C) and C = E[F F^T] - mu mu^T (N, C, C), in float64."""
     count = double(sums[f"{layer} positions"]).clamp_min(TINY)
     mean = sums[f"{layer} totals"] / count
     return mean, sums[f"{layer} products"] / count - mean.unsqueeze(2) * mean.unsqueeze(1)
 
 
 def resampled(quantiles: Tensor, positions: int) -> Tensor:
-    """(N, D, M) -> (N, D, positions): value i stands for the quantile (i + 1/2) / M."""
+    """Interpolate quantiles linearly: (N, D, M) -> (N, D, positions).
+
+    Value i is the quantile (i + 1/2) / M.
+    """
     from torch.nn import functional
 
     if quantiles.shape[2] == positions:

@@ -274,7 +274,7 @@ def test_a_network_with_branches_has_a_native_gradient(size: tuple[int, int]) ->
 
 def test_another_plain_network(smooth_backbone: Backbone) -> None:
     backend = made(smooth_backbone, "smooth1_1", "smooth2_1", gradient="native")
-    assert (backend.gradient, backend.gradient_reason) == ("native", "asked for")
+    assert (backend.gradient, backend.gradient_reason) == ("native", "requested")
     image = picture(8, 9)
     features, pullback = backend.vjp(image)
     leaf = image.double().requires_grad_()
@@ -319,11 +319,11 @@ def test_without_a_rule_torch_takes_over_and_the_reason_is_kept() -> None:
     (exact,) = torch.autograd.grad(expected, leaf, cotangents["early"])
     assert error(backend.features(image)["early"], expected.detach()) < FLOAT32
     assert error(pullback(cotangents), exact) < FLOAT32
-    assert made(OddBackbone(), "early", gradient="torch").gradient_reason == "asked for"
+    assert made(OddBackbone(), "early", gradient="torch").gradient_reason == "requested"
 
 
 def test_a_native_gradient_that_is_not_to_be_had_is_an_error() -> None:
-    with pytest.raises(BackendError, match=r"no gradient of Sin .*; use gradient=torch"):
+    with pytest.raises(BackendError, match=r"no gradient of Sin .*; use `gradient=torch`"):
         made(OddBackbone(), "early", gradient="native")
 
 

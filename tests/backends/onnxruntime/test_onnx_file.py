@@ -137,13 +137,13 @@ def test_an_operator_without_a_rule_is_named(tmp_path: Path) -> None:
 
 def test_torch_cannot_be_asked_for_its_gradient(tmp_path: Path) -> None:
     opened = backbone("onnx", model=str(network(tmp_path / "a.onnx")), preprocessing="none")
-    with pytest.raises(BackendError, match=r"asked for.*PyTorch cannot run"):
+    with pytest.raises(BackendError, match=r"requested.*PyTorch cannot run"):
         OnnxBackend(opened, ("relu1",), OnnxOptions(device="cpu", gradient="torch"))
 
 
 def test_what_the_image_must_be_is_asked_for(tmp_path: Path) -> None:
     opened = backbone("onnx", model=str(network(tmp_path / "a.onnx")))
-    with pytest.raises(UsageError, match="say with `preprocessing`"):
+    with pytest.raises(UsageError, match="set `preprocessing`"):
         OnnxBackend(opened, ("relu1",), OnnxOptions(device="cpu"))
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from stylectl.core.interfaces.optimizer import Evaluation
 from stylectl.core.job.building import build_job
 from stylectl.core.job.presets import PRESETS
-from stylectl.core.objective.evaluation import Evaluation
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.registry import Registry
 from stylectl.core.run.preparation import prepare

@@ -15,8 +15,8 @@ from stylectl import Event, Notice, Result
 from stylectl.core.errors import ImageError, UsageError
 from stylectl.core.images.inputs import Inputs, read_inputs
 from stylectl.core.interfaces.backend import FeatureBackend
+from stylectl.core.interfaces.optimizer import Evaluation
 from stylectl.core.job.building import build_job
-from stylectl.core.objective.evaluation import Evaluation
 from stylectl.core.planning.plan import Plan
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.preparation import prepare

@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 from stylectl.core.interfaces.backend import FeatureBackend
+from stylectl.core.interfaces.optimizer import Evaluation
 from stylectl.core.interfaces.specs import NoOptions
 from stylectl.core.interfaces.terms import LossTerm, References, Style, SumTerm
 from stylectl.core.job.building import build_job
-from stylectl.core.objective.evaluation import Evaluation
 from stylectl.core.objective.objective import Objective
 from stylectl.core.objective.tiled_objective import TiledObjective
 from stylectl.core.objective.weighted_losses import WeightedLoss

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from stylectl.core.objective.evaluation import Evaluation
+from stylectl.core.interfaces.optimizer import Evaluation
 from stylectl.core.optimizers.curvature_pairs import CurvaturePairs
 from stylectl.core.optimizers.lbfgs import LBFGS
 from torch import Tensor

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 from stylectl.core.images.decoding import read_image
-from stylectl.core.optimizers.builtin import INITIALIZERS
-from stylectl.core.optimizers.initializers import Initializer, StartingPoint
+from stylectl.core.interfaces.optimizer import Initializer, StartingPoint
+from stylectl.plugins.manager import load_plugins
 from torch import Tensor
 
 RANDOM = ["content+noise", "noise", "style"]
@@ -31,7 +31,7 @@ def starting_point(seed: int = 0, height: int = 12, width: int = 17) -> Starting
 
 
 def made(name: str, **options: Any) -> Initializer:
-    return INITIALIZERS[name](**options)
+    return load_plugins().registry.initializers.get(name).options(**options)
 
 
 def covariance_of(pixels: Tensor) -> Tensor:

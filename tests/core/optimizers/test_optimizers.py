@@ -6,9 +6,8 @@ from typing import Literal
 
 import pytest
 import torch
-from stylectl.core.objective.evaluation import Evaluation
+from stylectl.core.interfaces.optimizer import Evaluation, Iterate, Optimizer
 from stylectl.core.optimizers.adam import Adam
-from stylectl.core.optimizers.base import Iterate, Optimizer
 from stylectl.core.optimizers.lbfgs import LBFGS
 from torch import Tensor
 

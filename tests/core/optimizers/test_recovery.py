@@ -6,9 +6,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from stylectl.core.errors import NumericalError
-from stylectl.core.objective.evaluation import Evaluation
+from stylectl.core.interfaces.optimizer import Evaluation, Iterate, Optimizer
 from stylectl.core.optimizers.adam import Adam
-from stylectl.core.optimizers.base import Iterate, Optimizer
 from stylectl.core.optimizers.lbfgs import LBFGS
 from stylectl.core.optimizers.recovery import steps_with_recovery
 from torch import Tensor

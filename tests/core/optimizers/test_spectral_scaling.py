@@ -2,7 +2,7 @@ from itertools import islice
 
 import pytest
 import torch
-from stylectl.core.objective.evaluation import Evaluation
+from stylectl.core.interfaces.optimizer import Evaluation
 from stylectl.core.optimizers.lbfgs import LBFGS
 from stylectl.core.optimizers.spectral_scaling import SpectralScaling
 from torch import Tensor

@@ -60,7 +60,7 @@ def test_a_json_record_is_a_job_file() -> None:
     assert read_job_file(Path("out.json")) == read_job_file(Path("out.png"))
 
 
-@pytest.mark.parametrize("number", [0, RECORD_FORMAT + 1, "two", None])
+@pytest.mark.parametrize("number", [0, RECORD_FORMAT + 1, "two", None, True, 2.5])
 def test_a_record_of_an_unknown_format_is_refused(number: object) -> None:
     stylectl.run(**SMALL, output="out.png")
     rewrite(lambda record: {**record, "format": number})

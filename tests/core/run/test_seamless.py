@@ -14,10 +14,10 @@ from stylectl.backends.pytorch.backend import TorchBackend
 from stylectl.core.errors import UsageError
 from stylectl.core.images.resampling import resized
 from stylectl.core.interfaces.backend import BackendOptions
+from stylectl.core.interfaces.optimizer import Evaluation
 from stylectl.core.interfaces.terms import IMAGE_LAYER, References, Style
 from stylectl.core.job.building import build_job
 from stylectl.core.job.samples import SAMPLES
-from stylectl.core.objective.evaluation import Evaluation
 from stylectl.core.objective.framed_features import framed_features
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.preparation import prepare

@@ -149,7 +149,7 @@ def test_preprocessing_comes_from_the_file_or_the_job(file: Path, stated: str) -
         opened(own, preprocessing=other)
     silent = opened(file)
     assert isinstance(silent, OnnxFile)
-    with pytest.raises(UsageError, match="say with `preprocessing`"):
+    with pytest.raises(UsageError, match="set `preprocessing`"):
         silent.preprocessing  # noqa: B018
 
 

@@ -143,7 +143,7 @@ def test_several_backends_compete_and_the_report_is_in_words(
         (("--peer", "pastiche", "--size", "10"), "sample:photo: 640x427 px is too small"),
         (("--peer", "pastiche", "--iterations", "0"), "--iterations"),
         (("--iterations", "3"), "--iterations has no effect without --peer"),
-        (("photo.png",), "a photo needs a painting"),
+        (("photo.png",), "a content image needs a style image"),
         (("photo.png", "painting.png", "--peer", "pastiche"), "photo.png: no such file"),
     ],
 )

@@ -17,13 +17,23 @@ def listed(program: Listed, tmp_path: Path) -> Listed:
 
 def test_everything_is_listed_with_its_origin(listed: Listed) -> None:
     found = json.loads(listed("--json").stdout)
-    assert set(found) == {"plugins", "backends", "backbones", "terms", "writers"}
+    assert set(found) == {
+        "plugins",
+        "backends",
+        "backbones",
+        "terms",
+        "writers",
+        "optimizers",
+        "initializers",
+    }
     for kind, name in (
-        ("plugins", "vgg19"),
+        ("plugins", "stylectl.vgg19"),
         ("backends", "torch"),
         ("backbones", "vgg19"),
         ("terms", "style"),
         ("writers", "png"),
+        ("optimizers", "lbfgs"),
+        ("initializers", "content+noise"),
     ):
         (row,) = [row for row in found[kind] if row["name"] == name]
         assert "built-in" in row["from"]
@@ -55,7 +65,7 @@ def test_the_layers_of_a_backbone_are_listed(listed: Listed) -> None:
 
 def test_a_plugin_that_is_switched_off_is_listed_as_skipped(listed: Listed) -> None:
     found = json.loads(listed("--no-plugin", "total_variation", "--json").stdout)
-    (record,) = [row for row in found["plugins"] if row["name"] == "total_variation"]
+    (record,) = [row for row in found["plugins"] if row["name"] == "stylectl.total_variation"]
     assert record["state"] == "skipped: switched off"
     assert "tv" not in [row["name"] for row in found["terms"]]
 

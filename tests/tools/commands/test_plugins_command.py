@@ -19,6 +19,7 @@ def test_a_new_plugin_has_its_own_name_everywhere(tmp_path: Path) -> None:
     files = sorted(file.relative_to(project).as_posix() for file in project.rglob("*.*"))
     assert "src/stylectl_plugin_ink_wash/__init__.py" in files
     assert "tests/test_plugin.py" in files
+    assert {"LICENSE.txt", "src/stylectl_plugin_ink_wash/py.typed"} <= set(files)
     pyproject = (project / "pyproject.toml").read_text()
     assert 'name = "stylectl-plugin-ink-wash"' in pyproject
     assert 'ink-wash = "stylectl_plugin_ink_wash"' in pyproject
@@ -30,6 +31,14 @@ def test_a_name_that_cannot_be_is_wrong_usage(tmp_path: Path, name: str) -> None
     done = new(tmp_path, name)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["style", "report", "png", "jpeg", "vgg19", "torch"])
+def test_a_name_that_is_taken_is_refused(tmp_path: Path, name: str) -> None:
+    done = new(tmp_path, name)
+    assert done.returncode == 2
+    assert f"{name!r}: the name is taken by" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

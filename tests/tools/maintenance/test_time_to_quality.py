@@ -189,7 +189,7 @@ def test_a_run_that_does_not_get_there_is_compared_at_its_best() -> None:
     [
         (("--set", "style_weight=3"), "--set changes terms"),
         (("--set", "pooling=average"), "--set changes backbone"),
-        (("--set", "scales=1,2"), "one value, please"),
+        (("--set", "scales=1,2"), "give one value"),
         (("--set", "optimizer.histor=2"), "did you mean history?"),
         (("--size", "9"), "too small"),
         (("--reference", "none.json"), "cannot be read"),

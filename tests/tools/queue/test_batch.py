@@ -263,7 +263,7 @@ def test_a_failure_stops_no_other_picture(counting: Any, images: Path) -> None:
         ([pair("a", "x"), pair("a", "x")], ["picture 1", "picture 2", "out/a_x.png"]),
         ([pair("a", "x"), {**pair("a", "y"), "output": "OUT/A_X.png"}], ["picture 2"]),
         ([{**pair("a", "x"), "output": "out.jpg"}], ["picture 1", "PNG"]),
-        ([{**pair("a", "x"), "output": "s/x.png"}], ["s/x.png", "written over"]),
+        ([{**pair("a", "x"), "output": "s/x.png"}], ["s/x.png", "overwritten"]),
         ([pair("a", "x", stile_weight=3)], ["stile_weight", "did you mean style_weight"]),
         ([pair("a", "nowhere")], ["s/nowhere.png", "no such file"]),
         ([{**pair("a", "x"), "output": "c/a.png/x.png"}], ["c/a.png", "a file"]),
@@ -331,7 +331,7 @@ def test_ctrl_c_leaves_with_130_and_the_same_command_goes_on(
     process = start(environment, "--set", "iterations=150")
     assert process.stderr is not None
     for line in process.stderr:
-        if "picture 2 of 4" in line:
+        if "result 2 of 4" in line:
             break
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=100)
@@ -343,7 +343,7 @@ def test_ctrl_c_leaves_with_130_and_the_same_command_goes_on(
     assert first["open"]
     done = stylectl_program("batch", *FOLDERS, *FLAGS, "--json", "--set", "iterations=150")
     assert done.returncode == 0, done.stderr
-    assert f"{len(first['painted'])} of 4 pictures found finished" in done.stderr
+    assert f"{len(first['painted'])} of 4 results found finished" in done.stderr
     second = json.loads(done.stdout)
     assert second["found"] == first["painted"]
     assert second["painted"] == first["open"]

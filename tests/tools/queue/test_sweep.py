@@ -204,7 +204,7 @@ def test_a_job_file_holds_for_all_cells(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["photo.png", "--set", "seed=1,2"], ["needs a painting", "styles"]),
+        (["photo.png", "--set", "seed=1,2"], ["needs a style image", "styles"]),
         (["photo.png", "painting.png", "--set", "content=a,b"], ["content", "no effect"]),
         (["photo.png", "painting.png", "--set", "sede=1,2"], ["sede", "did you mean seed?"]),
         (["--job", "none.toml", "--set", "seed=1,2"], ["none.toml", "no such job file"]),

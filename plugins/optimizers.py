@@ -1,0 +1,40 @@
+"""The built-in optimizers and initialisers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..core.interfaces.specs import InitializerSpec, OptimizerSpec
+from ..core.optimizers.adam import Adam
+from ..core.optimizers.initializers import (
+    FromContent,
+    FromContentWithNoise,
+    FromFile,
+    FromNoise,
+    FromStyleStatistics,
+)
+from ..core.optimizers.lbfgs import LBFGS
+from .hookspecs import hookimpl
+
+
+@hookimpl
+def stylectl_optimizers() -> Iterable[OptimizerSpec]:
+    """L-BFGS and Adam."""
+    yield OptimizerSpec(
+        name="lbfgs", summary="limited-memory BFGS, one evaluation for most steps", options=LBFGS
+    )
+    yield OptimizerSpec(name="adam", summary="Adam with averaged iterates", options=Adam)
+
+
+@hookimpl
+def stylectl_initializers() -> Iterable[InitializerSpec]:
+    """The content, noise, both, the styles' colors, and an image file."""
+    yield InitializerSpec(name="content", summary="the content image", options=FromContent)
+    yield InitializerSpec(
+        name="content+noise", summary="the content image and noise", options=FromContentWithNoise
+    )
+    yield InitializerSpec(name="noise", summary="noise around gray", options=FromNoise)
+    yield InitializerSpec(
+        name="style", summary="noise with the styles' colors", options=FromStyleStatistics
+    )
+    yield InitializerSpec(name="file", summary="an image file", options=FromFile)

@@ -1,0 +1,110 @@
+"""Checking an optimizer and an initialiser: what they must give, whatever they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core.errors import StylectlError
+from ...core.interfaces.optimizer import Evaluation, StartingPoint
+from ...core.interfaces.specs import InitializerSpec, OptimizerSpec
+from ...core.optimizers.checked import CheckedOptimizer, checked_image
+from ...core.validation import validated
+from .pictures import painting, photo
+from .require import require
+
+_SIDE = 8
+
+#: Steps in which any descent lowers a well conditioned quadratic function.
+_STEPS = 20
+
+
+def check_optimizer(spec: OptimizerSpec, *, options: Mapping[str, Any] = {}) -> None:
+    """Check the optimizer that `spec` makes with `options`, on a quadratic function of an image.
+
+    - It gives the starting point first, then iterates of the image's shape, without end.
+    - It lowers the function.
+    - It changes neither the image that it is given nor an image that it has given.
+    - It has no state beyond an iteration: two that take turns do not disturb each other.
+    - A step scale of 1/1000 takes a first step that is shorter.
+    - It says how many images it holds.
+
+    Raises AssertionError.
+    """
+    require(isinstance(spec, OptimizerSpec), f"not an OptimizerSpec: {spec!r}")
+    optimizer = CheckedOptimizer(
+        optimizer=validated(spec.options, options, f"optimizer {spec.name}"),
+        label=f"the optimizer {spec.name!r}",
+    )
+    start = photo(_SIDE, _SIDE)
+    before = start.clone()
+    try:
+        require(optimizer.images_held(_STEPS) >= 2, "it holds an image and a gradient at least")
+        iterates, given = [], []
+        for iterate in islice(optimizer.iterate(start, _evaluate, 1.0, _STEPS), _STEPS + 1):
+            iterates.append(iterate)
+            given.append(iterate.image.clone())
+        others = [optimizer.iterate(start, _evaluate, 1.0, _STEPS) for _ in range(2)]
+        turns = [[next(other).image for other in others] for _ in range(_STEPS + 1)]
+        (_, short) = islice(optimizer.iterate(start, _evaluate, 1e-3, _STEPS), 2)
+    except StylectlError as error:
+        raise AssertionError(str(error)) from error
+    require(torch.equal(start, before), "it changes the image that it starts from")
+    require(torch.equal(iterates[0].image, start), "its first iterate is not the starting point")
+    for iterate, image in zip(iterates, given, strict=True):
+        require(torch.equal(iterate.image, image), "it changes an image that it has given")
+    values = [_evaluate(iterate.image).value for iterate in iterates]
+    require(values[-1] < values[0], f"it does not minimise: from {values[0]:g} to {values[-1]:g}")
+    for (one, other), image in zip(turns, given, strict=True):
+        require(
+            torch.equal(one, image) and torch.equal(other, image),
+            "two iterations disturb each other; state belongs into the iterator",
+        )
+    lengths = [(step.image - start).norm().item() for step in (short, iterates[1])]
+    require(lengths[0] < lengths[1], "it does not heed the step scale")
+
+
+def check_initializer(spec: InitializerSpec, *, options: Mapping[str, Any] = {}) -> None:
+    """Check the initialiser that `spec` makes with `options`, on a content image and two styles.
+
+    - Its image is finite, of the content's shape, type and device, and not the content itself.
+    - It changes none of the images.
+    - One seed gives one image; `random` says whether another seed gives another.
+
+    Raises AssertionError.
+    """
+    require(isinstance(spec, InitializerSpec), f"not an InitializerSpec: {spec!r}")
+    initializer = validated(spec.options, options, f"initialiser {spec.name}")
+    content = photo(_SIDE, _SIDE + 3)
+    styles = ((painting(_SIDE + 2, _SIDE), 0.75), (painting(_SIDE, _SIDE), 0.25))
+    copies = [image.clone() for image in (content, *(style for style, _ in styles))]
+
+    def image(seed: int) -> Tensor:
+        start = StartingPoint(content, styles, torch.Generator().manual_seed(seed))
+        try:
+            return checked_image(initializer, start, f"the initialiser {spec.name!r}")
+        except StylectlError as error:
+            raise AssertionError(str(error)) from error
+
+    first, again, other = image(1), image(1), image(2)
+    require(first.data_ptr() != content.data_ptr(), "it gives the content itself, not a copy")
+    for now, copy in zip((content, *(style for style, _ in styles)), copies, strict=True):
+        require(torch.equal(now, copy), "it changes an image that it is given")
+    require(torch.equal(first, again), "one seed gives two images; draw from `start.generator`")
+    require(
+        torch.equal(first, other) != initializer.random,
+        f"`random` is {initializer.random}, and that is not so",
+    )
+
+
+def _evaluate(image: Tensor) -> Evaluation:
+    """A quadratic function whose curvatures differ by a factor of 4, and its gradient."""
+    generator = torch.Generator().manual_seed(0)
+    curvature = 1 + 3 * torch.rand(image.shape, generator=generator, dtype=image.dtype)
+    residual = image - 0.5
+    value = float((0.5 * curvature * residual.square()).sum())
+    return Evaluation(value, {"quadratic": value}, curvature * residual)

@@ -1,0 +1,88 @@
+"""What a spec refuses when it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
+from stylectl import LossTermSpec, NoOptions, PluginError, WriterSpec
+
+NAMES = st.from_regex(r"[a-z0-9_][a-z0-9_+-]{0,20}", fullmatch=True)
+
+
+def term(**changes: Any) -> LossTermSpec:
+    fields: dict[str, Any] = {
+        "name": "ink",
+        "summary": "draws lines",
+        "create": print,
+        "layers_from": "style",
+    }
+    return LossTermSpec(**(fields | changes))
+
+
+def writer(suffixes: Any) -> WriterSpec:
+    return WriterSpec(name="ink", summary="", create=print, suffixes=suffixes)  # type: ignore[arg-type]
+
+
+@given(NAMES)
+def test_a_plain_name_is_taken(name: str) -> None:
+    assert term(name=name).name == name
+
+
+@given(NAMES, st.sampled_from(list(":=. /\t\n\x1b\x00,@\u202e")), NAMES)
+def test_a_name_that_a_job_or_a_terminal_would_misread_is_refused(
+    before: str, wrong: str, after: str
+) -> None:
+    with pytest.raises(PluginError) as caught:
+        term(name=before + wrong + after)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["", "-ink", "+ink", None, 5, b"ink"])
+def test_what_is_no_name_is_refused(name: Any) -> None:
+    with pytest.raises(PluginError, match="a name has letters"):
+        term(name=name)
+
+
+def test_a_summary_is_text() -> None:
+    with pytest.raises(PluginError, match="`summary` should be text"):
+        term(summary=None)
+
+
+@pytest.mark.parametrize("key", ["name", "weight", "layers"])
+def test_options_do_not_hide_a_key_of_the_job(key: str) -> None:
+    class Options(NoOptions):
+        __annotations__ = {key: float}
+
+    with pytest.raises(PluginError, match=f"'{key}', a key of the job"):
+        term(options=Options)
+
+
+def test_options_that_take_anything_are_refused() -> None:
+    class Options(BaseModel):
+        model_config = ConfigDict(frozen=True)
+
+    with pytest.raises(PluginError, match="refuse what they do not know"):
+        term(options=Options)
+
+
+@pytest.mark.parametrize("options", [None, dict, NoOptions()])
+def test_options_are_a_model(options: Any) -> None:
+    with pytest.raises(PluginError, match="should be a pydantic model"):
+        term(options=options)
+
+
+@pytest.mark.parametrize("suffixes", [(".ppm",), (".jpg", ".jpeg"), (".jp2",)])
+def test_suffixes_with_their_dot_are_taken(suffixes: tuple[str, ...]) -> None:
+    assert writer(suffixes).suffixes == suffixes
+
+
+@pytest.mark.parametrize(
+    "suffixes", [(), ".ppm", (".PPM",), ("ppm",), (".",), (".tar.gz",), (".p m",), (None,), None]
+)
+def test_other_suffixes_are_refused(suffixes: Any) -> None:
+    with pytest.raises(PluginError, match="`suffixes` should be a tuple"):
+        writer(suffixes)

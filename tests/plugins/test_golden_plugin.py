@@ -1,0 +1,63 @@
+"""A plugin written for stylectl 0.1 works unchanged, in every one of its parts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import stylectl
+from PIL import Image
+from stylectl.core.interfaces.events import Event, Notice
+from stylectl.plugins.manager import load_plugins
+from stylectl.testing import check_backbone, check_loss_term
+
+GOLDEN = Path(__file__).parent.parent / "fixtures" / "plugin_0_1.py"
+
+
+@pytest.fixture
+def module(install: Callable[..., str]) -> str:
+    return install(GOLDEN.read_text(), "golden", requires=["stylectl>=0.1"])
+
+
+@pytest.mark.usefixtures("module")
+def test_it_is_loaded_without_a_complaint() -> None:
+    plugins = load_plugins()
+    assert plugins.problems == ()
+    (record,) = [each for each in plugins.records if each.name == "golden"]
+    assert record.state == "loaded"
+
+
+def test_a_job_of_all_its_parts_runs(module: str, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    result = stylectl.run(
+        size=32,
+        iterations=4,
+        scales=1,
+        backend={"name": "golden", "speed": 2},
+        backbone="golden",
+        term=[
+            {"name": "golden-means", "weight": 100.0},
+            {"name": "golden-darkness", "level": 0.25},
+        ],
+        output=[tmp_path / "out.ppm", tmp_path / "out.png"],
+        on_event=heard.append,
+    )
+    assert not [event for event in heard if isinstance(event, Notice)]
+    for name in ("golden-means", "golden-darkness"):
+        assert result.final_losses[name] < result.initial_losses[name]
+    with Image.open(tmp_path / "out.ppm") as image:
+        assert image.size == (32, 21)
+    told = sys.modules[module].heard
+    assert [each[0] for each in told] == ["started", *["step"] * 5, "finished"]
+    again = stylectl.run(tmp_path / "out.png")
+    assert (again.image == result.image).all()
+
+
+@pytest.mark.usefixtures("module")
+def test_the_kit_passes_it() -> None:
+    registry = load_plugins().registry
+    check_loss_term(registry.terms.get("golden-darkness"), options={"level": 0.5})
+    check_loss_term(registry.terms.get("golden-means"), ignores_positions=True)
+    check_backbone(registry.backbones.get("golden"))

@@ -1,0 +1,186 @@
+"""The kit's checks of optimizers and initialisers: they pass the built-in ones and find faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from stylectl import (
+    Evaluate,
+    Initializer,
+    InitializerSpec,
+    Iterate,
+    Optimizer,
+    OptimizerSpec,
+    StartingPoint,
+)
+from stylectl.core.planning.registry import Registry
+from stylectl.testing import check_initializer, check_optimizer
+from torch import Tensor
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lbfgs", {}),
+        ("lbfgs", {"line_search": "none"}),
+        ("lbfgs", {"line_search": "strong-wolfe", "scaling": "scalar"}),
+        ("adam", {}),
+        ("adam", {"averaging": 0}),
+    ],
+)
+def test_built_in_optimizers_pass(registry: Registry, name: str, options: dict[str, Any]) -> None:
+    check_optimizer(registry.optimizers.get(name), options=options)
+
+
+@pytest.mark.parametrize("name", ["content", "content+noise", "noise", "style"])
+def test_built_in_initialisers_pass(registry: Registry, name: str) -> None:
+    check_initializer(registry.initializers.get(name))
+
+
+class Descent(Optimizer):
+    """Plain gradient descent."""
+
+    def images_held(self, steps: int) -> int:
+        return 3
+
+    def iterate(
+        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
+    ) -> Iterator[Iterate]:
+        while True:
+            evaluation = evaluate(image)
+            yield Iterate(image, evaluation)
+            image = image - 0.1 * step_scale * evaluation.gradient
+
+
+class Ascent(Descent):
+    def iterate(self, image: Tensor, *rest: Any) -> Iterator[Iterate]:
+        for iterate in super().iterate(image, *rest):
+            yield Iterate(2 * image - iterate.image, iterate.evaluation)
+
+
+class Ending(Descent):
+    def iterate(self, image: Tensor, *rest: Any) -> Iterator[Iterate]:
+        yield next(super().iterate(image, *rest))
+
+
+class InPlace(Descent):
+    def iterate(
+        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
+    ) -> Iterator[Iterate]:
+        while True:
+            evaluation = evaluate(image)
+            yield Iterate(image, evaluation)
+            image -= 0.1 * step_scale * evaluation.gradient
+
+
+class Deaf(Descent):
+    def iterate(
+        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
+    ) -> Iterator[Iterate]:
+        return super().iterate(image, evaluate, 1.0, steps)
+
+
+class Remembering(Descent):
+    momentum: ClassVar[list[Tensor]] = []
+
+    def iterate(
+        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
+    ) -> Iterator[Iterate]:
+        self.momentum[:] = [torch.zeros_like(image)]
+        while True:
+            evaluation = evaluate(image)
+            yield Iterate(image, evaluation)
+            self.momentum[0] = 0.5 * self.momentum[0] - 0.1 * step_scale * evaluation.gradient
+            image = image + self.momentum[0]
+
+
+class Flat(Descent):
+    def iterate(self, image: Tensor, *rest: Any) -> Iterator[Iterate]:
+        for iterate in super().iterate(image, *rest):
+            yield Iterate(iterate.image[0], iterate.evaluation)
+
+
+class Empty(Descent):
+    def images_held(self, steps: int) -> int:
+        return 0
+
+
+def test_a_third_partys_optimizer_passes() -> None:
+    check_optimizer(OptimizerSpec(name="descent", summary="", options=Descent))
+
+
+@pytest.mark.parametrize(
+    ("kind", "complaint"),
+    [
+        (Ascent, "does not minimise"),
+        (Ending, "stopped by itself"),
+        (InPlace, "changes"),
+        (Deaf, "step scale"),
+        (Remembering, "disturb each other"),
+        (Flat, "image like the first"),
+        (Empty, "images_held gives 0"),
+    ],
+)
+def test_a_fault_of_an_optimizer_is_found(kind: type[Optimizer], complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_optimizer(OptimizerSpec(name="bad", summary="", options=kind))
+
+
+class Itself(Initializer):
+    random = False
+
+    def image(self, start: StartingPoint) -> Tensor:
+        return start.content
+
+
+class Unseeded(Initializer):
+    def image(self, start: StartingPoint) -> Tensor:
+        return torch.rand(start.content.shape)
+
+
+class Steady(Initializer):
+    def image(self, start: StartingPoint) -> Tensor:
+        return start.content.clone()
+
+
+class Small(Initializer):
+    def image(self, start: StartingPoint) -> Tensor:
+        return start.content[..., ::2, ::2]
+
+
+class Double(Initializer):
+    def image(self, start: StartingPoint) -> Tensor:
+        return start.content.double()
+
+
+class Infinite(Initializer):
+    def image(self, start: StartingPoint) -> Tensor:
+        return start.content / 0
+
+
+class Spoiling(Initializer):
+    random = False
+
+    def image(self, start: StartingPoint) -> Tensor:
+        start.styles[0][0].zero_()
+        return start.content.clone()
+
+
+@pytest.mark.parametrize(
+    ("kind", "complaint"),
+    [
+        (Itself, "not a copy"),
+        (Unseeded, "one seed gives two images"),
+        (Steady, "`random` is True"),
+        (Small, "shaped like the content"),
+        (Double, "float64"),
+        (Infinite, "not finite"),
+        (Spoiling, "changes an image"),
+    ],
+)
+def test_a_fault_of_an_initialiser_is_found(kind: type[Initializer], complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_initializer(InitializerSpec(name="bad", summary="", options=kind))
