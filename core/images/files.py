@@ -22,6 +22,9 @@ SUFFIXES = frozenset(
 
 _MOST_BYTES = 2**31
 
+#: Path of an image or a folder -> the paths of its images, as `style_files` gives them.
+ListFiles = Callable[[str], Sequence[str]]
+
 
 def file_sha256(path: str) -> str:
     """SHA-256 of an image file, as in its `SourceImage`. Raises what `file_bytes` raises."""
@@ -51,14 +54,14 @@ def file_bytes(path: str) -> bytes:
     return data
 
 
-def input_files(job: Job, files_in: Callable[[str], Sequence[str]] | None = None) -> list[str]:
+def input_files(job: Job, files_of: ListFiles | None = None) -> list[str]:
     """Return the paths of the image files that a job reads; a style's folder becomes its files.
 
-    `files_in` replaces `style_files`, for callers that cache its results. Raises UsageError for a
+    `files_of` replaces `style_files`, for callers that cache its results. Raises UsageError for a
     folder without images.
     """
     used = [style for style in job.styles if style.weight]
-    list_files = files_in or style_files
+    list_files = files_of or style_files
     files = [job.content, *(file for style in used for file in list_files(style.image))]
     files += [job.start_path, job.content_mask, *(style.mask for style in used)]
     if job.regions:

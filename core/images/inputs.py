@@ -12,7 +12,7 @@ from ..interfaces.source_image import SourceImage
 from ..job.model import Job
 from ..sizes.fitting import result_size
 from .decoding import read_image
-from .files import is_folder, style_files
+from .files import ListFiles, is_folder, style_files
 from .masks import mask_of
 from .region_maps import paired_regions
 from .style_shares import shares_of
@@ -67,9 +67,12 @@ class Inputs:
     notices: tuple[str, ...]
 
 
-def read_inputs(job: Job) -> Inputs:
-    """Read every image of a job. Raises UsageError or ImageError for a file that cannot be used."""
-    return _Reader(job).inputs()
+def read_inputs(job: Job, files_of: ListFiles = style_files) -> Inputs:
+    """Read every image of a job; `files_of` lists the files of a style.
+
+    Raises UsageError or ImageError for a file that cannot be used.
+    """
+    return _Reader(job, files_of).inputs()
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,8 @@ class _Masked:
 class _Reader:
     """Reader of a job's files; collects their hashes and the notices about them."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, files_of: ListFiles) -> None:
+        self._job, self._files_of = job, files_of
         self._hashes: dict[str, str] = {}
         self._masks: dict[str, Tensor] = {}
         self._notices: list[str] = []
@@ -136,7 +139,7 @@ class _Reader:
 
     def _styles(self, masked: _Masked) -> tuple[StyleInput, ...]:
         used = [(number, style) for number, style in enumerate(self._job.styles) if style.weight]
-        folders = [[self._image(path) for path in style_files(style.image)] for _, style in used]
+        folders = [[self._image(path) for path in self._files_of(style.image)] for _, style in used]
         if self._job.regions:
             masks = self._mapped_regions([number for number, _ in used], masked, folders)
         else:

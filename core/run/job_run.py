@@ -32,7 +32,7 @@ def run_job(
     raises at the last event is raised after the outputs are written. Raises StylectlError and its
     subclasses.
     """
-    prepared = prepare(plan)
+    prepared = session.prepare(plan) if session else prepare(plan)
     planned = plan_outputs(outputs, plan.job, prepared.size, registry, writers, listener)
     wanted = max((output.writer.snapshots for output in planned), default=0)
     with SnapshotRecorder(wanted, listener) as recorder:

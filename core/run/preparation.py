@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..images.color_transfer import recolored
+from ..images.files import ListFiles, style_files
 from ..images.inputs import Inputs, read_inputs
 from ..planning.plan import Plan
 from ..planning.scale_sizes import ScaleSizes, final_size, scale_sizes
@@ -30,13 +31,13 @@ class Prepared:
         return self.scales[-1].scale.size
 
 
-def prepare(plan: Plan) -> Prepared:
-    """Read the plan's images and compute the sizes.
+def prepare(plan: Plan, files_of: ListFiles = style_files) -> Prepared:
+    """Read the plan's images and compute the sizes; `files_of` lists the files of a style.
 
     Raises UsageError and ImageError.
     """
     job, deepest, stride = plan.job, plan.deepest, plan.stride
-    inputs = read_inputs(job)
+    inputs = read_inputs(job, files_of)
     size = final_size(job, inputs, deepest, stride)
     colored = recolored(inputs, job.color, size)
     return Prepared(plan, inputs, colored, scale_sizes(job, colored.styles, size, deepest, stride))

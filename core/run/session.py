@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from ..images.files import ListFiles, style_files
 from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend
 from ..job.choices import Choice, TermChoice
@@ -27,7 +28,7 @@ from ..planning.terms import PlannedTerm
 from .binding import Binder
 from .fingerprint import fingerprint
 from .open_run import OpenRun
-from .preparation import Prepared
+from .preparation import Prepared, prepare
 from .scale_inputs import ScaleInputs
 
 #: Losses that are cached at most: enough for 50 styles at 5 scales in 2 terms, for example.
@@ -66,9 +67,16 @@ class Session:
     and losses are dropped when a job needs another network, and on `close`.
     """
 
-    def __init__(self, open_backend: Callable[[Plan], FeatureBackend] = Plan.open_backend) -> None:
-        """Create a session that opens backends by `open_backend`."""
-        self._open_backend = open_backend
+    def __init__(
+        self,
+        open_backend: Callable[[Plan], FeatureBackend] = Plan.open_backend,
+        files_of: ListFiles = style_files,
+    ) -> None:
+        """Create a session that opens backends by `open_backend`.
+
+        `files_of` lists the files of a style, for callers that list each folder once.
+        """
+        self._open_backend, self._files_of = open_backend, files_of
         self._network: _Network | None = None
         self._backend: FeatureBackend | None = None
         self._cached: dict[str, _Cached] = {}
@@ -88,6 +96,10 @@ class Session:
             if cached.images <= next_images or recurs(cached.images)
         }
 
+    def prepare(self, plan: Plan) -> Prepared:
+        """Read the plan's images and compute the sizes. Raises UsageError and ImageError."""
+        return prepare(plan, self._files_of)
+
     def open(self, prepared: Prepared) -> OpenRun:
         """Open the backend for a prepared job, and choose the tiles.
 
@@ -95,7 +107,7 @@ class Session:
         does not fit the memory.
         """
         plan = prepared.plan
-        backend = self._backend_for(plan)
+        backend = self.backend(plan)
         tilers = tilers_for(plan, prepared.scales, backend)
         backend.prepare(
             [
@@ -114,7 +126,7 @@ class Session:
 
         Raises PluginError for a term that breaks its contract.
         """
-        backend = self._backend_for(plan)
+        backend = self.backend(plan)
         binder = Binder.of(plan, backend, at_scale)
         choices = [choice for choice in plan.job.terms if choice.weight > 0]
         losses = [
@@ -128,6 +140,15 @@ class Session:
         normalize = plan.job.normalize_gradients
         cotangents = normalized_cotangents if normalize else plain_cotangents
         return Objective(backend, losses, plan.network, cotangents)
+
+    def backend(self, plan: Plan) -> FeatureBackend:
+        """Return the open backend of a plan; it stays the session's, which closes it."""
+        network = _Network(plan.job.backend, plan.job.backbone, plan.layers)
+        if self._backend is None or network != self._network:
+            self.close()
+            self._backend = self._open_backend(plan)
+            self._network = network
+        return self._backend
 
     def close(self) -> None:
         """Close the backend and drop the losses; a later job opens it again."""
@@ -146,14 +167,6 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _backend_for(self, plan: Plan) -> FeatureBackend:
-        network = _Network(plan.job.backend, plan.job.backbone, plan.layers)
-        if self._backend is None or network != self._network:
-            self.close()
-            self._backend = self._open_backend(plan)
-            self._network = network
-        return self._backend
 
     def _loss(
         self, binder: Binder, planned: PlannedTerm, choice: TermChoice, job: Job, inputs: Inputs

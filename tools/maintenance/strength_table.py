@@ -83,12 +83,14 @@ def distances(
     """
     from ...core.job.building import build_job
     from ...core.planning.planner import make_plan
+    from ...core.run.session import Session
     from ...plugins.manager import load_plugins
 
     plan = make_plan(build_job({"device": "cpu"}), load_plugins([]).registry)
     shares = plan.backbone.default_style_layers
     (content_layer,) = plan.backbone.default_content_layers
-    with plan.open_backend() as backend:
+    with Session() as session:
+        backend = session.backend(plan)
         result, content, style = (
             backend.features(_scaled(str(path), size)) for path in (picture, photo, painting)
         )

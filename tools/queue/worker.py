@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ...core.errors import OutputError, StylectlError, UsageError
-from ...core.images.files import file_sha256, input_files, style_files
+from ...core.images.files import ListFiles, file_sha256, input_files, style_files
 from ...core.interfaces.events import Notice
 from ...core.run.record import State, state_of
 from ...core.run.session import Session
@@ -60,10 +60,11 @@ class _Worker:
 
     def __init__(self, tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> None:
         self._tasks, self._plugins, self._listener = tasks, plugins, listener
-        self._images = _images_of(tasks)
+        files_of = cache(style_files)
+        self._images = _images_of(tasks, files_of)
         for folder in {task.path.parent for task in tasks}:
             _make_folder(folder)
-        self._session = Session()
+        self._session = Session(files_of=files_of)
         self._found: list[Path] = []
         self._painted: list[Path] = []
         self._failed: dict[Path, str] = {}
@@ -143,14 +144,14 @@ class _Worker:
         return state_of(task.path, task.plan, self._images[task.path])
 
 
-def _images_of(tasks: Sequence[Task]) -> dict[Path, dict[str, str]]:
+def _images_of(tasks: Sequence[Task], files_of: ListFiles) -> dict[Path, dict[str, str]]:
     """Return the SHA-256 of each task's image files, by their paths in the job.
 
-    Each folder is listed once, and each file is read once.
+    Each file is read once.
     """
-    files_in, hash_of = cache(style_files), cache(file_sha256)
+    hash_of = cache(file_sha256)
     return {
-        task.path: {path: hash_of(path) for path in input_files(task.job, files_in)}
+        task.path: {path: hash_of(path) for path in input_files(task.job, files_of)}
         for task in tasks
     }
 
