@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .core.interfaces.backbone import Backbone, LayerInfo
     from .core.interfaces.backend import BackendOptions, FeatureBackend, Features, Pullback
     from .core.interfaces.contract import check_image, check_layers, checked_pullback
+    from .core.interfaces.cotangents import LazyCotangents
     from .core.interfaces.events import (
         Event,
         Notice,
@@ -89,6 +90,7 @@ _HOMES = {
     ".core.interfaces.backbone": ("Backbone", "LayerInfo"),
     ".core.interfaces.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
     ".core.interfaces.contract": ("check_image", "check_layers", "checked_pullback"),
+    ".core.interfaces.cotangents": ("LazyCotangents",),
     ".core.interfaces.events": (
         "Event",
         "Notice",
@@ -163,6 +165,7 @@ __all__ = [
     "Iterate",
     "Job",
     "LayerInfo",
+    "LazyCotangents",
     "Loss",
     "LossTerm",
     "LossTermSpec",

@@ -63,6 +63,10 @@ class PluginError(StylectlError):
     """A plugin that broke its contract, or two plugins that contribute the same name."""
 
 
+class ListenerError(PluginError):
+    """A plugin's listener that failed; the run went on without it, and its result is whole."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of an "unknown name" message: the nearest known name, or all of them."""
     names = list(known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.errors import PluginError
+from ..core.errors import ListenerError
 from ..core.interfaces.events import (
     Event,
     Listener,
@@ -33,7 +33,7 @@ class PluginListeners:
             for hook in ("stylectl_run_started", "stylectl_step", "stylectl_run_finished")
         }
         #: The first failure of a plugin.
-        self.failure: PluginError | None = None
+        self.failure: ListenerError | None = None
 
     def __call__(self, event: Event) -> None:
         """Handle an event of the run."""
@@ -60,5 +60,5 @@ class PluginListeners:
         message = f"the plugin {record.name} ({record.origin}) failed in {hook}: {described(error)}"
         self._listener(Notice(f"{message}; the run continues without it"))
         if self.failure is None:
-            self.failure = PluginError(message)
+            self.failure = ListenerError(message)
             self.failure.__cause__ = error

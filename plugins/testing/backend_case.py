@@ -8,6 +8,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ...backends.accuracy.distances import relative_l2
 from ...backends.accuracy.exact import ExactBackend
@@ -31,12 +32,20 @@ class BackendTolerance:
 
 #: By precision. In float32, convolutions of at most 54 products are off by some 1e-7, and no kink
 #: of the suite's networks and pictures is so near that rounding could switch it. In the smaller
-#: types some switch: `backends/parity_tolerances.py` has the reasons.
+#: types some switch: `tools/parity/tolerances.py` has the reasons.
 TOLERANCES: Mapping[str, BackendTolerance] = {
     "float32": BackendTolerance(features=5e-6, gradient=1e-5),
     "bf16": BackendTolerance(features=2e-2, gradient=0.25),
     "tf32": BackendTolerance(features=3e-3, gradient=0.15),
     "fp16": BackendTolerance(features=3e-3, gradient=0.15),
+}
+
+
+#: Ways for the same values to lie in memory that are not contiguous.
+SCATTERED: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "channels last": lambda value: value.contiguous(memory_format=torch.channels_last),
+    "transposed": lambda value: value.mT.contiguous().mT,
+    "part of a larger one": lambda value: functional.pad(value, (2, 3, 1, 2))[..., 1:-2, 2:-3],
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +13,16 @@ from ...backends.accuracy.distances import relative_l2
 from ...core.errors import BackendError, UsageError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import BackendOptions, FeatureBackend
-from .backend_case import SIZES, TOLERANCES, BackendTolerance, Case, refuses, texture
+from ...core.interfaces.cotangents import LazyCotangents
+from .backend_case import (
+    SCATTERED,
+    SIZES,
+    TOLERANCES,
+    BackendTolerance,
+    Case,
+    refuses,
+    texture,
+)
 from .network import KinkedBackbone, TinyBackbone
 from .require import require
 
@@ -125,6 +135,38 @@ class BackendSuite(ABC):
             nothing = backend.vjp(image)[1]({})
         require(nothing.shape == image.shape, f"of no cotangents it gives {tuple(nothing.shape)}")
         require(not nothing.any(), "of no cotangents it gives a gradient")
+
+    def test_cotangents_may_be_computed_when_they_are_used(self, case: Case) -> None:
+        """As the objective gives them: a mapping whose values are computed on access."""
+        image = texture(11, 14)
+        with case.backend() as backend:
+            cotangents = case.cotangents(backend, image, case.layers)
+            first, *others = case.layers
+            pending = {name: partial(cotangents.__getitem__, name) for name in others}
+            lazy = LazyCotangents({first: cotangents[first]}, pending)
+            gradient = backend.vjp(image)[1](lazy)
+            off = relative_l2(gradient, backend.vjp(image)[1](cotangents))
+        require(off <= 2 * case.tolerance.features, f"of LazyCotangents it is off by {off:.2g}")
+
+    def test_tensors_need_not_be_contiguous(self, case: Case) -> None:
+        """An image and cotangents whose values lie in another order, or apart, in memory."""
+        image = texture(11, 14)
+        with case.backend() as backend:
+            cotangents = case.cotangents(backend, image, case.layers)
+            features, pullback = backend.vjp(image)
+            gradient = pullback(cotangents)
+            for what, scattered in SCATTERED.items():
+                again, pullback = backend.vjp(scattered(image))
+                off = relative_l2(
+                    pullback({name: scattered(value) for name, value in cotangents.items()}),
+                    gradient,
+                )
+                message = f"with tensors that are {what}, the gradient is off by {off:.2g}"
+                require(off <= case.tolerance.gradient, message)
+                for name, value in again.items():
+                    off = relative_l2(value, features[name])
+                    message = f"of an image that is {what}, {name} is off by {off:.2g}"
+                    require(off <= 2 * case.tolerance.features, message)
 
     def test_the_same_image_gives_the_same(self, case: Case) -> None:
         """To the bit, or within the tolerance where `deterministic` is False."""

@@ -14,7 +14,7 @@ import stylectl
 from PIL import Image
 from stylectl import PluginError, StylectlError, UsageError
 from stylectl.core.errors import NumericalError
-from stylectl.core.interfaces.events import Event, Notice
+from stylectl.core.interfaces.events import Event, Notice, StepDone
 from stylectl.plugins.manager import load_plugins
 
 Install = Callable[..., str]
@@ -393,6 +393,44 @@ def test_a_listener_that_fails_is_muted_and_loses_no_picture(
     assert len(sys.modules[module].calls) == 1
     (told,) = [each.message for each in heard if isinstance(each, Notice) and "bad" in each.message]
     assert "the run continues without it" in told
+
+
+def test_a_listener_that_fails_does_not_mark_the_results_of_a_batch_as_failed(
+    install: Install, tmp_path: Path
+) -> None:
+    module = install(LISTENER.format(hook="stylectl_step"), "bad")
+    heard: list[Any] = []
+    report = stylectl.batch(
+        [
+            {
+                "content": "sample:photo",
+                "styles": ["sample:painting"],
+                "output": tmp_path / "out.png",
+            }
+        ],
+        on_event=heard.append,
+        size=32,
+        iterations=2,
+        scales=1,
+        device="cpu",
+    )
+    (picture,) = report.painted
+    assert not report.failed
+    assert picture.exists()
+    assert len(sys.modules[module].calls) == 1
+    assert [each for each in heard if isinstance(each, Notice) and "ZeroDivision" in each.message]
+
+
+def test_an_interruption_is_one_whatever_listeners_do(install: Install, tmp_path: Path) -> None:
+    install(LISTENER.format(hook="stylectl_run_started"), "bad")
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, StepDone) and event.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        paint(tmp_path, on_event=interrupt)
+    assert (tmp_path / "out.png").exists()
 
 
 def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked(

@@ -25,8 +25,8 @@ def run_planned(
 ) -> Result:
     """Run a job, write its outputs, and return the result.
 
-    The error that ended the run early, or that of a plugin's listener, is raised after the outputs
-    are written. After Ctrl-C the interrupted result is returned.
+    The error that ended the run early, or ListenerError for a plugin's listener that failed, is
+    raised after the outputs are written. After Ctrl-C the interrupted result is returned.
 
     Raises StylectlError and its subclasses, and what `on_event` raises.
     """
@@ -34,6 +34,6 @@ def run_planned(
     result = run_job(plan, plugins.registry, outputs, writers, listeners, session)
     if isinstance(result.stopped_by, Exception):
         raise result.stopped_by
-    if listeners.failure:
+    if listeners.failure and not result.interrupted:
         raise listeners.failure
     return result

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...core.errors import OutputError, StylectlError, UsageError
+from ...core.errors import ListenerError, OutputError, StylectlError, UsageError
 from ...core.images.files import ListFiles, file_sha256, input_files, style_files
 from ...core.interfaces.events import Notice
 from ...core.run.record import State, state_of
@@ -132,11 +132,13 @@ class _Worker:
             self._listener(TaskDone(task, painted=False))
             return
         self._listener(TaskStarted(task, _WHY[state]))
-        result = run_planned(
-            task.plan, [task.path], {}, self._plugins, self._listener, self._session
-        )
-        if result.interrupted:
-            raise KeyboardInterrupt
+        # A listener that failed had its notice; the result is whole.
+        with suppress(ListenerError):
+            result = run_planned(
+                task.plan, [task.path], {}, self._plugins, self._listener, self._session
+            )
+            if result.interrupted:
+                raise KeyboardInterrupt
         self._painted.append(task.path)
         self._listener(TaskDone(task, painted=True))
 

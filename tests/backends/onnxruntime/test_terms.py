@@ -44,7 +44,7 @@ def test_every_preset_and_every_term_agree(preset: str) -> None:
     torch_side, onnx_side = (evaluated(each, preset, every) for each in ("torch", "onnx"))
     assert torch_side.losses.keys() == {*every}
     for name, loss in torch_side.losses.items():
-        # Features agree to 5e-6 (backends/parity_tolerances.py); losses are sums of their squares,
+        # Features agree to 5e-6 (tools/parity/tolerances.py); losses are sums of their squares,
         # and differences of such sums. A nearest patch may change, which is worth little.
         assert onnx_side.losses[name] == pytest.approx(loss, rel=1e-3), name
     distance = (onnx_side.gradient - torch_side.gradient).norm() / torch_side.gradient.norm()

@@ -200,7 +200,7 @@ def test_a_content_mask_frees_what_is_black() -> None:
 def test_backends_agree_on_masks() -> None:
     masked: dict[str, Any] = {"style_mask": ["left.png", "none"], "content_mask": "right.png"}
     one, other = (evaluated(**masked, backend=each).evaluation for each in ("torch", "onnx"))
-    # As tests/backends/test_onnx_terms.py has it.
+    # As tests/backends/onnxruntime/test_terms.py has it.
     assert other.losses == pytest.approx(one.losses, rel=1e-3)
     assert (other.gradient - one.gradient).norm() < 2e-2 * one.gradient.norm()
 

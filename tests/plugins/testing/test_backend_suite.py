@@ -189,6 +189,38 @@ class FirstImageAlone(Wrong):
         return {name: value[:1].expand_as(value) for name, value in found.items()}
 
 
+class PlainDictionariesAlone(Wrong):
+    """Ignores cotangents in any other mapping."""
+
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        features, pullback = super().vjp(image)
+        return features, lambda cotangents: pullback(
+            cotangents if isinstance(cotangents, dict) else {}
+        )
+
+
+class AsTheyLie(Wrong):
+    """Takes an image's values in the order in which they lie in memory."""
+
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        return super().vjp(in_memory(image))
+
+
+class CotangentsAsTheyLie(Wrong):
+    """Takes cotangents' values in the order in which they lie in memory."""
+
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        features, pullback = super().vjp(image)
+        return features, lambda cotangents: pullback(
+            {name: in_memory(value) for name, value in cotangents.items()}
+        )
+
+
+def in_memory(value: Tensor) -> Tensor:
+    strides = torch.empty(value.shape).stride()
+    return torch.as_strided(value, value.shape, strides, value.storage_offset())
+
+
 class NeverClosed(Wrong):
     def close(self) -> None: ...
 
@@ -240,6 +272,9 @@ class Unchecked(FeatureBackend):
         (Random, "the_same_image_gives_the_same"),
         (FirstImageAlone, "a_batch_is_its_images"),
         (NeverClosed, "a_closed_backend_refuses"),
+        (PlainDictionariesAlone, "cotangents_may_be_computed_when_they_are_used"),
+        (AsTheyLie, "tensors_need_not_be_contiguous"),
+        (CotangentsAsTheyLie, "tensors_need_not_be_contiguous"),
         (Unchecked, "images_that_are_none_are_refused"),
         (Unchecked, "unknown_layers_and_wrong_cotangents_are_refused"),
         (Unchecked, "a_second_pullback_is_the_same_or_refused"),

@@ -24,7 +24,7 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 
 SIDE = 40
 
-# Both compute in float32, where the order of sums differs (tests/backends/test_torch_backend.py:
+# Both compute in float32, where the order of sums differs (tests/backends/pytorch/test_backend.py:
 # activations to 5e-6); a loss is a square of their differences.
 FLOAT32 = 2e-5
 
