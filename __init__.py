@@ -1,6 +1,6 @@
-"""stylectl: paint a photograph in the style of a painting.
+"""Public interface of stylectl, which paints a photograph in the style of a painting.
 
-The public face: what users and plugin authors import. Everything is imported at first use, so that
+It has all that users and plugin authors import. Each name is imported at its first use, so that
 `import stylectl` costs nothing.
 """
 

@@ -1,14 +1,15 @@
-"""For plugin authors' tests: tiny networks, fixed images, and checks of what a plugin brings.
+"""Test kits for plugin authors: tiny networks, fixed images, and checks of contributions.
 
     from stylectl.testing import BackendSuite, check_backbone, check_loss_term, check_writer
     from stylectl.testing import check_initializer, check_optimizer
 
-The checks raise AssertionError that says what is wrong; they need no particular test runner.
+The checks raise AssertionError with what is wrong; they work with any test runner.
 `BackendSuite` is for pytest.
 """
 
 from __future__ import annotations
 
+from .plugins.manager import load_plugins
 from .plugins.testing.backbones import check_backbone
 from .plugins.testing.backend_case import BackendTolerance
 from .plugins.testing.backend_suite import BackendSuite
@@ -28,6 +29,7 @@ __all__ = [
     "check_loss_term",
     "check_optimizer",
     "check_writer",
+    "load_plugins",
     "painting",
     "photo",
     "result",

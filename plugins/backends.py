@@ -14,7 +14,7 @@ from .hookspecs import hookimpl
 
 @hookimpl
 def stylectl_backends() -> Iterable[BackendSpec]:
-    """PyTorch and ONNX Runtime."""
+    """Return the backends `torch` and `onnx`."""
     yield BackendSpec(
         name="torch",
         summary="PyTorch, on CPU, CUDA or MPS",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-#: The plugin's name -> its module, relative to this package. They import neither torch nor ONNX
-#: Runtime before something is made of what they declare.
+#: Name of a plugin -> its module, relative to this package. The modules import neither torch nor
+#: ONNX Runtime before one of their contributions is created.
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "backends": ".backends",

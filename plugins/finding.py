@@ -1,4 +1,4 @@
-"""Which plugins there are, and what each is called."""
+"""Search for plugins, and their names."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from .builtin import BUILT_IN
 #: The entry-point group that names a distribution's plugins.
 GROUP = "stylectl"
 
-#: Where the built-in plugins come from, in words.
+#: Origin of the built-in plugins, in words.
 BUILT_IN_ORIGIN = "built-in"
-_GIVEN_ORIGIN = "not installed"
+_EXTRA_ORIGIN = "not installed"
 
 
 @dataclass(frozen=True)
 class FoundPlugin:
     """A plugin before it is imported.
 
-    `name` is what it is called here, of all plugins alone; `short_name` is its own name, without
-    what sets it apart from others: ``png`` for ``stylectl.png``. `origin` says where it comes from;
-    `distribution` and `requires` are its distribution's name and what that requires.
+    - `name`: unique among all plugins.
+    - `short_name`: without the prefix that makes it unique: ``png`` for ``stylectl.png``.
+    - `origin`: its distribution and version, or another origin, in words.
+    - `load`: imports it.
+    - `distribution`, `requires`: the name of its distribution, and that one's requirements.
     """
 
     name: str
@@ -39,23 +41,26 @@ class FoundPlugin:
 
     @property
     def is_built_in(self) -> bool:
-        """Whether it is a part of stylectl."""
+        """True if the plugin is a part of stylectl."""
         return self.origin == BUILT_IN_ORIGIN
 
     @property
     def is_installed(self) -> bool:
-        """Whether it comes from an installed distribution."""
-        return self.origin not in (BUILT_IN_ORIGIN, _GIVEN_ORIGIN)
+        """True if the plugin comes from an installed distribution."""
+        return self.origin not in (BUILT_IN_ORIGIN, _EXTRA_ORIGIN)
 
     @property
     def names(self) -> frozenset[str]:
-        """Everything that it can be called by where no other plugin is meant."""
+        """All names by which the plugin can be chosen where they are not ambiguous."""
         return frozenset({self.name, self.short_name, f"{self.distribution}/{self.short_name}"})
 
 
 def find_plugins(extra: Iterable[object] = ()) -> list[FoundPlugin]:
-    """The built-in plugins, named ``stylectl.NAME``, the installed ones, and `extra` modules, in
-    this order. Names that two distributions have become ``DISTRIBUTION/NAME``."""
+    """Return the built-in plugins, the installed ones, and `extra` modules, in this order.
+
+    The built-in ones are named ``stylectl.NAME``. A name that two distributions use becomes
+    ``DISTRIBUTION/NAME``.
+    """
     built_in = [
         FoundPlugin(
             f"stylectl.{name}", name, BUILT_IN_ORIGIN, partial(import_module, module, __package__)
@@ -64,7 +69,7 @@ def find_plugins(extra: Iterable[object] = ()) -> list[FoundPlugin]:
     ]
     points = entry_points(group=GROUP)
     others = sorted(map(_installed, points), key=lambda plugin: (plugin.name, plugin.origin))
-    others += [_given(plugin) for plugin in extra]
+    others += [_extra_plugin(module) for module in extra]
     count = Counter(plugin.name for plugin in (*built_in, *others))
     return built_in + [
         replace(plugin, name=f"{plugin.distribution}/{plugin.name}")
@@ -74,16 +79,19 @@ def find_plugins(extra: Iterable[object] = ()) -> list[FoundPlugin]:
     ]
 
 
-def named_plugin(name: str, found: Sequence[FoundPlugin]) -> FoundPlugin:
-    """The plugin that someone calls `name`. Raises UsageError when there is none, or several."""
-    exact = [plugin for plugin in found if plugin.name == name]
-    meant = exact or [plugin for plugin in found if name in plugin.names]
-    if len(meant) > 1:
-        raise UsageError(f"{name!r} may be {' or '.join(plugin.name for plugin in meant)}")
-    if not meant:
-        known = [name for plugin in found for name in (plugin.name, plugin.short_name)]
+def named_plugin(name: str, plugins: Sequence[FoundPlugin]) -> FoundPlugin:
+    """Return the plugin that `name` stands for.
+
+    Raises UsageError when there is none, or several.
+    """
+    exact = [plugin for plugin in plugins if plugin.name == name]
+    matching = exact or [plugin for plugin in plugins if name in plugin.names]
+    if len(matching) > 1:
+        raise UsageError(f"{name!r} may be {' or '.join(plugin.name for plugin in matching)}")
+    if not matching:
+        known = [name for plugin in plugins for name in (plugin.name, plugin.short_name)]
         raise UsageError(f"no plugin {name!r}; {did_you_mean(name, dict.fromkeys(known))}")
-    return meant[0]
+    return matching[0]
 
 
 def _installed(point: EntryPoint) -> FoundPlugin:
@@ -101,6 +109,6 @@ def _installed(point: EntryPoint) -> FoundPlugin:
     )
 
 
-def _given(plugin: object) -> FoundPlugin:
-    name = one_line(getattr(plugin, "__name__", type(plugin).__name__).rpartition(".")[2], 80)
-    return FoundPlugin(name, name, _GIVEN_ORIGIN, lambda: plugin, "given")
+def _extra_plugin(module: object) -> FoundPlugin:
+    name = one_line(getattr(module, "__name__", type(module).__name__).rpartition(".")[2], 80)
+    return FoundPlugin(name, name, _EXTRA_ORIGIN, lambda: module, "given")

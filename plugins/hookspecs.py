@@ -1,5 +1,8 @@
-"""The hooks. A plugin is a module with some of these functions, marked `hookimpl`, that an entry
-point of the group ``stylectl`` names. The examples in the docstrings are run as tests."""
+"""Specifications of the hooks.
+
+A plugin is a module with some of these functions, marked `hookimpl`, that an entry point of the
+group ``stylectl`` names. The examples in the docstrings are run as tests.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def stylectl_backends() -> Iterable[BackendSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read. Gives the runtimes that the plugin brings.
+    """Called once, before a job is read; returns the backends that the plugin contributes.
 
     >>> from stylectl import BackendSpec, hookimpl
     >>> def create(backbone, layers, options):
@@ -41,7 +44,7 @@ def stylectl_backends() -> Iterable[BackendSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def stylectl_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read. Gives the networks that the plugin brings.
+    """Called once, before a job is read; returns the backbones that the plugin contributes.
 
     >>> from torch import nn
     >>> from stylectl import Backbone, BackboneSpec, ChainTrunk, LayerInfo, hookimpl
@@ -64,7 +67,7 @@ def stylectl_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read. Gives the loss terms that the plugin brings.
+    """Called once, before a job is read; returns the loss terms that the plugin contributes.
 
     >>> import torch
     >>> from stylectl import IMAGE_LAYER, LossTerm, LossTermSpec, References, hookimpl
@@ -88,7 +91,7 @@ def stylectl_loss_terms() -> Iterable[LossTermSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def stylectl_writers() -> Iterable[WriterSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read. Gives the file formats that the plugin brings.
+    """Called once, before a job is read; returns the file formats that the plugin contributes.
 
     >>> from stylectl import Writer, WriterSpec, hookimpl
     >>> class PPMWriter(Writer):
@@ -107,7 +110,7 @@ def stylectl_writers() -> Iterable[WriterSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def stylectl_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read. Gives the optimizers that the plugin brings.
+    """Called once, before a job is read; returns the optimizers that the plugin contributes.
 
     >>> from stylectl import Iterate, Optimizer, OptimizerSpec, hookimpl
     >>> class Descent(Optimizer):
@@ -129,7 +132,7 @@ def stylectl_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body
 
 @hookspec
 def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-body]
-    """Called once, before a job is read. Gives the initialisers that the plugin brings.
+    """Called once, before a job is read; returns the initialisers that the plugin contributes.
 
     >>> from stylectl import Initializer, InitializerSpec, hookimpl
     >>> class Gray(Initializer):
@@ -147,7 +150,7 @@ def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-
 
 @hookspec
 def stylectl_run_started(event: RunStarted) -> None:
-    """Called when a run's images and network stand ready. Gives nothing back.
+    """Called when a run's images and network are ready; returns nothing.
 
     >>> from stylectl import hookimpl
     >>> @hookimpl
@@ -158,7 +161,7 @@ def stylectl_run_started(event: RunStarted) -> None:
 
 @hookspec
 def stylectl_step(event: StepDone) -> None:
-    """Called after each optimizer step. The event's image must not be modified.
+    """Called after each optimizer step; returns nothing. The event's image must not be modified.
 
     >>> from stylectl import hookimpl
     >>> @hookimpl
@@ -169,7 +172,7 @@ def stylectl_step(event: StepDone) -> None:
 
 @hookspec
 def stylectl_run_finished(event: RunFinished) -> None:
-    """Called with the result, also of an interrupted run that has a picture.
+    """Called with the result, also that of an interrupted run; returns nothing.
 
     >>> from stylectl import hookimpl
     >>> @hookimpl

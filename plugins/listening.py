@@ -1,4 +1,4 @@
-"""The plugins that listen to a run."""
+"""Plugins as listeners of a run."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from .manager import PluginRecord, Plugins
 
 
 class PluginListeners:
-    """Passes a run's events to `listener`, then to the plugins. A plugin that fails gets no more
-    events, and `listener` a notice; the run continues, and `failure` is to be raised when its
-    outputs are written.
+    """Listener that passes a run's events to `listener`, then to the plugins.
+
+    A plugin that fails gets no more events, and `listener` gets a notice. The run continues; the
+    caller raises `failure` when the run's outputs are written.
     """
 
     def __init__(self, plugins: Plugins, listener: Listener) -> None:
         self._plugins, self._listener = plugins, listener
-        # Found once: a step should not cost more for each plugin that does not listen.
+        # Looked up once, so that plugins without a hook cost nothing at each step.
         self._listening = {
             hook: [
                 record
@@ -32,7 +33,7 @@ class PluginListeners:
             ]
             for hook in ("stylectl_run_started", "stylectl_step", "stylectl_run_finished")
         }
-        #: The first failure of a plugin.
+        #: First failure of a plugin.
         self.failure: ListenerError | None = None
 
     def __call__(self, event: Event) -> None:

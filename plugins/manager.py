@@ -1,4 +1,4 @@
-"""Loading plugins, and gathering their contributions."""
+"""Loading of plugins, and collection of their contributions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..core.shown import described, one_line
 from . import hookspecs
 from .finding import FoundPlugin, find_plugins, named_plugin
 
-#: Hook -> the registry's table that its contributions go to, and their type.
+#: Hook -> the registry's table for its contributions, and their type.
 _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_backends": ("backends", BackendSpec),
     "stylectl_backbones": ("backbones", BackboneSpec),
@@ -42,7 +42,7 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
 
 @dataclass(frozen=True)
 class PluginRecord:
-    """A plugin that was found, and what became of it; `reason` says why it is not loaded."""
+    """State of a plugin that was found; `reason` says why it is not loaded."""
 
     name: str
     origin: str
@@ -52,8 +52,10 @@ class PluginRecord:
 
 @dataclass(frozen=True)
 class Plugins:
-    """The plugins of a process: their contributions, and those that listen. `problems` has a
-    sentence for each that is broken, and for each unknown name in STYLECTL_PLUGINS."""
+    """Plugins of a process, with their contributions and hooks.
+
+    `problems` has a sentence for each broken plugin, and for each unknown name in STYLECTL_PLUGINS.
+    """
 
     records: tuple[PluginRecord, ...]
     registry: Registry
@@ -61,7 +63,7 @@ class Plugins:
     _manager: pluggy.PluginManager
 
     def has_hook(self, name: str, hook: str) -> bool:
-        """Whether a loaded plugin has the hook."""
+        """Return whether a loaded plugin has the hook."""
         return _has_hook(self._manager, name, hook)
 
     def call(self, name: str, hook: str, **arguments: object) -> list[Any]:
@@ -70,17 +72,18 @@ class Plugins:
 
 
 def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = ()) -> Plugins:
-    """The built-in plugins, the installed ones (entry-point group ``stylectl``), and `extra`:
-    modules that are not installed, for tests.
+    """Load the built-in plugins, the installed ones, and `extra` modules.
 
-    The environment variable STYLECTL_PLUGINS, if set, lists the installed ones that may be loaded,
-    separated by commas (empty: none); STYLECTL_TRACE_PLUGINS=1 shows each call of a hook on stderr.
-    A broken plugin is recorded and left out. What plugins print while they are loaded goes to
-    stderr. Raises UsageError when `switched_off` names an unknown plugin, or one of two.
+    The installed ones have entry points in the group ``stylectl``; `extra` are modules that are not
+    installed, for tests. The environment variable STYLECTL_PLUGINS, if set, lists the installed
+    plugins that may be loaded, separated by commas (empty: none); STYLECTL_TRACE_PLUGINS=1 shows
+    each call of a hook on stderr. A broken plugin is recorded and left out. The standard output of
+    plugins while they are loaded goes to stderr. Raises UsageError when a name in `switched_off` is
+    unknown or stands for several plugins.
     """
-    found = find_plugins(extra)
-    off = {_switched_off(name, found).name for name in switched_off}
-    allowed, problems = _allowed(found)
+    plugins = find_plugins(extra)
+    off = {_switched_off(name, plugins).name for name in switched_off}
+    allowed, problems = _allowed(plugins)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     if os.environ.get("STYLECTL_TRACE_PLUGINS") == "1":
@@ -88,7 +91,7 @@ def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = (
         manager.enable_tracing()
     registry = Registry()
     records = []
-    for plugin in found:
+    for plugin in plugins:
         state: Literal["loaded", "skipped", "broken"] = "skipped"
         if plugin.name in off:
             reason = "switched off"
@@ -106,52 +109,52 @@ def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = (
     return Plugins(tuple(records), registry, (*broken, *problems), manager)
 
 
-def _switched_off(name: str, found: list[FoundPlugin]) -> FoundPlugin:
+def _switched_off(name: str, plugins: list[FoundPlugin]) -> FoundPlugin:
     try:
-        return named_plugin(name, found)
+        return named_plugin(name, plugins)
     except UsageError as error:
         raise error.reworded(f"`no_plugin`: {error}") from None
 
 
-def _allowed(found: list[FoundPlugin]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The names of the plugins that STYLECTL_PLUGINS lets in, and what is wrong with its text."""
+def _allowed(plugins: list[FoundPlugin]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the names of the plugins that STYLECTL_PLUGINS allows, and the errors in its text."""
     listed = os.environ.get("STYLECTL_PLUGINS")
     if listed is None:
-        return frozenset(plugin.name for plugin in found), ()
-    allowed = {plugin.name for plugin in found if not plugin.is_installed}
+        return frozenset(plugin.name for plugin in plugins), ()
+    allowed = {plugin.name for plugin in plugins if not plugin.is_installed}
     problems = []
     for name in filter(None, map(str.strip, listed.split(","))):
         try:
-            allowed.add(named_plugin(name, found).name)
+            allowed.add(named_plugin(name, plugins).name)
         except UsageError as error:
             problems.append(f"STYLECTL_PLUGINS: {error}")
     return frozenset(allowed), tuple(problems)
 
 
 def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin) -> str:
-    """Register the plugin and what it brings. Returns what is wrong with it, or nothing."""
+    """Register the plugin and its contributions; return the reason for a failure, or ""."""
     try:
         _check_version(plugin)
         with redirect_stdout(sys.stderr):
             module = plugin.load()
             if module is None:
-                raise TypeError("its entry point gives None, not a module")
+                raise TypeError("its entry point is None, not a module")
             manager.register(module, name=plugin.name)
             _check_hooks(manager, plugin.name)
-            brought = [
+            contributions = [
                 (table, spec)
                 for hook, (table, kind) in _HOOKS.items()
                 for spec in _specs(manager, plugin.name, hook, kind)
             ]
-        for table, spec in brought:
+        for table, spec in contributions:
             getattr(registry, table).check_free(spec)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever a stranger's code raises
+    except BaseException as error:  # a third party's code may raise anything
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
         return one_line(str(error)) if isinstance(error, StylectlError) else described(error)
-    for table, spec in brought:
+    for table, spec in contributions:
         getattr(registry, table).add(
             spec, f"the plugin {plugin.name} ({plugin.origin})", plugin.is_built_in
         )
@@ -159,25 +162,28 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin)
 
 
 def _check_version(plugin: FoundPlugin) -> None:
-    """Raises PluginError when the plugin's distribution requires another stylectl."""
-    here = version(hookspecs.PROJECT)
+    """Raise PluginError when the plugin's distribution requires another version of stylectl."""
+    installed = version(hookspecs.PROJECT)
     for text in plugin.requires:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            continue  # pip's to complain of
+            continue  # pip reports it
         if canonicalize_name(requirement.name) != hookspecs.PROJECT:
             continue
         applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if applies and not requirement.specifier.contains(here, prereleases=True):
+        if applies and not requirement.specifier.contains(installed, prereleases=True):
             raise PluginError(
-                f"it requires stylectl{requirement.specifier}, and this is stylectl {here}"
+                f"it requires stylectl{requirement.specifier}, and this is stylectl {installed}"
             )
 
 
 def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
-    """Raises TypeError for a hook that is unknown, unless it is marked ``optionalhook``, and for a
-    function that is called like a hook and not marked as one."""
+    """Raise TypeError for an unknown hook, and for a function that lacks the mark of a hook.
+
+    An unknown hook that is marked ``optionalhook`` is allowed. The mark is `hookimpl`, on a
+    function with the name of a hook.
+    """
     plugin = manager.get_plugin(name)
     callers = manager.get_hookcallers(plugin) or []
     for caller in callers:
@@ -198,13 +204,13 @@ def _known_hooks() -> list[str]:
 
 
 def _specs(manager: pluggy.PluginManager, name: str, hook: str, kind: type[Spec]) -> list[Spec]:
-    answers = _call(manager, name, hook)
-    if not answers and _has_hook(manager, name, hook):
-        raise TypeError(f"{hook} must give {kind.__name__} objects, not None")
-    specs = [spec for answer in answers for spec in answer]
+    results = _call(manager, name, hook)
+    if not results and _has_hook(manager, name, hook):
+        raise TypeError(f"{hook} must return {kind.__name__} objects, not None")
+    specs = [spec for result in results for spec in result]
     for spec in specs:
         if not isinstance(spec, kind):
-            raise TypeError(f"{hook} must give {kind.__name__} objects, not {spec!r}")
+            raise TypeError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
     return specs
 
 
@@ -216,5 +222,5 @@ def _has_hook(manager: pluggy.PluginManager, name: str, hook: str) -> bool:
 def _call(manager: pluggy.PluginManager, name: str, hook: str, **arguments: object) -> list[Any]:
     """Call the hook of one plugin alone, so that its errors can be attributed to it."""
     others = [plugin for known, plugin in manager.list_name_plugin() if known != name]
-    answers: list[Any] = manager.subset_hook_caller(hook, others)(**arguments)
-    return answers
+    results: list[Any] = manager.subset_hook_caller(hook, others)(**arguments)
+    return results

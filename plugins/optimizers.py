@@ -19,7 +19,7 @@ from .hookspecs import hookimpl
 
 @hookimpl
 def stylectl_optimizers() -> Iterable[OptimizerSpec]:
-    """L-BFGS and Adam."""
+    """Return the optimizers `lbfgs` and `adam`."""
     yield OptimizerSpec(
         name="lbfgs", summary="limited-memory BFGS, one evaluation for most steps", options=LBFGS
     )
@@ -28,7 +28,7 @@ def stylectl_optimizers() -> Iterable[OptimizerSpec]:
 
 @hookimpl
 def stylectl_initializers() -> Iterable[InitializerSpec]:
-    """The content, noise, both, the styles' colors, and an image file."""
+    """Return the initialisers: content, noise, both, the styles' colors, an image file."""
     yield InitializerSpec(name="content", summary="the content image", options=FromContent)
     yield InitializerSpec(
         name="content+noise", summary="the content image and noise", options=FromContentWithNoise

@@ -1,1 +1,1 @@
-"""The interfaces of plugin authors: backbones, backends, loss terms, writers, specs, events."""
+"""Interfaces for plugin authors: backbones, backends, loss terms, writers, specs, events."""

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """What is known of a layer without running the network.
+    """Name, channels and geometry of a layer, as known without running the network.
 
-    All but `channels` are in image pixels, in each direction: one position of the layer's map
-    stands for `stride` of them and sees `receptive_field` of them (None: the whole image), and the
-    image must have `smallest_side` of them (by default the stride) to leave the layer a position.
+    The other fields than `channels` are in image pixels, in each direction: neighboring positions
+    of the layer's map are `stride` pixels apart, and each depends on `receptive_field` pixels
+    (None: the whole image). The image must have at least `smallest_side` pixels (by default the
+    stride) for the layer to have a position.
     """
 
     name: str
@@ -36,7 +37,7 @@ class LayerInfo:
 class Backbone(ABC):
     """A frozen CNN: named layers, preprocessing, weights, a torch module.
 
-    Creating one is cheap; weights are read when `trunk` is called.
+    Creating a backbone is cheap; weights are read when `trunk` is called.
     """
 
     name: str
@@ -44,30 +45,30 @@ class Backbone(ABC):
     layers: tuple[LayerInfo, ...]
     #: Other names for a layer, such as the papers' ``conv4_2`` for ``relu4_2``.
     aliases: Mapping[str, str]
-    #: Layer -> its share, for the terms that name none.
+    #: Layer -> its weight, for terms whose job names no layers.
     default_content_layers: Mapping[str, float]
     default_style_layers: Mapping[str, float]
-    #: Whether it sees an image, whose sides are multiples of every layer's stride, as if it went on
-    #: at the opposite edges: rolled around by such multiples, the image gives rolled features.
+    #: Whether an image whose sides are multiples of every layer's stride is continued at its
+    #: opposite edges: rolling the image by such multiples rolls its features.
     wraps: bool = False
 
     @abstractmethod
     def trunk(self, layers: Collection[str]) -> Trunk:
-        """A float32 module, without gradients for its weights, that gives exactly `layers`.
+        """Return a float32 module with frozen weights that computes exactly `layers`.
 
         Raises WeightsError when the weights cannot be used.
         """
 
     def onnx_model(self, layers: Collection[str]) -> bytes | None:
-        """What a backbone gives that is an ONNX model itself, instead of a trunk: serialized, from
-        `image` (N, 3, H, W), float32, RGB in [0, 1], to outputs called like `layers`, float32.
+        """Return the serialized ONNX model of a backbone that is one itself; None for any other.
 
-        None: the trunk is what there is. Raises WeightsError and UsageError.
+        It is used instead of the trunk. Its input is `image` (N, 3, H, W), float32, RGB in [0, 1];
+        its outputs are named like `layers`, float32. Raises WeightsError and UsageError.
         """
         return None
 
     def canonical(self, layer: str) -> str:
-        """The layer's own name for a name or an alias. Raises UsageError for an unknown one."""
+        """Return the layer's own name for a name or an alias. Raises UsageError for others."""
         name = self.aliases.get(layer, layer)
         if any(info.name == name for info in self.layers):
             return name
@@ -76,5 +77,5 @@ class Backbone(ABC):
         raise UsageError(f"unknown layer {layer!r} of the backbone {self.name}; {near}")
 
     def deepest(self, layers: Collection[str]) -> LayerInfo:
-        """The one of `layers` (at least one, canonical names) that lies deepest in the network."""
+        """Return the deepest of `layers` (at least one, canonical names) in the network."""
         return [info for info in self.layers if info.name in layers][-1]

@@ -1,6 +1,6 @@
-"""What a backend is handed, checked: a wrong call is an error in one line, not a runtime's crash.
+"""Checks of a backend's arguments: a wrong call is an error in one line, not a runtime's crash.
 
-The checks look at shapes and types alone, so that they cost nothing beside a network.
+The checks read shapes and types alone, so that they cost nothing beside a network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .cotangents import LazyCotangents
 
 
 def check_image(image: Tensor) -> None:
-    """Raises BackendError for what is no (N, 3, H, W) image in float32 with a pixel at least."""
+    """Raise BackendError unless `image` is (N, 3, H, W) in float32, with at least one pixel."""
     if not isinstance(image, Tensor):
         raise BackendError(f"an image must be a tensor, not {type(image).__name__}")
     if image.dim() != 4 or image.shape[1] != 3 or image.numel() == 0:
@@ -26,29 +26,34 @@ def check_image(image: Tensor) -> None:
 
 
 def check_layers(asked: Collection[str], layers: Collection[str]) -> None:
-    """Raises UsageError when one of the layers `asked` for is not among the backend's `layers`, or
-    when none is asked for."""
+    """Raise UsageError unless the requested layers (`asked`) are some of the backend's `layers`.
+
+    At least one layer must be requested.
+    """
     if not asked:
-        raise UsageError(f"no layer is asked for; there is {', '.join(layers)}")
+        raise UsageError(f"no layer is requested; the backend has {', '.join(layers)}")
     for layer in asked:
         if layer not in layers:
             hint = did_you_mean(layer, layers)
-            raise UsageError(f"the backend was not made for the layer {layer!r}; {hint}")
+            raise UsageError(f"the backend was not created for the layer {layer!r}; {hint}")
 
 
 def checked_pullback(features: Features, pullback: Pullback) -> Pullback:
-    """`pullback` with its contract kept: UsageError for the cotangent of a layer that is not among
-    `features`, BackendError for a cotangent of another shape or type than its layer, and for a
-    second call. What `pullback` holds is free after the first."""
+    """Return `pullback` with checks of its arguments.
+
+    The checked pullback raises UsageError for the cotangent of a layer that is not among
+    `features`, and BackendError for a cotangent of another shape or type than its layer, and for a
+    second call. The memory that `pullback` holds is free after the first call.
+    """
     shapes = {name: value.shape for name, value in features.items()}
     unused = [pullback]
 
     def checked(cotangents: Features) -> Tensor:
         if cotangents:
             check_layers(cotangents, shapes)
-        # Those of our own objective are right, and looking at one would compute it.
-        given = {} if isinstance(cotangents, LazyCotangents) else cotangents
-        for name, value in given.items():
+        # The objective makes lazy cotangents of the right shapes; reading one would compute it.
+        unchecked = {} if isinstance(cotangents, LazyCotangents) else cotangents
+        for name, value in unchecked.items():
             if value.shape != shapes[name] or value.dtype != torch.float32:
                 raise BackendError(
                     f"the cotangent of {name} must have the shape {tuple(shapes[name])} in "

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 
 class LazyCotangents(Mapping[str, "Tensor"]):
-    """Cotangents by layer, of which the caller keeps none: a pullback may `take` each out of it, so
-    that its memory is free once it has been used. The `pending` ones are computed when they are
-    first accessed."""
+    """Cotangents by layer, each of which a pullback may remove with `take`.
+
+    The caller keeps no reference to them, so that the memory of a cotangent is free once it has
+    been taken and used. The `pending` ones are computed when they are first accessed.
+    """
 
     def __init__(
         self,
@@ -23,7 +25,7 @@ class LazyCotangents(Mapping[str, "Tensor"]):
         self._known, self._pending = dict(known), dict(pending)
 
     def take(self, layer: str) -> Tensor:
-        """Remove the layer's cotangent, and return it."""
+        """Remove and return the layer's cotangent."""
         cotangent = self[layer]
         del self._known[layer]
         return cotangent

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunStarted:
-    """The job is valid, its images are read, its network stands ready. `details` are the
-    result's."""
+    """Start of a run: the job is valid, its images are read, its network is ready.
+
+    `details` are those of the Result.
+    """
 
     job: Job
     scales: tuple[Scale, ...]
@@ -27,7 +29,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class ScaleStarted:
-    """The optimizer begins at `scales[index]`."""
+    """Start of the optimizer at `scales[index]`."""
 
     index: int
     scale: Scale
@@ -38,8 +40,9 @@ class StepDone:
     """One optimizer step.
 
     `step` counts from 0 (the scale's starting point) to the scale's `steps`; `losses` are the
-    terms' weighted shares of `loss`; `seconds` is the time since the run started. `image`
-    (1, 3, H, W), RGB, nominally in [0, 1], is the picture so far: copy it to change or keep it.
+    terms' weighted losses, whose sum is `loss`; `seconds` is the time since the run started.
+    `image` (1, 3, H, W), RGB, nominally in [0, 1], is the result so far: copy it to change or keep
+    it.
     """
 
     scale: int
@@ -52,14 +55,14 @@ class StepDone:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the user should know: what was assumed, adapted or survived."""
+    """Message for the user: what was assumed, adapted or recovered from."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class RunFinished:
-    """The last event, also of an interrupted run that has a picture."""
+    """End of a run: the last event, also of an interrupted run that has a result."""
 
     result: Result
 
@@ -69,4 +72,4 @@ Listener = Callable[[Event], None]
 
 
 def ignore(_event: object) -> None:
-    """The listener that does nothing."""
+    """Ignore the event; the listener that does nothing."""

@@ -1,4 +1,4 @@
-"""Optimizers and initialisers: what moves the pixels, and where they start."""
+"""Interfaces of optimizers, which move the pixels, and initialisers, which make the first image."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Evaluate = Callable[["Tensor"], Evaluation]
 
 @dataclass(frozen=True)
 class Iterate:
-    """One step's outcome.
+    """Outcome of one step.
 
     `image` is the result so far (for an averaging optimizer: the average); `evaluation` belongs to
     the point that was evaluated in this step. Both are new tensors in each step.
@@ -57,8 +57,11 @@ class Iterate:
 
 
 class Optimizer(BaseModel, ABC):
-    """A way to minimise. Its fields are the options of the job's `optimizer` table; its state lives
-    in the iterator alone."""
+    """Method of minimisation.
+
+    Its fields are the options of the job's `optimizer` table; its state is held in the iterator
+    alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,29 +69,38 @@ class Optimizer(BaseModel, ABC):
     def iterate(
         self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
     ) -> Iterator[Iterate]:
-        """Yield the starting point, then one iterate for each step, without end; about `steps` are
-        wanted, for which memory is allocated.
+        """Yield the starting point, then one iterate for each step, without end.
 
-        `step_scale` in (0, 1] shortens every step; it is below 1 after the loss was not finite.
-        The iterator does not test for that: it yields such an evaluation as it is.
+        About `steps` iterates will be taken; memory is allocated for that number. `step_scale` in
+        (0, 1] shortens every step; it is below 1 after the loss was not finite. The iterator does
+        not test for that: it yields such an evaluation as it is.
         """
 
     @abstractmethod
     def images_held(self, steps: int) -> int:
-        """How many images it holds while one is evaluated, after so many steps: that one and its
-        gradient included."""
+        """Return the number of images held during an evaluation after `steps` steps.
+
+        The evaluated image and its gradient are included.
+        """
 
     def without_values(self) -> Optimizer:
-        """The same for gradients that are not the slope of the value (`normalized_cotangents`), so
-        that values must not be compared. Raises UsageError when that was asked for."""
+        """Return this optimizer, changed so that it compares no values of the objective.
+
+        It is for gradients that are not the slope of the value (`normalized_cotangents`). Raises
+        UsageError if an option that was set requires the comparison.
+        """
         return self
 
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What the first image may be made of: the content (1, 3, H, W) at the first scale and the
-    style images (1, 3, H', W') with their shares, RGB in [0, 1]; the run's source of random
-    numbers; and the image file to start from, if the job names one."""
+    """Inputs of an initialiser.
+
+    - `content`: (1, 3, H, W), RGB in [0, 1], at the first scale.
+    - `styles`: each style image (1, 3, H', W'), RGB in [0, 1], with its weight.
+    - `generator`: the run's source of random numbers.
+    - `image`: the image file to start from, if the job names one.
+    """
 
     content: Tensor
     styles: Sequence[tuple[Tensor, float]]
@@ -97,12 +109,12 @@ class StartingPoint:
 
 
 class Initializer(BaseModel, ABC):
-    """A way to start; its fields are the options of the job's `init` table."""
+    """Maker of the first image, with the options of the job's `init` table as its fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: Whether the result begins as the content, so that each finer scale may take the content's
-    #: detail over as well.
+    #: Whether the first image shows the content, so that each finer scale may take over the
+    #: content's detail as well.
     shows_content: ClassVar[bool] = False
 
     #: Whether the seed matters.
@@ -110,4 +122,4 @@ class Initializer(BaseModel, ABC):
 
     @abstractmethod
     def image(self, start: StartingPoint) -> Tensor:
-        """The first image, shaped like the content."""
+        """Return the first image, shaped like the content."""

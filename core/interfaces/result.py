@@ -11,13 +11,13 @@ from ..job.model import Job
 from ..sizes.pyramid import Scale
 from .source_image import SourceImage
 
-#: The number of the records' format, in files and in ``--json``; see core/run/record.py.
+#: Version of the record's format, in files and in ``--json``; see core/run/record.py.
 RECORD_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One optimizer step: the terms' weighted losses; `seconds` since the run started."""
+    """Weighted losses of the terms at one optimizer step, `seconds` after the run started."""
 
     scale: int
     step: int
@@ -26,14 +26,16 @@ class StepRecord:
 
     @property
     def loss(self) -> float:
-        """The objective: the terms' sum."""
+        """Value of the objective: the sum of `losses`."""
         return sum(self.losses.values())
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The result so far, at the size that it had: `image` (H, W, 3), uint8, RGB, sRGB-encoded;
-    `seconds` since the run started."""
+    """The result after a step, at the size of that step's scale.
+
+    `image` is (H, W, 3), uint8, RGB, sRGB-encoded; `seconds` is the time since the run started.
+    """
 
     scale: int
     step: int
@@ -47,18 +49,18 @@ class Result:
 
     - `image`: (H, W, 3), float32, RGB, sRGB-encoded in [0, 1].
     - `alpha`: (H, W), float32 in [0, 1], kept from the content image, or None.
-    - `content`, `styles`: the images that it was made from, each style with its share; a texture
-      has no content.
+    - `content`, `styles`: the images that it was made from, each style image with its weight; a
+      texture has no content image.
     - `steps`: one record for each evaluated image, each scale's starting point included. Losses
       of different scales cannot be compared.
     - `seconds`: from the start of the run to the finished result; `step_seconds` is the median
       time of a step at the last scale.
     - `inputs`: SHA-256 of each image file that was read, by its path in the job.
     - `details`: how the backend ran, beside the device: `FeatureBackend.details`, and `tiles`, if
-      the result was computed in some.
-    - `stopped_by`: what ended the run early, if anything did: KeyboardInterrupt, or an error after
-      the first step.
-    - `scales`: the schedule, also of a run that did not come to its end.
+      the result was computed in tiles.
+    - `stopped_by`: the exception that ended the run early, or None: KeyboardInterrupt, or an error
+      after the first step.
+    - `scales`: the schedule, also of a run that ended early.
     """
 
     image: np.ndarray
@@ -78,12 +80,12 @@ class Result:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the run ended before its last step."""
+        """True if the run ended before its last step."""
         return self.stopped_by is not None
 
     @property
     def stop_reason(self) -> str | None:
-        """What ended the run early, in words; None if nothing did."""
+        """Reason for an early end of the run, in words; None if it did not end early."""
         if self.stopped_by is None:
             return None
         if isinstance(self.stopped_by, KeyboardInterrupt):
@@ -92,17 +94,20 @@ class Result:
 
     @property
     def iterations(self) -> int:
-        """Optimizer steps made, over all scales."""
+        """Number of optimizer steps made, over all scales."""
         return sum(record.step > 0 for record in self.steps)
 
     @property
     def initial_losses(self) -> Mapping[str, float]:
-        """By term, at the run's very start (the coarsest scale)."""
+        """Weighted losses by term at the very start of the run (the coarsest scale)."""
         return self.steps[0].losses
 
     @property
     def final_losses(self) -> Mapping[str, float]:
-        """By term, at the last step (of an averaging optimizer: its last iterate), unclipped."""
+        """Weighted losses by term at the last step, before the image is clipped to [0, 1].
+
+        For an averaging optimizer they belong to its last iterate.
+        """
         return self.steps[-1].losses
 
     @property
@@ -112,7 +117,7 @@ class Result:
         return float(np.median(np.diff(last))) if len(last) > 1 else 0.0
 
     def summary(self) -> dict[str, object]:
-        """The run's numbers, ready for JSON."""
+        """Return the run's numbers, ready for JSON."""
         height, width = self.image.shape[:2]
         return {
             "format": RECORD_FORMAT,

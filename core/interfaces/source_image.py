@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceImage:
-    """A decoded image file, named as in the job; `rgb` is sRGB, 8 bits, `alpha` 8 bits or None."""
+    """A decoded image file.
+
+    `path` is as in the job; `rgb` is sRGB, 8 bits; `alpha` 8 bits, or None for an opaque image.
+    """
 
     path: str
     sha256: str
@@ -26,11 +29,17 @@ class SourceImage:
         return self.rgb.height, self.rgb.width
 
     def tensor(self, height: int, width: int) -> Tensor:
-        """(1, 3, height, width), float32 in [0, 1], resampled with an antialiasing filter."""
+        """Return the image resampled with an antialiasing filter.
+
+        The shape is (1, 3, height, width), float32 in [0, 1].
+        """
         return _resampled(self.rgb, height, width).permute(2, 0, 1)[None].contiguous()
 
     def alpha_array(self, height: int, width: int) -> np.ndarray | None:
-        """(height, width), float32 in [0, 1]: 0 is transparent. None for an opaque image."""
+        """Return the alpha channel (height, width), float32 in [0, 1]: 0 is transparent.
+
+        None for an opaque image.
+        """
         if self.alpha is None:
             return None
         return _resampled(self.alpha, height, width).numpy()

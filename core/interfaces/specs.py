@@ -1,4 +1,4 @@
-"""What a plugin contributes: one frozen dataclass for each kind."""
+"""Contributions of a plugin: one frozen dataclass for each kind."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ from .writer import Writer
 
 
 class NoOptions(BaseModel):
-    """For what has nothing to choose."""
+    """Options of a contribution that has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-#: Letters, digits, ``_``, ``-`` and ``+``: what jobs and flags can write without quotes.
+#: Letters, digits, ``_``, ``-`` and ``+``, which jobs and flags can contain without quotes.
 _NAME = re.compile(r"\w[\w+-]*")
 
 #: Lower case, with its dot; one part, as in `Path.suffix`.
 _SUFFIX = re.compile(r"\.[a-z0-9_+-]+")
 
-#: Keys of a job's own, which an option would hide.
+#: Keys of the job itself, which an option of the same name would hide.
 _JOB_KEYS = ("name", "weight", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What all contributions have: the name that a job uses, a summary of one line, and the model
-    of their options.
+    """Base of all contributions: the name in a job, a one-line summary, the options' model.
 
-    A name has letters, digits, ``_``, ``-`` and ``+``; an option may not be called ``name``,
-    ``weight`` or ``layers``, as a job's own keys are; its model refuses unknown ones
+    A name has letters, digits, ``_``, ``-`` and ``+``. An option may not be called ``name``,
+    ``weight`` or ``layers``, which are keys of the job itself. The model rejects unknown options
     (``extra="forbid"``). Raises PluginError where that is not so.
     """
 
@@ -49,30 +48,33 @@ class Spec:
     options: type[BaseModel] = NoOptions
 
     def __post_init__(self) -> None:
-        """Check what all contributions have."""
-        what = f"{type(self).__name__} {one_line(repr(self.name))}"
+        """Check the fields that all contributions have. Raises PluginError."""
+        label = f"{type(self).__name__} {one_line(repr(self.name))}"
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise PluginError(f"{what}: a name has letters, digits, '_', '-' and '+'")
+            raise PluginError(f"{label}: a name has letters, digits, '_', '-' and '+'")
         if not isinstance(self.summary, str):
-            raise PluginError(f"{what}: `summary` should be text")
+            raise PluginError(f"{label}: `summary` should be text")
         if not isinstance(self.options, type) or not issubclass(self.options, BaseModel):
-            raise PluginError(f"{what}: `options` should be a pydantic model")
+            raise PluginError(f"{label}: `options` should be a pydantic model")
         if self.options.model_config.get("extra") != "forbid":
             raise PluginError(
-                f"{what}: its options should refuse what they do not know; give their model "
+                f"{label}: its options should reject unknown names; give their model "
                 'model_config = ConfigDict(frozen=True, extra="forbid")'
             )
         hiding = [key for key in _JOB_KEYS if key in self.options.model_fields]
         if hiding:
             raise PluginError(
-                f"{what}: an option may not be called {hiding[0]!r}, a key of the job"
+                f"{label}: an option may not be called {hiding[0]!r}, a key of the job"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSpec(Spec):
-    """A runtime. `create(backbone, layers, options)` makes it ready to run those layers; it raises
-    BackendError when this machine cannot. `options` extends `BackendOptions`."""
+    """A backend.
+
+    `create(backbone, layers, options)` returns a backend that is ready to run those layers; it
+    raises BackendError when this machine cannot. `options` extends `BackendOptions`.
+    """
 
     create: Callable[[Backbone, Sequence[str], Any], FeatureBackend]
     options: type[BackendOptions] = BackendOptions
@@ -80,20 +82,24 @@ class BackendSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneSpec(Spec):
-    """A network. `create(options)` gets a validated instance of `options`."""
+    """A backbone.
+
+    `create(options)` gets a validated instance of `options`.
+    """
 
     create: Callable[[Any], Backbone]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossTermSpec(Spec):
-    """A loss term. `create(layers, options)` gets the weight of each layer, and a validated
-    instance of `options`.
+    """A loss term.
 
-    `layers_from` says which of the backbone's default layers it takes when a job names none, or
-    that it looks at the pixels alone (``"image"``) and has no layers to choose; those of a stride
-    under `least_stride`, in pixels, are left out, unless all are. `random` says whether the term
-    draws random numbers, so that the job's seed matters.
+    - `create(layers, options)` gets the weight of each layer, and a validated instance of
+      `options`.
+    - `layers_from`: which of the backbone's default layers the term takes when a job names none;
+      ``"image"``: it reads the pixels alone and has no layers to choose.
+    - `least_stride`, in pixels: default layers of a smaller stride are left out, unless all are.
+    - `random`: whether the term draws random numbers, so that the job's seed matters.
     """
 
     create: Callable[[Mapping[str, float], Any], LossTerm]
@@ -104,11 +110,13 @@ class LossTermSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class WriterSpec(Spec):
-    """A file format: its suffixes (lower case, with the dot), whether it keeps transparency, and
-    the longest side in pixels that it can hold (None: any).
+    """A file format and its writer.
 
-    `create(options)` is called before the run, with a validated instance of `options`; it raises
-    UsageError when something that it needs is not installed.
+    - `suffixes`: in lower case, with the dot.
+    - `create(options)` is called before the run, with a validated instance of `options`; it raises
+      UsageError when something that it needs is not installed.
+    - `keeps_alpha`: whether the format keeps transparency.
+    - `longest_side`: the longest side in pixels that the format can hold (None: any).
     """
 
     suffixes: tuple[str, ...]
@@ -129,7 +137,10 @@ class WriterSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSpec(Spec):
-    """An optimizer. `options` is the optimizer's class: its fields are its options."""
+    """An optimizer.
+
+    `options` is the optimizer's class: its fields are its options.
+    """
 
     options: type[Optimizer]
 
@@ -142,7 +153,10 @@ class OptimizerSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class InitializerSpec(Spec):
-    """An initialiser. `options` is the initialiser's class: its fields are its options."""
+    """An initialiser.
+
+    `options` is the initialiser's class: its fields are its options.
+    """
 
     options: type[Initializer]
 

@@ -1,4 +1,4 @@
-"""Trunks: the torch modules that a backbone gives."""
+"""Trunks: the torch modules of backbones."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from torch import Tensor, nn
 
 
 class Trunk(nn.Module, ABC):
-    """A backbone up to the deepest of the layers that it was asked for, preprocessing inside."""
+    """A backbone's torch module up to the deepest of the requested layers, with preprocessing."""
 
     @abstractmethod
     def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
-        """Activations (N, C, H, W) by layer, of an RGB image (N, 3, H, W), sRGB-encoded in [0, 1].
+        """Return the activations (N, C, H, W) of an image, by layer.
 
-        `layers` may ask for fewer than the trunk was made for; it is then evaluated no deeper than
-        they need. The activations have the type of the trunk's weights.
+        `image` is (N, 3, H, W), RGB, sRGB-encoded in [0, 1]. `layers` may be fewer than the trunk
+        was created for; it is then evaluated no deeper than they require. The activations have the
+        type of the trunk's weights.
         """
 
 
 class ChainTrunk(Trunk):
-    """A trunk without branches, which a backend can run and differentiate step by step:
-    preprocessing and a chain of modules, some of whose outputs are layers.
+    """A trunk without branches: preprocessing, and a chain of modules.
 
+    A backend can run and differentiate it step by step. The outputs of some modules are layers.
     `steps` are (name, module) in order; a step whose output is no layer has the name "". The input
     is normalised first: (image - mean) / scale, per channel of an RGB image in [0, 1].
     """
@@ -44,28 +45,31 @@ class ChainTrunk(Trunk):
         self.requires_grad_(False)
 
     def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
-        """See Trunk."""
-        wanted = self.layers if layers is None else layers
+        """See Trunk.forward."""
+        requested = self.layers if layers is None else layers
         x = self.normalize(image)
         activations = {}
-        for name, step in self.upto(wanted):
+        for name, step in self.upto(requested):
             x = step(x)
-            if name in wanted:
+            if name in requested:
                 activations[name] = x
         return activations
 
     def normalize(self, image: Tensor) -> Tensor:
-        """The image as the first step expects it, in the type of the weights."""
+        """Return the input of the first step, in the type of the weights."""
         mean, scale = _per_channel(self.mean, image), _per_channel(self.scale, image)
         return ((image - mean) / scale).to(self._dtype)
 
     def normalize_vjp(self, gradient: Tensor, dtype: torch.dtype) -> Tensor:
-        """From the gradient at what `normalize` gives to that at an image of the type `dtype`."""
+        """Return the gradient at an image of type `dtype`, from the gradient at its normalisation.
+
+        It is the vector-Jacobian product of `normalize`.
+        """
         gradient = gradient.to(dtype)
         return gradient / _per_channel(self.scale, gradient)
 
     def upto(self, layers: Collection[str]) -> list[tuple[str, nn.Module]]:
-        """The named steps up to the deepest of `layers` (at least one)."""
+        """Return the named steps up to the deepest of `layers` (at least one)."""
         end = 1 + max(self.names.index(layer) for layer in layers)
         return list(zip(self.names, self.steps, strict=True))[:end]
 
@@ -75,5 +79,8 @@ class ChainTrunk(Trunk):
 
 
 def _per_channel(values: Sequence[float], like: Tensor) -> Tensor:
-    """(1, C, 1, 1), made on the device: copying from the host would wait for it."""
+    """Return the values as (1, C, 1, 1), on the device of `like`.
+
+    They are made there because a copy from the host would wait for the device.
+    """
     return torch.stack([like.new_full((), value) for value in values]).view(1, -1, 1, 1)

@@ -1,4 +1,4 @@
-"""Writers: what turns a result into a file."""
+"""Interface of writers, which turn a result into a file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from .result import Result, Snapshot
 
-#: The key under which a file that can carry text has its record, as JSON.
+#: Key of the record, as JSON, in files whose format can carry text.
 RECORD_KEY = "stylectl"
 
 
 class Writer(ABC):
-    """Turns a result into a file of one kind. It never sees the optimizer."""
+    """Writer of one file format; it has no access to the optimizer."""
 
-    #: How many pictures of the way it would like to get, spread evenly over the run's steps.
+    #: Requested number of snapshots, spread evenly over the run's steps.
     snapshots: int = 0
 
     @abstractmethod
@@ -25,8 +25,8 @@ class Writer(ABC):
     ) -> None:
         """Write the file at `path`, a temporary name that the caller moves into place.
 
-        `snapshots` are read one by one and may be gone through again; they are about as many as the
-        writer asked for, or more, since writers share them. `record` is for formats that can carry
+        `snapshots` are read one by one and may be iterated over again; their number is about the
+        requested one, or more, since writers share them. `record` is for formats that can carry
         text: how the result was made, ready for JSON, with paths relative to the output's folder;
-        `record["job"]` makes it again. Raises OutputError, or OSError as the system gives it.
+        `record["job"]` makes the result again. Raises OutputError, or OSError from the system.
         """

@@ -1,4 +1,7 @@
-"""From a preset, a job file and single options to a job. Later sources win, in that order."""
+"""Construction of a job from a preset, a job file and single options.
+
+Later sources override earlier ones, in that order.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +23,26 @@ from .tables import CHOICES, Table, laid_over, regular
 def build_job(
     options: Mapping[str, Any], file: Mapping[str, Any] | None = None, preset: str | None = None
 ) -> Job:
-    """The job of a `preset` (None: the default one), a job file's values and single `options`.
+    """Make the job of a `preset` (None: the default one), a job file's values and `options`.
 
-    `file` may name its own `preset`. An option that is None counts as not given. Raises UsageError
-    for unknown names and values out of range, naming the option or the job's key.
+    `file` may name its own `preset`. An option that is None counts as not set. Raises UsageError
+    for unknown names and values out of range, with the name of the option or the job's key.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    known = {name: option_named(name) for name in given}
+    values = {name: value for name, value in options.items() if value is not None}
+    known = {name: option_named(name) for name in values}
     from_file = regular(file or {})
-    named = from_file.pop("preset", None)
-    if preset is not None and named is not None:
-        raise UsageError(f"`preset` has no effect: the job file names its own preset, {named!r}")
-    name = next(name for name in (preset, named, DEFAULT_PRESET) if name is not None)
-    base = regular(preset_table(name, _is_texture(from_file, given)))
+    file_preset = from_file.pop("preset", None)
+    if preset is not None and file_preset is not None:
+        raise UsageError(
+            f"`preset` has no effect: the job file names its own preset, {file_preset!r}"
+        )
+    name = next(name for name in (preset, file_preset, DEFAULT_PRESET) if name is not None)
+    base = regular(preset_table(name, _is_texture(from_file, values)))
     if preset is not None and from_file.keys() >= base.keys():
-        raise UsageError("`preset` has no effect: the job file sets all that a preset would")
+        raise UsageError("`preset` has no effect: the job file sets every value of a preset")
     table = laid_over(base, from_file)
     for option in sorted(known.values(), key=_position):
-        option.place.put(table, given[option.name], option.name)
+        option.place.put(table, values[option.name], option.name)
     try:
         job = Job.model_validate(table)
     except ValidationError as error:
@@ -48,32 +53,38 @@ def build_job(
 
 
 def _position(option: Option) -> int:
-    """In the order of the table; options with a dot last."""
+    """Return the position in the table of options; options with a dot come last."""
     return list(OPTIONS).index(option.name) if option.name in OPTIONS else len(OPTIONS)
 
 
-def _is_texture(file: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Whether there is no content image: the option `texture` says so, and so does a size of two
-    numbers where there is none."""
-    if "texture" in given:
+def _is_texture(file: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Return whether the job is a texture, which has no content image.
+
+    It is one if the option `texture` is set, or if there is no content image and the size has two
+    numbers.
+    """
+    if "texture" in values:
         for option in ("content", "styles"):
-            if option in given:
+            if option in values:
                 raise UsageError(
                     "`texture` names the style images: leave out the content image and the style "
                     "images beside it"
                 )
         return True
-    no_content = "content" not in given and file.get("content") is None
-    return no_content and is_pair(given.get("size", file.get("size")))
+    no_content = "content" not in values and file.get("content") is None
+    return no_content and is_pair(values.get("size", file.get("size")))
 
 
-def _mark_inherited(job: Job, file: Mapping[str, Any], given: Mapping[str, Option]) -> None:
-    """Count defaults that the file spells out as not set, as the file of a finished result spells
-    out all of them. Where an option given now takes the effect of such a value away, as `init`
-    does with the `seed`, it is left out without an error: nobody asked for it. For the options of
-    choices the planner knows the defaults; see `Choice.inherited`."""
+def _mark_inherited(job: Job, file: Mapping[str, Any], options: Mapping[str, Option]) -> None:
+    """Mark values of the job file that are defaults as not set.
+
+    The record of a finished result spells out every default. Where an option that is set now
+    removes the effect of such a value, as `init` may with the `seed`, the value is left out without
+    an error, because the user did not choose it. For the options of choices, the defaults are known
+    to the planner; see `Choice.inherited`.
+    """
     places = {
-        option.place for option in given.values() if isinstance(option.place, JobKey | ChoiceKey)
+        option.place for option in options.values() if isinstance(option.place, JobKey | ChoiceKey)
     }
     fields = Job.model_fields
     for key in file:
@@ -86,13 +97,13 @@ def _mark_inherited(job: Job, file: Mapping[str, Any], given: Mapping[str, Optio
                     choice.model_fields_set.discard(option)
 
 
-def _worded(error: ValidationError, table: Table, given: Mapping[str, Option]) -> str:
-    """The message, under the name of the option that the value came from, else of the job's key."""
-    where = error.errors()[0]["loc"]
-    for name, option in reversed(list(given.items())):
-        if option.place.holds(where, table):
+def _worded(error: ValidationError, table: Table, options: Mapping[str, Option]) -> str:
+    """Return the message, with the name of the value's option, or else of the job's key."""
+    location = error.errors()[0]["loc"]
+    for name, option in reversed(list(options.items())):
+        if option.place.holds(location, table):
             return f"`{name}` {complaint(error)}"
-    match where:
+    match location:
         case ("terms", int(number), str(key), *_):
             return f"job, loss term {table['terms'][number].get('name')}: {key} {complaint(error)}"
     return f"job: {described(error, ['preset', *Job.model_fields])}"

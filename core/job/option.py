@@ -1,4 +1,4 @@
-"""An option: what it is called, where it goes in a job, and how its text is read."""
+"""An option: its name, its place in a job, and the reader of its text."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from .text import Reader
 
 Panel = Literal["The job", "The losses", "The optimization"]
 
-#: Things that are chosen by name, whose names help texts list as they are installed.
+#: Kinds of things that are chosen by name; help texts list the installed names of a kind.
 Listed = Literal["presets", "backends", "backbones", "terms", "inits", "optimizers"]
 
-#: What of an option's value may be the path of a file: all of it; what looks like a network's
-#: file; what is no name.
+#: Which values of an option are paths of files: all; those that look like a network's file; those
+#: that are not the name of an initialiser.
 Paths = Literal["all", "network", "start"]
-
 
 _DOTTED_PATHS: dict[tuple[str, str], Paths] = {
     ("init", "path"): "all",
@@ -35,12 +34,13 @@ class Option:
     """An option of a job.
 
     - `name`: as in Python; the flag is ``--name`` with dashes, unless it `is_argument`.
-    - `place`: where in the job it goes.
-    - `read`: how text is read, as in ``--set`` and a manifest. Text has `parts` between commas.
-    - `repeats`: the flag may be given several times, each read by `read_one`.
-    - `is_switch`: the flag has no value. `count`: the flag takes so many values.
-    - `see`: the place in docs/ that says more.
-    - `lists`, `paths`: see these types.
+    - `place`: the key of the job that it sets.
+    - `read`: the reader of its text, as in ``--set`` and a manifest. `parts`: the text has parts,
+      separated by commas.
+    - `repeats`: the flag may be given several times; each value is read by `read_one`.
+    - `is_switch`: the flag has no value. `count`: the number of values that the flag takes.
+    - `see`: the section in docs/ that says more.
+    - `lists`, `paths`: see the types `Listed` and `Paths`.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Option:
 
 
 def relocated_value(option: Option, value: Any, change: Callable[[str], str]) -> Any:
-    """The option's value with `change` applied to the paths of files in it."""
+    """Return the option's value with `change` applied to the paths of files in it."""
 
     def changed(path: str) -> str:
         names_no_file = path in SAMPLES or (option.name == "style_mask" and path == "none")
@@ -81,7 +81,7 @@ def relocated_value(option: Option, value: Any, change: Callable[[str], str]) ->
 
 
 def dotted_option(table: str, key: str) -> Option:
-    """The option `key` of a choice of the job, or of a loss term."""
+    """Return the option for the key `key` of a choice of the job, or of a loss term."""
     is_choice = table in CHOICES
     return Option(
         f"{table}.{key}",

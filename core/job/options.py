@@ -1,7 +1,7 @@
-"""The table of options: each is declared here, once.
+"""Table of the options, in which each is declared once.
 
-From it come the flags of ``run``, ``sweep`` and ``batch``, ``--set``, the columns of manifests, the
-keyword arguments of the Python API, the names in error messages and the tables in
+It is the source of the flags of ``run``, ``sweep`` and ``batch``, ``--set``, the columns of
+manifests, the keyword arguments of the Python API, the names in error messages and the tables in
 docs/commands.md. A new option is one entry and its use.
 """
 
@@ -39,7 +39,7 @@ _LAYERS: dict[str, Any] = {"read": text.layers, "parts": True, "metavar": "LAYER
 _NUMBERS: dict[str, Any] = {"read": text.numbers, "parts": True, "metavar": "X,Y"}
 _FILES: dict[str, Any] = {"read": text.words, "parts": True, "paths": "all"}
 
-#: In the order in which they are applied to a job, and in which help lists them.
+#: The order is that of their application to a job, and of the help text.
 _OPTIONS = (
     _option("content", _JOB, "The content image.", read=text.word, is_argument=True, paths="all"),
     _option("styles", _JOB, "One or more style images.", StyleImages(), **_FILES, is_argument=True),
@@ -289,15 +289,15 @@ _OPTIONS = (
     ),
 )
 
-#: By name.
+#: Option by its name.
 OPTIONS = {option.name: option for option in _OPTIONS}
 
 
 def option_named(name: str) -> Option:
-    """The option of that name. ``optimizer.history`` is the key `history` of the job's `optimizer`,
-    ``strotss.samples`` that of the loss term `strotss`.
+    """Return the option of that name.
 
-    Raises UsageError for a name that no option has.
+    ``optimizer.history`` is the key `history` of the job's `optimizer`, ``strotss.samples`` the key
+    `samples` of the loss term `strotss`. Raises UsageError for a name that no option has.
     """
     table, dot, key = name.partition(".")
     if dot and table and key and "." not in key:

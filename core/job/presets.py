@@ -1,4 +1,4 @@
-"""Presets: named starting values for a job. Everything in them can be overridden."""
+"""Presets: named starting values of a job, each of which can be overridden."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAPER: dict[str, Any] = {
     ],
 }
 
-#: The best-looking picture for the time.
+#: The best-looking result for the time.
 BALANCED: dict[str, Any] = {
     "scales": "auto",
     "iterations": 300,
@@ -45,20 +45,23 @@ BALANCED: dict[str, Any] = {
     ],
 }
 
-#: Seconds to a first impression.
+#: A first impression within seconds.
 DRAFT: dict[str, Any] = BALANCED | {"size": 256, "iterations": 70}
 
-#: The name in a job -> the values; read by `preset_table`.
+#: Name in a job -> values; read by `preset_table`.
 PRESETS = MappingProxyType({"balanced": BALANCED, "draft": DRAFT, "paper": PAPER})
 DEFAULT_PRESET = "balanced"
 
-#: The presets' terms that compare with the content image.
+#: Terms of the presets that compare with the content image.
 _READ_CONTENT = frozenset({"content"})
 
 
 def preset_table(name: object, texture: bool = False) -> dict[str, Any]:
-    """A copy of the preset's values, as those of a job file; for a result without a content image
-    if `texture`. Raises UsageError for an unknown name."""
+    """Return a copy of the preset's values, in the form of a job file's.
+
+    If `texture`, they are those for a result without a content image. Raises UsageError for an
+    unknown name.
+    """
     if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"unknown preset {name!r}; {did_you_mean(str(name), PRESETS)}")
     table = copy.deepcopy(PRESETS[name])

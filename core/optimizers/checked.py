@@ -1,4 +1,4 @@
-"""Optimizers and initialisers of plugins, held to their interfaces."""
+"""Optimizers and initialisers of plugins, with checks of what they return."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CheckedOptimizer(Optimizer):
     label: str
 
     def images_held(self, steps: int) -> int:
-        """See Optimizer.images_held. Raises PluginError unless it is a number from 1."""
+        """See Optimizer.images_held. Raises PluginError unless it is an integer of at least 1."""
         with attributed_to(self.label):
             held = self.optimizer.images_held(steps)
         if not isinstance(held, int) or held < 1:
@@ -44,33 +44,37 @@ class CheckedOptimizer(Optimizer):
     def iterate(
         self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
     ) -> Iterator[Iterate]:
-        """See Optimizer.iterate. Raises PluginError for an iterate that is none, or of another
-        shape than the image, and when there are no more.
+        """See Optimizer.iterate.
+
+        Raises PluginError for what is not an Iterate, for an iterate whose shape is not the
+        image's, and when the iterator ends.
         """
-        evaluated = _CheckedObjective(evaluate, image, self.label)
+        objective = _CheckedObjective(evaluate, image, self.label)
         iterates = None
         while True:
             try:
-                iterates = iterates or self.optimizer.iterate(image, evaluated, step_scale, steps)
+                iterates = iterates or self.optimizer.iterate(image, objective, step_scale, steps)
                 iterate = next(iterates)
             except StopIteration:
                 raise PluginError(f"{self.label} stopped by itself") from None
             except StylectlError:
                 raise
             except Exception as error:
-                if error is evaluated.failure or is_out_of_memory(error):
+                if error is objective.failure or is_out_of_memory(error):
                     raise
                 raise PluginError(f"{self.label} failed: {described(error)}") from error
             if not isinstance(iterate, Iterate) or iterate.image.shape != image.shape:
                 raise PluginError(
-                    f"{self.label} gives what is not an Iterate with an image like the first"
+                    f"{self.label} must yield an Iterate with an image like the first"
                 )
             yield iterate
 
 
 class _CheckedObjective:
-    """An objective that takes images of one shape, and keeps its last failure, which is not the
-    optimizer's."""
+    """Objective for images of one shape, with its last error as `failure`.
+
+    An error of the objective is not attributed to the optimizer.
+    """
 
     def __init__(self, evaluate: Evaluate, first: Tensor, label: str) -> None:
         self._evaluate, self._shape, self._label = evaluate, first.shape, label
@@ -78,7 +82,7 @@ class _CheckedObjective:
 
     def __call__(self, image: Tensor) -> Evaluation:
         if getattr(image, "shape", None) != self._shape:
-            raise PluginError(f"{self._label} evaluates what is not an image like the first")
+            raise PluginError(f"{self._label} must evaluate an image like the first")
         try:
             return self._evaluate(image)
         except Exception as error:
@@ -87,8 +91,10 @@ class _CheckedObjective:
 
 
 def checked_image(initializer: Initializer, start: StartingPoint, label: str) -> Tensor:
-    """The first image, shaped like the content. Raises PluginError, with `label`, for anything
-    else that the initialiser gives.
+    """Return the initialiser's first image.
+
+    Raises PluginError, with `label`, unless it is finite and of the content's shape, type and
+    device.
     """
     import torch
 

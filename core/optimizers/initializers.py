@@ -1,4 +1,4 @@
-"""The images that the optimisation may start from."""
+"""Built-in initialisers: the images that the optimisation may start from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FromContent(Initializer):
     random = False
 
     def image(self, start: StartingPoint) -> Tensor:
-        """A copy of the content."""
+        """Return a copy of the content image."""
         return start.content.clone()
 
 
@@ -33,7 +33,7 @@ class FromContentWithNoise(Initializer):
     )
 
     def image(self, start: StartingPoint) -> Tensor:
-        """Content plus Gaussian noise."""
+        """Return the content image plus Gaussian noise."""
         return start.content + self.noise * _gaussian(start)
 
 
@@ -45,7 +45,7 @@ class FromNoise(Initializer):
     )
 
     def image(self, start: StartingPoint) -> Tensor:
-        """Gaussian noise around 0.5."""
+        """Return Gaussian noise around 0.5."""
         return 0.5 + self.noise * _gaussian(start)
 
 
@@ -53,7 +53,7 @@ class FromStyleStatistics(Initializer):
     """White noise with the style images' mean color and color covariance."""
 
     def image(self, start: StartingPoint) -> Tensor:
-        """Gaussian noise, each pixel drawn with the styles' (weighted) mean and covariance."""
+        """Return Gaussian noise, each pixel with the styles' (weighted) mean and covariance."""
         import torch
 
         mean, covariance = torch.zeros(3), torch.zeros(3, 3)
@@ -76,14 +76,14 @@ class FromFile(Initializer):
     path: str = Field(description="the image file")
 
     def image(self, start: StartingPoint) -> Tensor:
-        """The file's pixels."""
+        """Return the file's pixels."""
         assert start.image is not None
         height, width = start.content.shape[-2:]
         return start.image.tensor(height, width).to(start.content.device)
 
 
 def _gaussian(start: StartingPoint) -> Tensor:
-    """Drawn on the CPU, so that a seed means the same noise on every device."""
+    """Return white noise, drawn on the CPU, so that a seed gives the same on every device."""
     import torch
 
     noise = torch.randn(start.content.shape, generator=start.generator)

@@ -21,10 +21,14 @@ from .terms import PlannedTerm
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run needs. `job` has every option of every choice spelled out; `network` names the
-    backend and its backbone in messages, `initializer_label` the initialiser; `models` are the
-    option models of the job's choices, by the job's key (for a loss term: ``terms``) and the
-    choice's name."""
+    """A job with all that it names looked up, validated and spelled out.
+
+    - `job`: has every option of every choice spelled out.
+    - `network`: names the backend and its backbone in messages.
+    - `initializer_label`: names the initialiser in messages.
+    - `models`: the option models of the job's choices, by the job's key (for a loss term:
+      ``terms``) and the choice's name.
+    """
 
     job: Job
     backbone: Backbone
@@ -39,34 +43,39 @@ class Plan:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The network's layers that the terms read, in order of depth."""
-        wanted = {layer for planned in self.terms for layer in planned.term.layers}
-        return tuple(info.name for info in self.backbone.layers if info.name in wanted)
+        """Layers of the backbone that the terms read, in order of depth."""
+        read = {layer for planned in self.terms for layer in planned.term.layers}
+        return tuple(info.name for info in self.backbone.layers if info.name in read)
 
     @property
     def layer_infos(self) -> tuple[LayerInfo, ...]:
-        """Of `layers`."""
+        """Names, channels and geometry of `layers`."""
         return tuple(info for info in self.backbone.layers if info.name in self.layers)
 
     @property
     def deepest(self) -> LayerInfo:
-        """The deepest of `layers`."""
+        """Deepest of `layers`."""
         return self.layer_infos[-1]
 
     @property
     def stride(self) -> int:
-        """The largest of those layers', in image pixels."""
+        """Largest stride of `layers`, in image pixels."""
         return max(info.stride for info in self.layer_infos)
 
     def open_backend(self) -> FeatureBackend:
-        """The backend, ready to run the plan's layers. Raises what `BackendSpec.create` may raise,
-        and PluginError."""
+        """Open the backend for the plan's layers.
+
+        Raises what `BackendSpec.create` may raise, and PluginError.
+        """
         with attributed_to(self.network):
             return self.backend.create(self.backbone, self.layers, self.backend_options)
 
     def determining(self, table: Mapping[str, Any]) -> dict[str, Any]:
-        """The half of a job's plain values that determines the result; what is not in the table has
-        its default. The table is this plan's, or one written by an earlier version."""
+        """Return the half of a job's plain values that determines the result.
+
+        A value that is not in the table has its default. The table is this plan's, or one that an
+        earlier version wrote.
+        """
         values = determining_values(Job, table)
         for key in CHOICES:
             if key in values:

@@ -1,4 +1,4 @@
-"""Making a plan from a job and the registry."""
+"""The planner, which makes a plan from a job and the registry."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .terms import plan_term
 
 
 def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) -> Plan:
-    """The plan of a job. Plans that share `backbones` make each backbone once.
+    """Make the plan of a job.
 
-    Raises UsageError for unknown names, bad options, and options without an effect, and PluginError
-    for a plugin that breaks its contract.
+    Plans that share `backbones` create each backbone once. Raises UsageError for unknown names, bad
+    options, and options without an effect, and PluginError for a plugin that breaks its contract.
     """
     backbones = backbones or Backbones(registry)
     backend = registry.backends.get(job.backend.name)
@@ -37,9 +37,9 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     backbone, backbone_options = backbones.get(choice)
     if job.seamless:
         check_wraps(backbone)
-    initializer = _chosen(job.init, _initializer(job.init.name, registry).options, "init")
+    initializer = _chosen_options(job.init, _initializer(job.init.name, registry).options, "init")
     optimizer_spec = registry.optimizers.get(job.optimizer.name)
-    optimizer = _chosen(job.optimizer, optimizer_spec.options, "optimizer")
+    optimizer = _chosen_options(job.optimizer, optimizer_spec.options, "optimizer")
     optimizer_label = registry.optimizers.label(job.optimizer.name)
     if job.normalize_gradients:
         with attributed_to(optimizer_label):
@@ -58,14 +58,14 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     unused = without_effect(job, random, balances(term.term for term in terms))
     check_regions(job, terms)
     check_colors(job, terms)
-    # Every default is set by name, so that it is printed, unless it is without effect.
+    # Every default that has an effect is set by name, so that it is printed.
     settings = {name: getattr(job, name) for name in Job.model_fields if name not in unused}
     choices = {"backend": backend_options, "backbone": backbone_options}
     choices |= {"init": initializer, "optimizer": optimizer}
-    spelled_out = {key: getattr(job, key).with_options(made) for key, made in choices.items()}
+    spelled_out = {key: getattr(job, key).with_options(options) for key, options in choices.items()}
     labels = registry.backends.label(backend.name), registry.backbones.label(job.backbone.name)
     models: dict[tuple[str, str], type[BaseModel]] = {
-        (key, getattr(job, key).name): type(made) for key, made in choices.items()
+        (key, getattr(job, key).name): type(options) for key, options in choices.items()
     }
     models |= {("terms", term.name): registry.terms.get(term.name).options for term in chosen}
     return Plan(
@@ -89,8 +89,11 @@ def _initializer(name: str, registry: Registry) -> InitializerSpec:
         raise error.reworded(f"{error} For a file, write ./{name}") from None
 
 
-def _chosen(choice: Choice, model: type[M], kind: str) -> M:
-    """The options of a choice. Inherited ones that have their default do not count as set."""
+def _chosen_options(choice: Choice, model: type[M], kind: str) -> M:
+    """Return the validated options of a choice.
+
+    Inherited options that have their default do not count as set.
+    """
     options = validated(model, choice.options, f"{kind} {choice.name}")
     for name in choice.inherited:
         if getattr(options, name) == model.model_fields[name].default:

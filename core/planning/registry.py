@@ -1,4 +1,4 @@
-"""The registry: what all plugins bring that a job can name."""
+"""The registry: all contributions of the plugins that a job can name."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ S = TypeVar("S", bound=Spec)
 
 
 class Table(Generic[S]):
-    """Contributions of one kind, by name, each with its origin (a plugin, in words). A built-in
-    name cannot be taken; one that two other plugins give is refused when it is used."""
+    """Contributions of one kind, by name, each with its origin (a plugin, in words).
+
+    The name of a built-in contribution cannot be taken; a name that two other plugins contribute
+    is an error when it is used.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -32,14 +35,14 @@ class Table(Generic[S]):
         self._rivals: dict[str, str] = {}
 
     def check_free(self, spec: S) -> None:
-        """Raises PluginError for the name of a built-in contribution."""
+        """Raise PluginError if the spec has the name of a built-in contribution."""
         if spec.name in self._built_in:
             raise PluginError(
-                f"the {self.kind} {spec.name!r} is built in; the plugin must name its own otherwise"
+                f"the {self.kind} {spec.name!r} is built in; the plugin must use another name"
             )
 
     def add(self, spec: S, origin: str, built_in: bool = False) -> None:
-        """Add a contribution whose name is free (`check_free`)."""
+        """Add a contribution that has passed `check_free`."""
         if spec.name in self._entries:
             self._rivals[spec.name] = origin
             return
@@ -48,7 +51,10 @@ class Table(Generic[S]):
             self._built_in.add(spec.name)
 
     def get(self, name: str) -> S:
-        """Raises UsageError for an unknown name, and PluginError for one that two plugins give."""
+        """Return the contribution called `name`.
+
+        Raises UsageError for an unknown name, and PluginError for one that two plugins contribute.
+        """
         if name not in self._entries:
             raise UsageError(f"unknown {self.kind} {name!r}; {did_you_mean(name, self._entries)}")
         spec, origin = self._entries[name]
@@ -60,15 +66,15 @@ class Table(Generic[S]):
         return spec
 
     def is_built_in(self, name: str) -> bool:
-        """Whether a known contribution is a part of stylectl."""
+        """Return whether a contribution is a part of stylectl."""
         return name in self._built_in
 
     def origin(self, name: str) -> str:
-        """The plugin of a known contribution, in words."""
+        """Return the plugin of a known contribution, in words."""
         return self._entries[name][1]
 
     def label(self, name: str) -> str:
-        """A known contribution in words, with its origin, for messages."""
+        """Return a known contribution in words, with its origin, for messages."""
         return f"the {self.kind} {name!r} of {self.origin(name)}"
 
     def __iter__(self) -> Iterator[S]:
@@ -88,12 +94,14 @@ class Registry:
 
     @property
     def tables(self) -> tuple[Table[Any], ...]:
-        """All of them."""
+        """All tables of the registry."""
         return tuple(getattr(self, table.name) for table in fields(self))
 
     def writers_for(self, path: Path) -> list[WriterSpec]:
-        """The writers of the path's suffix, the built-in ones first. Raises UsageError when there
-        is none."""
+        """Return the writers of the path's suffix, the built-in ones first.
+
+        Raises UsageError when there is none.
+        """
         suffix = path.suffix.lower()
         claiming = [spec for spec in self.writers if suffix in spec.suffixes]
         if not claiming:
@@ -103,17 +111,17 @@ class Registry:
         return sorted(claiming, key=lambda spec: not self.writers.is_built_in(spec.name))
 
     def writer_for(self, path: Path, wanted: Collection[str] = ()) -> WriterSpec:
-        """The writer of the path's suffix. Of several it is the one in `wanted`, by name, or else
-        the built-in one.
+        """Return the writer of the path's suffix.
 
-        Raises UsageError when there is none, and PluginError when it is not clear which.
+        Of several writers it is the one whose name is in `wanted`, or else the built-in one. Raises
+        UsageError when there is none, and PluginError when several remain.
         """
         claiming = self.writers_for(path)
         chosen = [spec for spec in claiming if spec.name in wanted] or claiming
-        clear = len(chosen) == 1 or (
+        unambiguous = len(chosen) == 1 or (
             chosen is claiming and self.writers.is_built_in(claiming[0].name)
         )
-        if not clear:
+        if not unambiguous:
             labels = " and ".join(self.writers.label(spec.name) for spec in chosen)
             raise PluginError(
                 f"{path}: the suffix {path.suffix.lower()} is claimed by both {labels}; choose "

@@ -1,1 +1,1 @@
-"""What `stylectl.testing` gives to the authors of plugins."""
+"""Test kits for plugin authors, imported from `stylectl.testing`."""

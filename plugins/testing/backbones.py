@@ -1,4 +1,4 @@
-"""Checking a backbone: what it says of its layers, and what its trunk gives."""
+"""Checks of a backbone: its description of the layers, and its trunk."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from ...core.validation import validated
 from .pictures import painting, photo
 from .require import require
 
-#: Absolute and relative, in float32: convolutions may sum in another order.
+#: Tolerance, absolute and relative, in float32: convolutions may sum in another order.
 _CLOSE = 1e-4
-#: In pixels: larger receptive fields are believed, since their images would take long.
+#: Largest receptive field that is checked, in pixels: larger ones would require slow, large images.
 _LARGEST_FIELD = 128
 
 
 def check_backbone(spec: BackboneSpec, *, options: Mapping[str, Any] = {}) -> None:
-    """Checks the backbone that `spec` makes with `options`, on the CPU in float32.
+    """Check the backbone that `spec` makes with `options`, on the CPU in float32.
 
-    - What it says of its layers is true: names, channels, strides, receptive fields, the smallest
-      image; aliases and default layers are layers.
-    - Its trunk gives exactly the layers asked for, the same each time and whichever others are
-      asked for; images of a batch do not mix; the image is not changed; the weights are frozen.
+    - Its description of the layers is true: names, channels, strides, receptive fields, the
+      smallest image; aliases and default layers are layers.
+    - Its trunk returns exactly the requested layers, with the same values each time and for any
+      other requested layers; images of a batch do not mix; the image is not changed; the weights
+      are frozen.
     - The torch backend runs it, and its gradient is autograd's.
 
     Raises AssertionError.
@@ -57,14 +58,15 @@ def _check_names(backbone: Backbone) -> None:
         require(name in names, f"the alias {alias!r} stands for the unknown layer {name!r}")
         require(alias not in names, f"{alias!r} is both a layer and an alias")
     for kind in ("content", "style"):
-        shares: Mapping[str, float] = getattr(backbone, f"default_{kind}_layers")
-        require(len(shares) > 0, f"it has no default {kind} layers")
-        require(all(share > 0 for share in shares.values()), f"a default {kind} share is not > 0")
+        weights: Mapping[str, float] = getattr(backbone, f"default_{kind}_layers")
+        require(len(weights) > 0, f"it has no default {kind} layers")
+        positive = all(weight > 0 for weight in weights.values())
+        require(positive, f"the weight of a default {kind} layer is not > 0")
     try:
         backbone.canonical("no such layer")
     except UsageError:
         return
-    raise AssertionError("canonical() takes a layer that there is not")
+    raise AssertionError("canonical() accepts an unknown layer")
 
 
 def _check_trunk(backbone: Backbone, image: Tensor) -> None:
@@ -73,23 +75,23 @@ def _check_trunk(backbone: Backbone, image: Tensor) -> None:
     frozen = not any(weight.requires_grad for weight in trunk.parameters())
     require(frozen, "its weights are not frozen")
     before = image.clone()
-    every = trunk(image)
+    activations = trunk(image)
     require(torch.equal(before, image), "it changes the image")
-    require(set(every) == set(names), f"asked for {names} it gives {sorted(every)}")
+    require(set(activations) == set(names), f"asked for {names}, it returns {sorted(activations)}")
     for info in backbone.layers:
-        _check_map(info, every[info.name], image)
-    _check_equal(every, trunk(image), "the second time", exact=True)
+        _check_map(info, activations[info.name], image)
+    _check_equal(activations, trunk(image), "the second time", exact=True)
     for name in names:
-        _check_equal({name: every[name]}, trunk(image, [name]), f"asked for {name} alone")
-        fresh = backbone.trunk([name])
-        _check_equal({name: every[name]}, fresh(image), f"made for {name} alone")
+        expected = {name: activations[name]}
+        _check_equal(expected, trunk(image, [name]), f"asked for {name} alone")
+        _check_equal(expected, backbone.trunk([name])(image), f"made for {name} alone")
     other = painting(*image.shape[2:])
     batch = trunk(torch.cat([image, other]))
     first = {name: value[:1] for name, value in batch.items()}
-    _check_equal(every, first, "in a batch with another image")
+    _check_equal(activations, first, "in a batch with another image")
     outside = trunk(4 * image - 2)
     finite = all(torch.isfinite(value).all() for value in outside.values())
-    require(finite, "for pixels outside of [0, 1], which are allowed, it is not finite")
+    require(finite, "for pixels outside of [0, 1], which are allowed, its features are not finite")
 
 
 def _check_map(info: LayerInfo, value: Tensor, image: Tensor) -> None:
@@ -98,10 +100,10 @@ def _check_map(info: LayerInfo, value: Tensor, image: Tensor) -> None:
     require(value.dtype == torch.float32, f"{info.name} is of {value.dtype}")
     channels = f"{info.name} has {shape[1]} channels, not {info.channels}"
     require(shape[1] == info.channels, channels)
-    for given, made in zip(image.shape[2:], shape[2:], strict=True):
-        # Unpadded borders may take some positions away; a border can add one.
-        fits = 0 < made <= -(-given // info.stride) + 1
-        message = f"{info.name} has {made} positions for {given} pixels at stride {info.stride}"
+    for pixels, positions in zip(image.shape[2:], shape[2:], strict=True):
+        # Unpadded borders may remove some positions; a border can add one.
+        fits = 0 < positions <= -(-pixels // info.stride) + 1
+        message = f"{info.name} has {positions} positions for {pixels} pixels, stride {info.stride}"
         require(fits, message)
 
 
@@ -119,7 +121,7 @@ def _check_geometry(backbone: Backbone) -> None:
 
 
 def _check_receptive_field(info: LayerInfo, trunk: torch.nn.Module) -> None:
-    """No pixel beyond the receptive field may matter to a position."""
+    """Check that no pixel beyond the receptive field changes a position."""
     field = info.receptive_field or 0
     side = max(2 * field + 2 * info.stride, info.smallest_side)
     leaf = photo(side, side).requires_grad_()
@@ -130,7 +132,7 @@ def _check_receptive_field(info: LayerInfo, trunk: torch.nn.Module) -> None:
     if len(seen) == 0:
         return
     spread = int((seen.max(0).values - seen.min(0).values).max()) + 1
-    message = f"{info.name} sees {spread} pixels, more than its receptive field of {field}"
+    message = f"{info.name} depends on {spread} pixels, more than its receptive field of {field}"
     require(spread <= field, message)
 
 
@@ -151,7 +153,7 @@ def _check_backend(backbone: Backbone, image: Tensor) -> None:
 def _check_equal(
     expected: Mapping[str, Tensor], got: Mapping[str, Tensor], when: str, exact: bool = False
 ) -> None:
-    require(set(got) == set(expected), f"{when} it gives {sorted(got)}, not {sorted(expected)}")
+    require(set(got) == set(expected), f"{when}, it returns {sorted(got)}, not {sorted(expected)}")
     for name, value in expected.items():
         scale = value.abs().max().item()
         bound = 0.0 if exact else _CLOSE * scale + 1e-12

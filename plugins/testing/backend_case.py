@@ -1,4 +1,4 @@
-"""What the backend suite's tests share: a network, the exact values, and how near they must be."""
+"""A case of the backend suite: a network, its exact values, and the tolerances."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SIZES: Sequence[tuple[int, int]] = ((16, 20), (11, 14), (9, 17), (2, 2))
 
 @dataclass(frozen=True)
 class BackendTolerance:
-    """The most that features and gradients may be off, in relative L2, from float64's."""
+    """Largest relative L2 distances of features and gradients from those in float64."""
 
     features: float
     gradient: float
 
 
-#: By precision. In float32, convolutions of at most 54 products are off by some 1e-7, and no kink
-#: of the suite's networks and pictures is so near that rounding could switch it. In the smaller
-#: types some switch: `tools/parity/tolerances.py` has the reasons.
+#: Tolerances by precision. In float32, convolutions of at most 54 products are off by some 1e-7,
+#: and no kink of the suite's networks, at its images, is so near that rounding could switch it. In
+#: the smaller types some kinks switch: `tools/parity/tolerances.py` has the reasons.
 TOLERANCES: Mapping[str, BackendTolerance] = {
     "float32": BackendTolerance(features=5e-6, gradient=1e-5),
     "bf16": BackendTolerance(features=2e-2, gradient=0.25),
@@ -40,8 +40,7 @@ TOLERANCES: Mapping[str, BackendTolerance] = {
     "fp16": BackendTolerance(features=3e-3, gradient=0.15),
 }
 
-
-#: Ways for the same values to lie in memory that are not contiguous.
+#: Changes of a tensor's memory layout, after which the same values are not contiguous.
 SCATTERED: Mapping[str, Callable[[Tensor], Tensor]] = {
     "channels last": lambda value: value.contiguous(memory_format=torch.channels_last),
     "transposed": lambda value: value.mT.contiguous().mT,
@@ -51,7 +50,7 @@ SCATTERED: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A backend's way to be made, on one network, device and precision."""
+    """A backend on one network, device and precision, with its reference and tolerance."""
 
     create: Callable[[Backbone, Sequence[str], BackendOptions], FeatureBackend]
     backbone: Backbone
@@ -60,29 +59,29 @@ class Case:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """All of the network's, in order of depth."""
+        """All layers of the network, in order of depth."""
         return tuple(info.name for info in self.backbone.layers)
 
     @cached_property
     def exact(self) -> ExactBackend:
-        """The reference, for all layers."""
+        """Reference backend for all layers, in float64."""
         return ExactBackend(self.backbone, self.layers)
 
     def backend(self, layers: Sequence[str] | None = None) -> FeatureBackend:
-        """A new one, by default for all layers."""
+        """Create a backend under test, by default for all layers."""
         return self.create(self.backbone, layers or self.layers, self.options)
 
     def cotangents(
         self, backend: FeatureBackend, image: Tensor, layers: Collection[str], seed: int = 0
     ) -> dict[str, Tensor]:
-        """Random ones for `image`, float32, on the backend's device."""
+        """Return random cotangents for `image`, float32, on the backend's device."""
         generator = torch.Generator().manual_seed(seed)
         shapes = {name: value.shape for name, value in self.exact.features(image).items()}
         drawn = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
         return {name: drawn[name].to(backend.device) for name in layers}
 
     def check_close(self, features: Features, image: Tensor, what: str) -> None:
-        """Raises AssertionError unless they are those of `image`."""
+        """Raise AssertionError unless `features` are those of `image`, within the tolerance."""
         exact = self.exact.features(image)
         for name, value in features.items():
             shapes = tuple(value.shape), tuple(exact[name].shape)
@@ -93,7 +92,10 @@ class Case:
     def check_gradient(
         self, backend: FeatureBackend, image: Tensor, layers: Collection[str]
     ) -> None:
-        """Raises AssertionError unless `backend` carries cotangents of `layers` to the pixels."""
+        """Raise AssertionError unless the pullback of random cotangents of `layers` is right.
+
+        The features that `vjp` returns are checked as well.
+        """
         cotangents = self.cotangents(backend, image, layers)
         features, pullback = backend.vjp(image)
         off = relative_l2(pullback(cotangents), self.exact.vjp(image)[1](cotangents))
@@ -103,7 +105,10 @@ class Case:
 
 
 def texture(height: int, width: int, seed: int = 0) -> Tensor:
-    """Strokes with noise: (1, 3, height, width), float32 in [0, 1], no two neighbors alike."""
+    """Return strokes with noise, so that no two neighboring pixels are alike.
+
+    The shape is (1, 3, height, width), float32 in [0, 1].
+    """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.rand(1, 3, height, width, generator=generator)
     return 0.5 * painting(height, width) + 0.5 * noise
@@ -112,14 +117,14 @@ def texture(height: int, width: int, seed: int = 0) -> Tensor:
 def refuses(
     kind: type[StylectlError], what: str, call: Callable[..., object], *arguments: object
 ) -> None:
-    """Raises AssertionError unless the call raises an error of that kind, in one line."""
+    """Raise AssertionError unless the call raises an error of that kind, in one line."""
     try:
         call(*arguments)
     except kind as error:
         message = str(error)
         require(len(message.splitlines()) == 1, f"{what}: not one line: {message!r}")
     except Exception as error:
-        found = f"{type(error).__name__}: {error}"
-        raise AssertionError(f"{what}: it must raise {kind.__name__}, not {found}") from error
+        raised = f"{type(error).__name__}: {error}"
+        raise AssertionError(f"{what}: it must raise {kind.__name__}, not {raised}") from error
     else:
-        raise AssertionError(f"{what}: it must raise {kind.__name__}, and goes on")
+        raise AssertionError(f"{what}: it must raise {kind.__name__}, but raises nothing")

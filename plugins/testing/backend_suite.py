@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class BackendSuite(ABC):
-    """Tests that a backend computes what the network is and keeps the contract of FeatureBackend.
+    """Tests that a backend computes the network, and keeps the contract of FeatureBackend.
 
         class TestMine(BackendSuite):
             devices = ("cpu", "cuda")
@@ -40,31 +40,31 @@ class BackendSuite(ABC):
             def create(self, backbone, layers, options):
                 return MyBackend(backbone, layers, options)
 
-    The attributes state what the backend can do. What it cannot do it must refuse with a
-    BackendError. The networks are tiny, so that the suite takes seconds.
+    The attributes state what the backend supports. It must raise BackendError for what it does not
+    support. The networks are tiny, so that the suite takes seconds.
     """
 
-    #: What `options.device` is to be; those that the machine lacks are for the author to leave out.
+    #: Values of `options.device`; the author must omit devices that the machine lacks.
     devices: Sequence[str] = ("cpu",)
-    #: What `options.precision` is to be.
+    #: Values of `options.precision`.
     precisions: Sequence[str] = ("float32",)
-    #: Whether one backend takes images of several sizes; else each size gets one of its own.
+    #: Whether one backend takes images of several sizes; else a backend is created for each size.
     dynamic_shapes: bool = True
-    #: Whether it takes several images at once.
+    #: Whether the backend takes several images at once.
     batches: bool = True
     #: Whether the same image gives the same bits.
     deterministic: bool = True
-    #: For a backend that is less accurate than its precision, and has a reason to be.
+    #: For a backend that has a reason to be less accurate than its precision.
     tolerance: BackendTolerance | None = None
 
     @abstractmethod
     def create(
         self, backbone: Backbone, layers: Sequence[str], options: BackendOptions
     ) -> FeatureBackend:
-        """The backend under test, as its BackendSpec's `create` makes it."""
+        """Create the backend under test, as its BackendSpec's `create` does."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Each test, for each network, device and precision."""
+        """Parametrize each test by network, device and precision."""
         if "case" not in metafunc.fixturenames:  # a test of the author's own
             return
         networks: dict[str, Backbone] = {"smooth": TinyBackbone(), "kinked": KinkedBackbone()}
@@ -82,7 +82,7 @@ class BackendSuite(ABC):
         metafunc.parametrize("case", cases.values(), ids=cases.keys())
 
     def test_features_are_those_of_float64(self, case: Case) -> None:
-        """Of several sizes, of two images of one size in turn, and outside of [0, 1]."""
+        """Check features at several sizes, of two alternating images, and outside of [0, 1]."""
         images = [texture(*size) for size in SIZES]
         images += [texture(11, 14, seed) for seed in (0, 1, 0)]
         images.append(2 * texture(11, 14) - 0.5)
@@ -93,7 +93,7 @@ class BackendSuite(ABC):
                     case.check_close(backend.features(image), image, f"at {size}")
 
     def test_gradients_are_those_of_float64(self, case: Case) -> None:
-        """Of all layers together, and of each alone."""
+        """Check the pullback of all layers together, and of each alone."""
         for group in [SIZES] if self.dynamic_shapes else [[size] for size in SIZES]:
             with case.backend() as backend:
                 for image in (texture(*size) for size in group):
@@ -102,42 +102,45 @@ class BackendSuite(ABC):
                         case.check_gradient(backend, image, [layer])
 
     def test_vjp_and_features_agree(self, case: Case) -> None:
-        """The features beside the pullback are as accurate, whichever layers are asked for."""
+        """Check the features of `vjp`, and those of each layer alone."""
         image = texture(11, 14)
         with case.backend() as backend:
             case.check_close(backend.vjp(image)[0], image, "vjp")
             for layer in case.layers:
-                some = backend.features(image, [layer])
-                require(set(some) == {layer}, f"asked for {layer} it gives {sorted(some)}")
-                case.check_close(some, image, f"features of {layer} alone")
+                alone = backend.features(image, [layer])
+                require(set(alone) == {layer}, f"asked for {layer}, it returns {sorted(alone)}")
+                case.check_close(alone, image, f"features of {layer} alone")
 
     def test_a_pullback_is_linear(self, case: Case) -> None:
-        """That of a sum is the sum."""
+        """Check that the pullback of a sum is the sum of the pullbacks."""
         image = texture(11, 14)
         with case.backend() as backend:
             first, second = (case.cotangents(backend, image, case.layers, seed) for seed in (1, 2))
             mixed = {name: 2 * first[name] - 3 * second[name] for name in first}
-            one, two, both = (backend.vjp(image)[1](each) for each in (first, second, mixed))
-        off = relative_l2(both, 2 * one - 3 * two)
-        # The same kinks are on in all three: what is left is rounding, as in the features.
+            gradients = [backend.vjp(image)[1](sample) for sample in (first, second, mixed)]
+        off = relative_l2(gradients[2], 2 * gradients[0] - 3 * gradients[1])
+        # All three have the same image and so the same kinks: the difference is rounding alone.
         require(off <= 2 * case.tolerance.features, f"the pullback is not linear: {off:.2g}")
 
     def test_layers_that_are_left_out_count_as_zero(self, case: Case) -> None:
-        """Also if none is left."""
+        """Check a pullback without some layers' cotangents, and without any."""
         image, last = texture(11, 14), case.layers[-1]
         with case.backend() as backend:
             cotangents = case.cotangents(backend, image, case.layers)
             zeros = {name: torch.zeros_like(value) for name, value in cotangents.items()}
-            given = {last: cotangents[last]}
-            left_out, zero = (backend.vjp(image)[1](each) for each in (given, zeros | given))
-            off = relative_l2(left_out, zero)
-            require(off <= 2 * case.tolerance.features, f"it is off by {off:.2g}")
-            nothing = backend.vjp(image)[1]({})
-        require(nothing.shape == image.shape, f"of no cotangents it gives {tuple(nothing.shape)}")
-        require(not nothing.any(), "of no cotangents it gives a gradient")
+            deepest = {last: cotangents[last]}
+            gradient = backend.vjp(image)[1](deepest)
+            expected = backend.vjp(image)[1](zeros | deepest)
+            off = relative_l2(gradient, expected)
+            message = f"without some layers, the gradient is off by {off:.2g}"
+            require(off <= 2 * case.tolerance.features, message)
+            empty = backend.vjp(image)[1]({})
+        message = f"without cotangents, the gradient has the shape {tuple(empty.shape)}"
+        require(empty.shape == image.shape, message)
+        require(not empty.any(), "without cotangents, the gradient is not zero")
 
     def test_cotangents_may_be_computed_when_they_are_used(self, case: Case) -> None:
-        """As the objective gives them: a mapping whose values are computed on access."""
+        """Check a mapping of cotangents that are computed on access, as the objective makes it."""
         image = texture(11, 14)
         with case.backend() as backend:
             cotangents = case.cotangents(backend, image, case.layers)
@@ -146,10 +149,13 @@ class BackendSuite(ABC):
             lazy = LazyCotangents({first: cotangents[first]}, pending)
             gradient = backend.vjp(image)[1](lazy)
             off = relative_l2(gradient, backend.vjp(image)[1](cotangents))
-        require(off <= 2 * case.tolerance.features, f"of LazyCotangents it is off by {off:.2g}")
+        require(
+            off <= 2 * case.tolerance.features,
+            f"for LazyCotangents, the gradient is off by {off:.2g}",
+        )
 
     def test_tensors_need_not_be_contiguous(self, case: Case) -> None:
-        """An image and cotangents whose values lie in another order, or apart, in memory."""
+        """Check images and cotangents whose values have another order, or gaps, in memory."""
         image = texture(11, 14)
         with case.backend() as backend:
             cotangents = case.cotangents(backend, image, case.layers)
@@ -165,79 +171,82 @@ class BackendSuite(ABC):
                 require(off <= case.tolerance.gradient, message)
                 for name, value in again.items():
                     off = relative_l2(value, features[name])
-                    message = f"of an image that is {what}, {name} is off by {off:.2g}"
+                    message = f"for an image that is {what}, {name} is off by {off:.2g}"
                     require(off <= 2 * case.tolerance.features, message)
 
     def test_the_same_image_gives_the_same(self, case: Case) -> None:
-        """To the bit, or within the tolerance where `deterministic` is False."""
+        """Check repeated calls: equal bits, or within the tolerance unless `deterministic`."""
         image = texture(11, 14)
         with case.backend() as backend:
             cotangents = case.cotangents(backend, image, case.layers)
-            found = []
+            repeated = []
             for _ in range(3):
                 features, pullback = backend.vjp(image)
-                found.append([*features.values(), pullback(cotangents)])
-        for again in found[1:]:
-            for value, first in zip(again, found[0], strict=True):
+                repeated.append([*features.values(), pullback(cotangents)])
+        for tensors in repeated[1:]:
+            for value, first in zip(tensors, repeated[0], strict=True):
                 same = torch.equal(value, first)
                 if not self.deterministic:
                     same = relative_l2(value, first) <= case.tolerance.gradient
-                require(same, "asked again it gives something else")
+                require(same, "called again, it returns something else")
 
     def test_nothing_that_is_given_is_changed(self, case: Case) -> None:
-        """Neither the image, nor the cotangents, nor the features that the backend gave."""
+        """Check that images, cotangents and returned features keep their values."""
         image = texture(11, 14)
         with case.backend() as backend:
             cotangents = case.cotangents(backend, image, case.layers)
             alone = backend.features(image)
             features, pullback = backend.vjp(image)
             kept = [image, *cotangents.values(), *alone.values(), *features.values()]
-            # A copy of what it should have been given: the calls above may have changed it.
+            # Made anew, since the calls above may have changed the image and the cotangents.
             before = [texture(11, 14), *case.cotangents(backend, image, case.layers).values()]
             before += [value.clone() for value in kept[len(before) :]]
             pullback(cotangents)
         for value, old in zip(kept, before, strict=True):
-            require(torch.equal(value.cpu(), old.cpu()), "it changes what it was given, or gave")
+            require(
+                torch.equal(value.cpu(), old.cpu()), "it changes its arguments, or its features"
+            )
         require(not image.requires_grad, "it makes the image require a gradient")
 
     def test_what_it_gave_outlives_the_next_call(self, case: Case) -> None:
-        """Nothing is kept between calls, and two pullbacks may be open."""
+        """Check that returned tensors are not reused, with two pullbacks open."""
         images = [texture(11, 14, seed) for seed in (0, 1)]
         with case.backend() as backend:
             cotangents = [case.cotangents(backend, image, case.layers) for image in images]
-            open_ones = [backend.vjp(image) for image in images]
+            evaluations = [backend.vjp(image) for image in images]
             gradients = [
-                pullback(each) for (_, pullback), each in zip(open_ones, cotangents, strict=True)
+                pullback(sample)
+                for (_, pullback), sample in zip(evaluations, cotangents, strict=True)
             ]
-            for (features, _), image in zip(open_ones, images, strict=True):
+            for (features, _), image in zip(evaluations, images, strict=True):
                 case.check_close(features, image, "after the next image")
-        for gradient, image, each in zip(gradients, images, cotangents, strict=True):
-            off = relative_l2(gradient, case.exact.vjp(image)[1](each))
+        for gradient, image, sample in zip(gradients, images, cotangents, strict=True):
+            off = relative_l2(gradient, case.exact.vjp(image)[1](sample))
             message = f"with two pullbacks open a gradient is off by {off:.2g}"
             require(off <= case.tolerance.gradient, message)
 
     def test_what_comes_back_is_what_is_promised(self, case: Case) -> None:
-        """Names, types, shapes, devices; nothing that requires a gradient."""
+        """Check names, types, shapes, devices, and that no output requires a gradient."""
         image = texture(9, 17)
         exact = case.exact.features(image)
         with case.backend() as backend:
             require(tuple(backend.layers) == case.layers, f"its layers are {backend.layers}")
             features, pullback = backend.vjp(image)
             gradient = pullback(case.cotangents(backend, image, case.layers))
-            every = [
+            outputs = [
                 (f"vjp's {name}", value, exact[name].shape) for name, value in features.items()
             ]
             alone = backend.features(image)
-            every += [(name, value, exact[name].shape) for name, value in alone.items()]
-            require(set(features) == set(alone) == set(case.layers), "it gives other layers")
-            for name, value, shape in [*every, ("the gradient", gradient, image.shape)]:
+            outputs += [(name, value, exact[name].shape) for name, value in alone.items()]
+            require(set(features) == set(alone) == set(case.layers), "it returns other layers")
+            for name, value, shape in [*outputs, ("the gradient", gradient, image.shape)]:
                 require(value.shape == shape, f"{name} has the shape {tuple(value.shape)}")
                 require(value.dtype == torch.float32, f"{name} is of {value.dtype}")
                 require(value.device.type == backend.device.type, f"{name} is on {value.device}")
                 require(not value.requires_grad, f"{name} requires a gradient")
 
     def test_a_batch_is_its_images(self, case: Case) -> None:
-        """Or is refused, where `batches` is False."""
+        """Check a batch of two images; unless `batches`, it must raise BackendError."""
         image = torch.cat([texture(11, 14, seed) for seed in (0, 1)])
         with case.backend() as backend:
             if not self.batches:
@@ -248,7 +257,7 @@ class BackendSuite(ABC):
             case.check_gradient(backend, image, case.layers)
 
     def test_images_that_are_none_are_refused(self, case: Case) -> None:
-        """Other shapes, other types."""
+        """Check the errors for images of other shapes and types."""
         image = texture(11, 14)
         wrong = {
             "three dimensions": image[0],
@@ -260,30 +269,28 @@ class BackendSuite(ABC):
             "bytes": image.mul(255).byte(),
         }
         with case.backend() as backend:
-            for what, each in wrong.items():
-                refuses(BackendError, what, backend.features, each)
-                refuses(BackendError, f"{what}, for vjp", backend.vjp, each)
+            for what, value in wrong.items():
+                refuses(BackendError, what, backend.features, value)
+                refuses(BackendError, f"{what}, for vjp", backend.vjp, value)
 
     def test_unknown_layers_and_wrong_cotangents_are_refused(self, case: Case) -> None:
-        """Also a layer of the network that the backend was not made for."""
+        """Check the errors, also for a layer of the network that the backend does not have."""
         image, (first, *_) = texture(11, 14), case.layers
         with case.backend([first]) as backend:
             cotangent = case.cotangents(backend, image, [first])[first]
             for layer in ("no such layer", case.layers[-1]):
                 refuses(UsageError, layer, backend.features, image, [layer])
-                given = {layer: cotangent}
-                refuses(UsageError, layer, backend.vjp(image)[1], given)
+                refuses(UsageError, layer, backend.vjp(image)[1], {layer: cotangent})
             wrong = {
                 "a cotangent of another size": cotangent[:, :, 1:],
                 "a cotangent without the batch": cotangent[0],
                 "a cotangent in float64": cotangent.double(),
             }
-            for what, each in wrong.items():
-                given = {first: each}
-                refuses(BackendError, what, backend.vjp(image)[1], given)
+            for what, value in wrong.items():
+                refuses(BackendError, what, backend.vjp(image)[1], {first: value})
 
     def test_a_second_pullback_is_the_same_or_refused(self, case: Case) -> None:
-        """It may have freed what it needs."""
+        """Check a second call, which may raise BackendError, since the first frees memory."""
         image = texture(11, 14)
         with case.backend() as backend:
             cotangents = case.cotangents(backend, image, case.layers)
@@ -294,10 +301,12 @@ class BackendSuite(ABC):
             except BackendError:
                 return
         off = relative_l2(second, first)
-        require(off <= 2 * case.tolerance.features, f"called twice it is off by {off:.2g}")
+        require(
+            off <= 2 * case.tolerance.features, f"called twice, the pullback is off by {off:.2g}"
+        )
 
     def test_being_told_of_sizes_changes_nothing(self, case: Case) -> None:
-        """Neither for images of these sizes nor for others, and it may be told again."""
+        """Check the features after `prepare`, at its sizes and others, and after a second call."""
         image = texture(11, 14)
         with case.backend() as backend:
             before = {name: value.clone() for name, value in backend.features(image).items()}
@@ -311,7 +320,7 @@ class BackendSuite(ABC):
                     )
 
     def test_a_closed_backend_refuses(self, case: Case) -> None:
-        """And may be closed twice."""
+        """Check the errors after `close`, and a second call of it."""
         image = texture(11, 14)
         backend = case.backend()
         backend.features(image)

@@ -1,5 +1,7 @@
-"""Networks for tests: tiny, deterministic, one without kinks, so that finite differences hold, and
-one with them, as real networks are."""
+"""Tiny, deterministic networks for tests.
+
+One has no kinks, so that finite differences hold; the other has them, like real networks.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from ...core.interfaces.trunk import ChainTrunk, Trunk
 
 
 class TinyBackbone(Backbone):
-    """Two convolutions with fixed random weights, neither rectifiers nor maxima: ``smooth1_1`` (4
-    channels, stride 1) and ``smooth2_1`` (5 channels, stride 2)."""
+    """Two convolutions with fixed random weights, without rectifiers or maxima.
+
+    The layers are ``smooth1_1`` (4 channels, stride 1) and ``smooth2_1`` (5 channels, stride 2).
+    """
 
     name = "tiny"
     layers: tuple[LayerInfo, ...] = (
@@ -30,14 +34,16 @@ class TinyBackbone(Backbone):
         self._dtype = dtype
 
     def trunk(self, layers: Collection[str]) -> Trunk:
-        """See Backbone; in the type that the backbone was made with."""
+        """Return the trunk in the backbone's type. See Backbone.trunk."""
         return _TinyTrunk(layers).to(self._dtype)
 
 
 class KinkedBackbone(Backbone):
-    """A chain of three convolutions, each with a rectifier, and a maximum over 2 x 2 before the
-    last, with fixed random weights: ``relu1_1`` and ``relu1_2``, which have one shape (6 channels,
-    stride 1), and ``relu2_1`` (8 channels, stride 2)."""
+    """Three convolutions with rectifiers, and a 2 x 2 maximum, with fixed random weights.
+
+    It is a chain; the maximum comes before the last convolution. The layers are ``relu1_1`` and
+    ``relu1_2``, of one shape (6 channels, stride 1), and ``relu2_1`` (8 channels, stride 2).
+    """
 
     name = "kinked"
     layers: tuple[LayerInfo, ...] = (
@@ -50,9 +56,9 @@ class KinkedBackbone(Backbone):
     default_style_layers = {"relu1_1": 0.5, "relu2_1": 0.5}  # noqa: RUF012
 
     def trunk(self, layers: Collection[str]) -> Trunk:
-        """See Backbone."""
+        """See Backbone.trunk."""
         generator = torch.Generator().manual_seed(0)
-        every: list[tuple[str, nn.Module]] = [
+        modules: list[tuple[str, nn.Module]] = [
             ("", _convolution(3, 6, generator)),
             ("relu1_1", nn.ReLU()),
             ("", _convolution(6, 6, generator)),
@@ -61,8 +67,8 @@ class KinkedBackbone(Backbone):
             ("", _convolution(6, 8, generator)),
             ("relu2_1", nn.ReLU()),
         ]
-        end = 1 + max(index for index, (name, _) in enumerate(every) if name in layers)
-        steps = [(name if name in layers else "", step) for name, step in every[:end]]
+        end = 1 + max(index for index, (name, _) in enumerate(modules) if name in layers)
+        steps = [(name if name in layers else "", step) for name, step in modules[:end]]
         return ChainTrunk(steps, mean=(0.5, 0.45, 0.4), scale=(0.25, 0.25, 0.25)).float()
 
 
@@ -76,18 +82,18 @@ class _TinyTrunk(Trunk):
         self.requires_grad_(False)
 
     def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
-        wanted = self._layers if layers is None else layers
+        requested = self._layers if layers is None else layers
         centred = (image - 0.5).to(self._first.weight.dtype)
-        every = {"smooth1_1": functional.softplus(self._first(centred))}
-        if "smooth2_1" in wanted:
-            halved = functional.avg_pool2d(every["smooth1_1"], 2)
-            every["smooth2_1"] = functional.softplus(self._second(halved))
-        return {name: value for name, value in every.items() if name in wanted}
+        activations = {"smooth1_1": functional.softplus(self._first(centred))}
+        if "smooth2_1" in requested:
+            halved = functional.avg_pool2d(activations["smooth1_1"], 2)
+            activations["smooth2_1"] = functional.softplus(self._second(halved))
+        return {name: value for name, value in activations.items() if name in requested}
 
 
 def _convolution(inputs: int, outputs: int, generator: torch.Generator) -> nn.Conv2d:
-    made = nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float64)
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float64)
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in convolution.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / inputs**0.5)
-    return made
+    return convolution

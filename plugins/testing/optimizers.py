@@ -1,4 +1,4 @@
-"""Checking an optimizer and an initialiser: what they must give, whatever they do."""
+"""Checks of the contracts of an optimizer and of an initialiser."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _STEPS = 20
 def check_optimizer(spec: OptimizerSpec, *, options: Mapping[str, Any] = {}) -> None:
     """Check the optimizer that `spec` makes with `options`, on a quadratic function of an image.
 
-    - It gives the starting point first, then iterates of the image's shape, without end.
+    - It yields the starting point first, then iterates of the image's shape, without end.
     - It lowers the function.
-    - It changes neither the image that it is given nor an image that it has given.
-    - It has no state beyond an iteration: two that take turns do not disturb each other.
-    - A step scale of 1/1000 takes a first step that is shorter.
-    - It says how many images it holds.
+    - It changes neither the image that it gets nor an image that it has yielded.
+    - It has no state outside an iteration: two alternating iterations do not disturb each other.
+    - With a step scale of 1/1000, the first step is shorter.
+    - It returns the number of images that it holds.
 
     Raises AssertionError.
     """
@@ -43,29 +43,32 @@ def check_optimizer(spec: OptimizerSpec, *, options: Mapping[str, Any] = {}) -> 
     start = photo(_SIDE, _SIDE)
     before = start.clone()
     try:
-        require(optimizer.images_held(_STEPS) >= 2, "it holds an image and a gradient at least")
-        iterates, given = [], []
+        require(
+            optimizer.images_held(_STEPS) >= 2,
+            "images_held must count an image and a gradient, at least",
+        )
+        iterates, copies = [], []
         for iterate in islice(optimizer.iterate(start, _evaluate, 1.0, _STEPS), _STEPS + 1):
             iterates.append(iterate)
-            given.append(iterate.image.clone())
-        others = [optimizer.iterate(start, _evaluate, 1.0, _STEPS) for _ in range(2)]
-        turns = [[next(other).image for other in others] for _ in range(_STEPS + 1)]
+            copies.append(iterate.image.clone())
+        pair = [optimizer.iterate(start, _evaluate, 1.0, _STEPS) for _ in range(2)]
+        alternating = [[next(iteration).image for iteration in pair] for _ in range(_STEPS + 1)]
         (_, short) = islice(optimizer.iterate(start, _evaluate, 1e-3, _STEPS), 2)
     except StylectlError as error:
         raise AssertionError(str(error)) from error
     require(torch.equal(start, before), "it changes the image that it starts from")
     require(torch.equal(iterates[0].image, start), "its first iterate is not the starting point")
-    for iterate, image in zip(iterates, given, strict=True):
-        require(torch.equal(iterate.image, image), "it changes an image that it has given")
+    for iterate, copy in zip(iterates, copies, strict=True):
+        require(torch.equal(iterate.image, copy), "it changes an image that it has yielded")
     values = [_evaluate(iterate.image).value for iterate in iterates]
     require(values[-1] < values[0], f"it does not minimise: from {values[0]:g} to {values[-1]:g}")
-    for (one, other), image in zip(turns, given, strict=True):
+    for (first, second), copy in zip(alternating, copies, strict=True):
         require(
-            torch.equal(one, image) and torch.equal(other, image),
-            "two iterations disturb each other; state belongs into the iterator",
+            torch.equal(first, copy) and torch.equal(second, copy),
+            "two iterations disturb each other; keep the state in the iterator",
         )
     lengths = [(step.image - start).norm().item() for step in (short, iterates[1])]
-    require(lengths[0] < lengths[1], "it does not heed the step scale")
+    require(lengths[0] < lengths[1], "a smaller step scale does not shorten its first step")
 
 
 def check_initializer(spec: InitializerSpec, *, options: Mapping[str, Any] = {}) -> None:
@@ -73,7 +76,7 @@ def check_initializer(spec: InitializerSpec, *, options: Mapping[str, Any] = {})
 
     - Its image is finite, of the content's shape, type and device, and not the content itself.
     - It changes none of the images.
-    - One seed gives one image; `random` says whether another seed gives another.
+    - The same seed gives the same image; `random` is whether another seed gives another image.
 
     Raises AssertionError.
     """
@@ -91,18 +94,18 @@ def check_initializer(spec: InitializerSpec, *, options: Mapping[str, Any] = {})
             raise AssertionError(str(error)) from error
 
     first, again, other = image(1), image(1), image(2)
-    require(first.data_ptr() != content.data_ptr(), "it gives the content itself, not a copy")
-    for now, copy in zip((content, *(style for style, _ in styles)), copies, strict=True):
-        require(torch.equal(now, copy), "it changes an image that it is given")
+    require(first.data_ptr() != content.data_ptr(), "it returns the content itself, not a copy")
+    for image_after, copy in zip((content, *(style for style, _ in styles)), copies, strict=True):
+        require(torch.equal(image_after, copy), "it changes an image that it gets")
     require(torch.equal(first, again), "one seed gives two images; draw from `start.generator`")
     require(
         torch.equal(first, other) != initializer.random,
-        f"`random` is {initializer.random}, and that is not so",
+        f"`random` is {initializer.random}, but another seed shows the opposite",
     )
 
 
 def _evaluate(image: Tensor) -> Evaluation:
-    """A quadratic function whose curvatures differ by a factor of 4, and its gradient."""
+    """Value and gradient of a quadratic function whose curvatures differ by a factor of 4."""
     generator = torch.Generator().manual_seed(0)
     curvature = 1 + 3 * torch.rand(image.shape, generator=generator, dtype=image.dtype)
     residual = image - 0.5

@@ -1,4 +1,4 @@
-"""Fixed images, the same at any size, and a result that was never painted."""
+"""Fixed test images, alike at any size, and a fixed result without a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...core.sizes.pyramid import Scale
 
 
 def photo(height: int, width: int) -> Tensor:
-    """A landscape with a sun: (1, 3, height, width), float32 in [0, 1]."""
+    """Return a landscape with a sun: (1, 3, height, width), float32 in [0, 1]."""
     y, x = _grid(height, width)
     sun = torch.exp(-40 * ((x - 0.7) ** 2 + (y - 0.3) ** 2))
     hills = torch.sigmoid(30 * (y - 0.65 - 0.1 * torch.sin(7 * x)))
@@ -27,7 +27,7 @@ def photo(height: int, width: int) -> Tensor:
 
 
 def painting(height: int, width: int) -> Tensor:
-    """Swirling strokes: (1, 3, height, width), float32 in [0, 1]."""
+    """Return swirling strokes: (1, 3, height, width), float32 in [0, 1]."""
     y, x = _grid(height, width)
     swirl = torch.atan2(y - 0.4, x - 0.45) + 9 * ((x - 0.45) ** 2 + (y - 0.4) ** 2).sqrt()
     strokes = [0.5 + 0.45 * torch.sin(3 * swirl + phase) for phase in (0.0, 1.1, 2.9)]
@@ -37,7 +37,7 @@ def painting(height: int, width: int) -> Tensor:
 def result(
     height: int = 24, width: int = 33, *, alpha: bool = False, interrupted: bool = False
 ) -> Result:
-    """What a writer receives: an image of many values, at two scales of three steps."""
+    """Return a result for tests of writers: an image of many values, two scales of three steps."""
     image = photo(height, width)[0].permute(1, 2, 0).contiguous().numpy()
     ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
     steps = [
@@ -48,8 +48,8 @@ def result(
     return Result(
         image=image,
         alpha=ramp if alpha else None,
-        content=_picture("photo.png", photo(2 * height, 2 * width)),
-        styles=((_picture("painting.png", painting(20, 30)), 1.0),),
+        content=_source_image("photo.png", photo(2 * height, 2 * width)),
+        styles=((_source_image("painting.png", painting(20, 30)), 1.0),),
         job=build_job({"content": "photo.png", "styles": ["painting.png"], "size": width}),
         scales=(Scale(max(1, height // 2), max(1, width // 2), 3), Scale(height, width, 3)),
         steps=tuple(steps[:1] if interrupted else steps),
@@ -64,7 +64,7 @@ def result(
 
 
 def snapshots(finished: Result) -> Sequence[Snapshot]:
-    """The way to a `result`: its image growing brighter, at half and at full size."""
+    """Return the snapshots of a `result`: its image, growing brighter, at half and full size."""
     pixels = finished.image * 255
     return [
         Snapshot(
@@ -78,13 +78,13 @@ def snapshots(finished: Result) -> Sequence[Snapshot]:
 
 
 def _grid(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Coordinates of the pixels' centers, both from 0 to 1."""
+    """Return the coordinates of the pixels' centers, both from 0 to 1."""
     y = (torch.arange(height) + 0.5) / height
     x = (torch.arange(width) + 0.5) / width
     rows, columns = torch.meshgrid(y, x, indexing="ij")
     return rows, columns
 
 
-def _picture(path: str, image: Tensor) -> SourceImage:
+def _source_image(path: str, image: Tensor) -> SourceImage:
     pixels = image[0].permute(1, 2, 0).mul(255).round().byte().numpy()
     return SourceImage(path, "0" * 64, Image.fromarray(pixels), None)

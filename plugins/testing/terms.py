@@ -1,4 +1,4 @@
-"""Checking a loss term: its contract, its gradient, and what does not change its value."""
+"""Checks of a loss term: its contract, its gradient, and its invariances."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .network import TinyBackbone
 from .pictures import painting, photo
 from .require import require
 
-#: Side of the images: few enough pixels for finite differences by each.
+#: Side of the images, in pixels: small enough for finite differences by each pixel.
 _SIDE = 10
 
-#: Relative. A term in float32 loses 6e-8 at each of some thousand operations, and a digit or two
-#: where it takes differences.
+#: Relative tolerance. A term in float32 loses 6e-8 at each of some thousand operations, and a digit
+#: or two where it takes differences.
 _SINGLE = 1e-3
-#: Relative. Sums in another order, in float64.
+#: Relative tolerance for sums in another order, in float64.
 _DOUBLE = 1e-9
 
 
@@ -37,21 +37,23 @@ def check_loss_term(
     ignores_positions: bool = False,
     ignores_scale: bool = False,
 ) -> None:
-    """Checks the term that `spec` makes with `options`, on the tiny network's features of fixed
-    images: a result, a content image of its size, and two styles of other sizes.
+    """Check the term that `spec` makes with `options`.
+
+    It is evaluated on the tiny network's features of fixed images: a result, a content image of its
+    size, and two style images of other sizes.
 
     - It keeps its contract: layers, references, a scalar with a gradient, no input changed, no
-      memory of earlier calls.
+      state kept between calls.
     - Its gradient is that of finite differences (torch.autograd.gradcheck, in float64).
-    - float32 gives nearly the same; black images give finite values and gradients.
-    - The sums of a SumTerm's tiles add up to the whole's.
-    - A `regional` term gives the same in a region of ones as without one, has no gradient where a
-      region's weight is zero, the right one where it is between, and finite numbers in a region
-      without any weight.
-    - `ignores_positions`: where in the result a feature is does not matter to the term.
-    - `ignores_scale`: with all features a hundred times as large the value is the same.
+    - Its value in float32 is nearly the same; black images have finite values and gradients.
+    - The sums of a SumTerm's tiles add up to those of the whole image.
+    - A `regional` term has the same value in a region of ones as without a region, no gradient
+      where a region's weight is zero, the right gradient where the weight is between zero and one,
+      and finite numbers in a region whose weights are all zero.
+    - `ignores_positions`: a permutation of the result's positions does not change the value.
+    - `ignores_scale`: with all features a hundred times as large, the value is the same.
 
-    Where there is a CUDA device, it is tried there too. Raises AssertionError.
+    With a CUDA device, the term is checked there too. Raises AssertionError.
     """
     require(isinstance(spec, LossTermSpec), f"not a LossTermSpec: {spec!r}")
     term = _created(spec, options)
@@ -79,7 +81,7 @@ def check_loss_term(
 
 
 class _Images:
-    """The features of the fixed images, at the tiny network's layers and the pixels."""
+    """Features of the fixed images, at the tiny network's layers and the pixels."""
 
     def __init__(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> None:
         self._trunk = TinyBackbone(dtype).trunk([info.name for info in TinyBackbone.layers])
@@ -88,23 +90,23 @@ class _Images:
 
     def features(self, image: Tensor, term: LossTerm) -> dict[str, Tensor]:
         image = image.to(self._device, self._dtype)
-        every = {**self._trunk(image), IMAGE_LAYER: image}
-        return {name: every[name] for name in term.layers}
+        activations = {**self._trunk(image), IMAGE_LAYER: image}
+        return {name: activations[name] for name in term.layers}
 
     def result(self, term: LossTerm) -> dict[str, Tensor]:
         mixed = 0.6 * photo(_SIDE, _SIDE + 2) + 0.4 * painting(_SIDE, _SIDE + 2)
         return self.features(mixed, term)
 
     def references(self, term: LossTerm, scale: float = 1.0) -> References:
-        def seen(image: Tensor) -> Features:
+        def scaled(image: Tensor) -> Features:
             return {name: scale * value for name, value in self.features(image, term).items()}
 
         styles = (
-            Style(seen(painting(12, 8)), 0.75),
-            Style(seen(painting(9, 14).flip(3)), 0.25),
+            Style(scaled(painting(12, 8)), 0.75),
+            Style(scaled(painting(9, 14).flip(3)), 0.25),
         )
         return References(
-            content=seen(photo(_SIDE, _SIDE + 2)) if "content" in term.reads else {},
+            content=scaled(photo(_SIDE, _SIDE + 2)) if "content" in term.reads else {},
             styles=styles if "styles" in term.reads else (),
             seed=1,
         )
@@ -126,9 +128,9 @@ def _check_value(loss: Loss, features: Features, dtype: torch.dtype) -> None:
     leaves = _leaves(features)
     value = loss(leaves)
     require(isinstance(value, Tensor) and value.shape == (), f"not a scalar: {value!r}")
-    require(value.dtype == dtype, f"of {dtype} features it gives {value.dtype}")
+    require(value.dtype == dtype, f"for {dtype} features it gives {value.dtype}")
     device = next(iter(features.values())).device
-    require(value.device.type == device.type, f"of {device} features it gives {value.device}")
+    require(value.device.type == device.type, f"for {device} features it gives {value.device}")
     require(value.requires_grad, "it has no gradient")
     require(bool(torch.isfinite(value)), f"it gives {value.item()}")
     for name, gradient in _gradients(value, leaves).items():
@@ -146,20 +148,22 @@ def _check_gradient(loss: Loss, features: Features) -> None:
         # In one random direction of each layer, not along every element: seconds, not minutes.
         torch.autograd.gradcheck(of_tensors, tuple(leaves.values()), fast_mode=True)
     except GradcheckError as error:
-        first = str(error).partition("\n")[0]  # whole matrices follow
-        raise AssertionError(f"its gradient is not that of finite differences: {first}") from error
+        message = str(error).partition("\n")[0]  # whole matrices follow
+        raise AssertionError(
+            f"its gradient is not that of finite differences: {message}"
+        ) from error
 
 
 def _check_nothing_changes(term: LossTerm, images: _Images) -> None:
     references, result = images.references(term), images.result(term)
-    given = [references.content, *(style.features for style in references.styles), result]
-    before = [{name: value.clone() for name, value in each.items()} for each in given]
+    inputs = [references.content, *(style.features for style in references.styles), result]
+    copies = [{name: value.clone() for name, value in features.items()} for features in inputs]
     loss = term.bind(references)
     first, second = loss(result).item(), loss(result).item()
-    require(first == second, f"asked twice it gives {first} and {second}")
-    for old, new in zip(before, given, strict=True):
-        for name, value in new.items():
-            require(torch.equal(old[name], value), f"it changes the features {name}")
+    require(first == second, f"called twice, it gives {first} and {second}")
+    for copy, features in zip(copies, inputs, strict=True):
+        for name, value in features.items():
+            require(torch.equal(copy[name], value), f"it changes the features {name}")
 
 
 def _check_single_precision(term: LossTerm, expected: float) -> None:
@@ -188,22 +192,22 @@ def _check_black_images(term: LossTerm) -> None:
 
 def _check_tiles(term: SumTerm, images: _Images) -> None:
     references, result = images.references(term), images.result(term)
-    # An even row: the deeper layer has half as many.
+    # An even row, since the deeper layer has half as many rows.
     row = _SIDE // 2 - (_SIDE // 2) % 2
-    parts = []
+    tiles = []
     for upper in (True, False):
         features, content = (
-            {name: _half(value, row, upper) for name, value in each.items()}
-            for each in (result, references.content)
+            {name: _half(value, row, upper) for name, value in maps.items()}
+            for maps in (result, references.content)
         )
-        parts.append(term.sums(features, content, {}))
-    added = {name: parts[0][name] + parts[1][name] for name in parts[0]}
+        tiles.append(term.sums(features, content, {}))
+    added = {name: tiles[0][name] + tiles[1][name] for name in tiles[0]}
     styles = [
         (term.prepared(term.sums(style.features, {}, {})), style.weight)
         for style in references.styles
     ]
-    whole = term.bind(references)(result)
-    _check_same(term.loss_of_sums(added, styles), whole, "from the sums of two tiles")
+    expected = term.bind(references)(result)
+    _check_same(term.loss_of_sums(added, styles), expected, "from the sums of two tiles")
 
 
 def _half(features: Tensor, row: int, upper: bool) -> Tensor:
@@ -214,8 +218,8 @@ def _half(features: Tensor, row: int, upper: bool) -> Tensor:
 def _check_regions(term: LossTerm, images: _Images) -> None:
     references, result = images.references(term), images.result(term)
 
-    def bound(weigh: Callable[[Tensor], Tensor]) -> Loss:
-        return term.bind(_confined(references, result, weigh))
+    def bound(weights: Callable[[Tensor], Tensor]) -> Loss:
+        return term.bind(_confined(references, result, weights))
 
     everywhere = term.bind(references)(result)
     _check_same(bound(torch.ones_like)(result), everywhere, "in a region of ones")
@@ -224,24 +228,27 @@ def _check_regions(term: LossTerm, images: _Images) -> None:
     leaves = _leaves(result)
     for name, gradient in _gradients(bound(_left_half)(leaves), leaves).items():
         outside = gradient * (1 - _left_half(gradient))
-        require(not outside.any(), f"its gradient at {name} leaves the region")
+        require(not outside.any(), f"its gradient at {name} is not zero outside of the region")
 
 
 def _confined(
-    references: References, result: Features, weigh: Callable[[Tensor], Tensor]
+    references: References, result: Features, weights: Callable[[Tensor], Tensor]
 ) -> References:
-    """With regions for the content, the styles and, unless it would be empty, within the styles."""
+    """Return the references with regions: of the result for content and styles, and of the styles.
+
+    The styles' own regions are left out where all weights would be zero.
+    """
 
     def region(features: Features) -> dict[str, Tensor]:
-        return {name: weigh(value[:1, :1]) for name, value in features.items()}
+        return {name: weights(value[:1, :1]) for name, value in features.items()}
 
-    where = region(result)
-    nowhere = not any(weights.any() for weights in where.values())
+    confined = region(result)
+    empty = not any(values.any() for values in confined.values())
     styles = tuple(
-        replace(style, region=where, own_region={} if nowhere else region(style.features))
+        replace(style, region=confined, own_region={} if empty else region(style.features))
         for style in references.styles
     )
-    return replace(references, styles=styles, content_region=where if references.content else {})
+    return replace(references, styles=styles, content_region=confined if references.content else {})
 
 
 def _ramp(features: Tensor) -> Tensor:

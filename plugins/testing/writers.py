@@ -1,4 +1,4 @@
-"""Checking a writer: that it writes whole files where it is told to, or says that it did not."""
+"""Checks of a writer: it writes complete files at the path that it gets, or raises an error."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def check_writer(
     read: Callable[[Path], np.ndarray] | None = None,
     tolerance: float = 0.5 / 255,
 ) -> None:
-    """Checks the writer that `spec` makes with `options`, in `folder`, which must be empty.
+    """Check the writer that `spec` makes with `options`, in `folder`, which must be empty.
 
-    - It writes each of its suffixes: opaque and transparent pictures, a run that was interrupted
-      before it had snapshots, a picture of one pixel; nothing is left beside the file.
-    - It changes nothing of the result, and writes over a file that is there.
-    - Where it cannot write it says so: an error that is swallowed would be a picture lost.
-    - With `read`, from a file to an array (H, W, 3) in [0, 1]: what is read is the picture, within
-      `tolerance`.
+    - It writes files of each of its suffixes: for opaque and transparent results, for a run that
+      was interrupted before it had snapshots, for a result of one pixel; no other file remains.
+    - It does not change the result, and overwrites an existing file.
+    - It raises an error where it cannot write: if it did not, the result would be lost.
+    - With `read`, from a file to an array (H, W, 3) in [0, 1]: the array is the result's image,
+      within `tolerance`.
 
     Raises AssertionError.
     """
@@ -50,10 +50,10 @@ def check_writer(
         ):
             _write(spec, options, finished, path)
             require(path.stat().st_size > 0, f"{path.name} is empty")
-        left = sorted(each.name for each in folder.iterdir())
-        require(left == [path.name], f"it leaves {left} in the folder")
+        names = sorted(file.name for file in folder.iterdir())
+        require(names == [path.name], f"the folder has the files {names}, not {path.name} alone")
         if read is not None:
-            _check_picture(read(path), result(24, 33).image, tolerance)
+            _check_image(read(path), result(24, 33).image, tolerance)
         path.unlink()
         _check_failure(spec, options, folder / "missing" / path.name)
 
@@ -62,9 +62,9 @@ def _write(spec: WriterSpec, options: Mapping[str, Any], finished: Result, path:
     image = finished.image.copy()
     image.flags.writeable = False
     guarded = replace(finished, image=image)
-    way = [] if finished.interrupted else snapshots(finished)
+    frames = [] if finished.interrupted else snapshots(finished)
     try:
-        write_outputs(guarded, [_output(spec, options, path)], way)
+        write_outputs(guarded, [_output(spec, options, path)], frames)
     except StylectlError as error:
         raise AssertionError(str(error)) from error
 
@@ -73,8 +73,8 @@ def _output(spec: WriterSpec, options: Mapping[str, Any], path: Path) -> Output:
     registry = Registry()
     registry.writers.add(spec, "the test")
     finished = result()
-    named = {spec.name: options} if options else {}
-    (output,) = plan_outputs([path], finished.job, finished.image.shape[:2], registry, named)
+    writers = {spec.name: options} if options else {}
+    (output,) = plan_outputs([path], finished.job, finished.image.shape[:2], registry, writers)
     return output
 
 
@@ -84,13 +84,15 @@ def _check_failure(spec: WriterSpec, options: Mapping[str, Any], path: Path) -> 
     record = {"job": finished.job.as_table(), **finished.summary()}
     try:
         writer.write(finished, snapshots(finished), path, record)
-    except Exception:  # any error is a right one here
+    except Exception:  # any error passes the check
         return
-    raise AssertionError("it says nothing when its file cannot be written")
+    raise AssertionError("it raises nothing when its file cannot be written")
 
 
-def _check_picture(got: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    require(got.shape == expected.shape, f"read back, it is {got.shape}, not {expected.shape}")
+def _check_image(got: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    require(
+        got.shape == expected.shape, f"read back, the image is {got.shape}, not {expected.shape}"
+    )
     off = float(np.abs(got - expected).max())
     # A thousandth of a step for the conversions to and from integers.
-    require(off <= tolerance + 1e-5, f"read back, it is off by {off:.4f}")
+    require(off <= tolerance + 1e-5, f"read back, the image is off by {off:.4f}")

@@ -202,7 +202,7 @@ def test_a_plugin_that_takes_a_built_in_term_is_left_out(install: Install) -> No
     assert plugins.registry.terms.origin("style") == "the plugin stylectl.style (built-in)"
     assert plugins.problems == (
         "the plugin dark (stylectl-dark 1.2) is left out: the loss term 'style' is built in; the "
-        "plugin must name its own otherwise",
+        "plugin must use another name",
     )
 
 

@@ -1,4 +1,4 @@
-"""`stylectl list`: the installed plugins, and what they contribute."""
+"""Command `stylectl list`: the installed plugins, and their contributions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What can be listed."""
+    """Kinds of things that can be listed."""
 
     PLUGINS = "plugins"
     BACKENDS = "backends"
@@ -38,17 +38,19 @@ def command(
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """List plugins and what they bring (backends, backbones, loss terms, writers, optimizers,
-    initialisers), with their options."""
+    """List plugins and their contributions, with options.
+
+    Contributions are backends, backbones, loss terms, writers, optimizers and initialisers.
+    """
     from ...plugins.manager import load_plugins
 
     plugins = load_plugins(no_plugin or [])
     if layers is not None:
         if kind is not Kind.BACKBONES:
-            raise UsageError("--layers goes with: stylectl list backbones")
+            raise UsageError("--layers requires: stylectl list backbones")
         tables = {"layers": _layers(plugins.registry, layers)}
     else:
-        tables = {each.value: _rows(plugins, each) for each in ([kind] if kind else Kind)}
+        tables = {listed.value: _rows(plugins, listed) for listed in ([kind] if kind else Kind)}
     if as_json:
         typer.echo(json.dumps(tables))
     else:
@@ -77,7 +79,10 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
 
 
 def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
-    """Name, default, range or choice, and description of each field, from its JSON schema."""
+    """Return name, default, range or choice, and description of each field of an options model.
+
+    They are read from the model's JSON schema.
+    """
     rows = []
     schema = model.model_json_schema()
     for name, field in schema.get("properties", {}).items():
@@ -119,9 +124,9 @@ def _layers(registry: Registry, chosen: str) -> list[dict[str, Any]]:
             "stride": info.stride,
             "receptive field": info.receptive_field,
             "default for": ", ".join(
-                f"{use} {shares[info.name]:.2g}"
-                for use, shares in defaults.items()
-                if info.name in shares
+                f"{use} {weights[info.name]:.2g}"
+                for use, weights in defaults.items()
+                if info.name in weights
             ),
         }
         for info in backbone.layers
@@ -145,7 +150,7 @@ def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
     console = Console()
     for title, rows in tables.items():
         columns = [key for key in rows[0] if key != "options"] if rows else []
-        # A long name is folded, not cut: it is there to be copied.
+        # A long name is folded, not cut, so that users can copy it.
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)
         for row in rows:

@@ -1,4 +1,4 @@
-"""`stylectl plugins`: for those who write plugins."""
+"""Command `stylectl plugins`, for authors of plugins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from ...core.errors import OutputError, UsageError
 
-#: The example plugin is the template: what is tested as the one is what the other writes.
+#: The example plugin is the template, so that the written plugin is tested code.
 _TEMPLATE = Path(__file__).parent.parent.parent / "examples" / "stylectl-plugin-demo"
 _TEMPLATE_NAME = "demo"
 
@@ -27,22 +27,24 @@ def _plugins() -> None:
 def new(
     name: Annotated[str, typer.Argument(help="Such as pastel: makes stylectl-plugin-pastel.")],
 ) -> None:
-    """Write a plugin to start from, with a loss term, a backbone, a writer and their tests, to a
-    new folder here."""
+    """Write a plugin to start from, in a new folder here.
+
+    It has a loss term, a backbone, a writer and their tests.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(f"{name!r}: a plugin's name has lower-case letters, digits and hyphens")
     _check_free(name)
     folder = Path(f"stylectl-plugin-{name}")
     if folder.exists():
-        raise UsageError(f"{folder}: is there already")
+        raise UsageError(f"{folder}: exists already")
     try:
         with tempfile.TemporaryDirectory(dir=".", prefix=".stylectl-") as private:
-            whole = Path(private) / folder
+            complete = Path(private) / folder
             for source in _template_files():
-                file = whole / _named(source.relative_to(_TEMPLATE).as_posix(), name)
+                file = complete / _named(source.relative_to(_TEMPLATE).as_posix(), name)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(_named(source.read_text("utf-8"), name), "utf-8")
-            whole.replace(folder)
+            complete.replace(folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from None
     typer.echo(f"wrote {folder}")
@@ -50,7 +52,7 @@ def new(
 
 
 def _check_free(name: str) -> None:
-    """Raises UsageError for the name of a plugin that is there, or of what one brings."""
+    """Raise UsageError for the name of an existing plugin, or of a contribution."""
     from ...plugins.finding import find_plugins
     from ...plugins.manager import load_plugins
 

@@ -1,4 +1,4 @@
-"""The flags of a job's options, made from the table in core/job/options.py."""
+"""Flags of a job's options, made from the table in core/job/options.py."""
 
 from __future__ import annotations
 
@@ -21,26 +21,31 @@ _STYLE_MAP = typer.Option(
 
 
 def with_job_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the flags of the options `names`, by default of all: it gets their values, as
-    `build_job` takes them, as the argument `options`."""
+    """Return a decorator that gives a command the flags of the options `names` (default: all).
+
+    The command gets their values, in the form that `build_job` takes, as its argument `options`.
+    """
     chosen = [OPTIONS[name] for name in names] if names else list(OPTIONS.values())
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function, eval_str=True)
-        own = [each for each in signature.parameters.values() if each.name != "options"]
+        arguments = [
+            parameter for parameter in signature.parameters.values() if parameter.name != "options"
+        ]
         flags = [_parameter(option) for option in chosen if not option.is_argument]
         if "regions" in [option.name for option in chosen]:
             flags.append(_flag("style_map", list[str], _STYLE_MAP))
 
         def command(**values: Any) -> Any:
-            given = {flag.name: values.pop(flag.name) for flag in flags}
-            return function(**values, options=read_flags(given))
+            flag_values = {flag.name: values.pop(flag.name) for flag in flags}
+            return function(**values, options=read_flags(flag_values))
 
         parameters = [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *flags)
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in (*arguments, *flags)
         ]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         command.__doc__, command.__name__ = function.__doc__, function.__name__
         return command
 
@@ -48,34 +53,37 @@ def with_job_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
 
 
 def read_flags(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of flags' values, without those that were not given. Raises UsageError."""
-    given = {name: value for name, value in values.items() if value}
-    maps = given.pop("style_map", [])
-    if maps and "regions" not in given:
+    """Read the options from flags' values, without those that were not set.
+
+    Raises UsageError for values that cannot be read.
+    """
+    set_values = {name: value for name, value in values.items() if value}
+    maps = set_values.pop("style_map", [])
+    if maps and "regions" not in set_values:
         raise UsageError("`style_map` has no effect without `regions`")
-    options = {name: _read(OPTIONS[name], value) for name, value in given.items()}
+    options = {name: _read(OPTIONS[name], value) for name, value in set_values.items()}
     if maps:
         options["regions"] = [*options["regions"], *maps]
     return options
 
 
 def flag_of(name: str) -> str:
-    """``--style-weight`` for ``style_weight``."""
+    """Return the flag of an option: ``--style-weight`` for ``style_weight``."""
     return "--" + name.replace("_", "-")
 
 
 class JobCommand(typer.core.TyperCommand):
-    """A command whose help lists the installed plugins that its options choose from."""
+    """Command whose help lists the installed names that its options choose from."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """See click."""
+        """Add the names and defaults to the help texts. See click.Command.format_help."""
         listed = {
             option.name: option.lists for option in OPTIONS.values() if option.lists is not None
         }
         listed["preset"] = "presets"
         try:
             names, defaults = _installed(listed.values()), default_values()
-        except StylectlError:  # help comes even where two plugins claim one name
+        except StylectlError:  # the help is shown even if two plugins claim one name
             names, defaults = {}, {}
         for parameter in self.params:
             if not isinstance(parameter, typer.core.TyperOption):
@@ -92,7 +100,7 @@ class JobCommand(typer.core.TyperCommand):
 
 
 def default_values() -> dict[str, str]:
-    """The values of options that have one in the default job, as text."""
+    """Return the values of options that have one in the default job, as text."""
     from ...core.job.model import Job
     from ...core.planning.planner import make_plan
     from ...plugins.manager import load_plugins
@@ -139,7 +147,7 @@ def _read(option: Option, value: Any) -> Any:
 
 
 def _installed(kinds: Iterable[Listed]) -> dict[Listed, list[str]]:
-    """The names of what is installed, by kind."""
+    """Return the installed names, by kind."""
     from ...core.job.presets import PRESETS
     from ...plugins.manager import load_plugins
 

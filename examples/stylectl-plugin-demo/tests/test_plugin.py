@@ -1,4 +1,4 @@
-"""stylectl's own checks on what the plugin brings, and a run of all of it."""
+"""Checks of the plugin's contributions with stylectl's test kits, and a run with all of them."""
 
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def test_a_picture_in_the_paintings_color_loses_nothing() -> None:
     painting = torch.tensor([0.2, 0.4, 0.6]).view(1, 3, 1, 1).expand(1, 3, 5, 5)
     references = References(content={}, styles=(Style({IMAGE_LAYER: painting}, 1.0),))
     loss = PaletteLoss({}, PaletteOptions()).bind(references)
-    # The colors are rounded to 8 bits, which these are without rounding.
+    # The colors are rounded to 8 bits, which represent these exactly.
     assert loss({IMAGE_LAYER: painting}).item() == pytest.approx(0, abs=1e-6)
-    # One color leaves nothing soft: the squared distance itself.
+    # With one color, the soft minimum is the squared distance itself.
     darker = loss({IMAGE_LAYER: painting - 0.1}).item()
     assert darker == pytest.approx(3 * 0.1**2, rel=1e-4)
 

@@ -190,11 +190,11 @@ def test_a_small_term_that_heeds_regions_passes() -> None:
         (NotANumber, "gives nan"),
         (DivisionByBlack, "all zero"),
         (SlopeAtBlack, "all zero"),
-        (Forgetful, "asked twice"),
+        (Forgetful, "called twice"),
         (DoubleAlways, "float64"),
         (UnknownLayer, "relu9_9"),
         (WrongSums, "two tiles"),
-        (DeafToRegions, "leaves the region"),
+        (DeafToRegions, "outside of the region"),
         (WeightsTwice, "region of ones"),
         (EmptyRegion, "gives nan"),
         (lambda layers, options: print, "must be a LossTerm"),
@@ -214,7 +214,7 @@ def test_a_term_that_changes_its_features_is_found_out() -> None:
                     features[IMAGE_LAYER][..., 0] = features[IMAGE_LAYER][..., 1]
             return super().loss(features)
 
-    with pytest.raises(AssertionError, match=r"changes the features|asked twice"):
+    with pytest.raises(AssertionError, match=r"changes the features|called twice"):
         check_loss_term(brightness(Changes))
 
 
@@ -391,7 +391,7 @@ def test_every_built_in_writer_is_checked(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("create", "complaint"),
     [
-        (Swallowing, "says nothing"),
+        (Swallowing, "raises nothing"),
         (Empty, "is empty"),
         (Elsewhere, "wrote no file"),
         (Littering, "litter"),

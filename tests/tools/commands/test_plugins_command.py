@@ -46,5 +46,5 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "stylectl-plugin-ink").mkdir()
     done = new(tmp_path, "ink")
     assert done.returncode == 2
-    assert "is there already" in done.stderr
+    assert "exists already" in done.stderr
     assert not list((tmp_path / "stylectl-plugin-ink").iterdir())

@@ -1,4 +1,4 @@
-"""What the plugin brings: the entry point in pyproject.toml names this module."""
+"""Hooks of the plugin; the entry point in pyproject.toml names this module."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ from .swatches import SwatchesOptions, SwatchesWriter
 
 @hookimpl
 def stylectl_loss_terms() -> Iterable[LossTermSpec]:
-    """The term `demo-palette`."""
+    """Return the loss term `demo-palette`."""
     yield LossTermSpec(
         name="demo-palette",
-        summary="every pixel near one of a few colors of the painting",
+        summary="every pixel near one of a few colors of the style image",
         create=PaletteLoss,
         options=PaletteOptions,
         layers_from="image",
@@ -23,7 +23,7 @@ def stylectl_loss_terms() -> Iterable[LossTermSpec]:
 
 @hookimpl
 def stylectl_backbones() -> Iterable[BackboneSpec]:
-    """The backbone `demo-filters`."""
+    """Return the backbone `demo-filters`."""
     yield BackboneSpec(
         name="demo-filters",
         summary="a bank of edge and color filters at four sizes, without weights to download",
@@ -33,10 +33,10 @@ def stylectl_backbones() -> Iterable[BackboneSpec]:
 
 @hookimpl
 def stylectl_writers() -> Iterable[WriterSpec]:
-    """The writer `demo-swatches`."""
+    """Return the writer `demo-swatches`."""
     yield WriterSpec(
         name="demo-swatches",
-        summary="the picture's main colors as a GIMP palette",
+        summary="the result's main colors as a GIMP palette",
         suffixes=(".gpl",),
         create=SwatchesWriter,
         options=SwatchesOptions,

@@ -1,11 +1,11 @@
-"""The main colors of an image."""
+"""Main colors of an image."""
 
 import numpy as np
 from PIL import Image
 
 
 def main_colors(pixels: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` colors (K, 3) in [0, 1] of an image (H, W, 3) in [0, 1], by median cut."""
+    """Return at most `count` colors (K, 3) of an image (H, W, 3), both in [0, 1], by median cut."""
     image = Image.fromarray(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8))
     quantized = image.quantize(count, method=Image.Quantize.MEDIANCUT)
     palette = np.asarray(quantized.getpalette(), dtype=np.float64).reshape(-1, 3)

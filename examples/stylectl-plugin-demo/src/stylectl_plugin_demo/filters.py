@@ -10,14 +10,17 @@ from torch.nn import functional
 
 _SIDE = 7
 _ORIENTATIONS = 6
-#: Three blurred colors; and for each orientation and color the four signs of two phases.
+#: Three blurred colors, and both signs of two phases for each orientation and color.
 _CHANNELS = 3 + _ORIENTATIONS * 3 * 4
 _SIZES = 4
 
 
 class FilterBank(Backbone):
-    """Rectified edges and lines (Gabor filters) of every color in six orientations, beside the
-    colors themselves: ``bank1`` at the image's own size to ``bank4`` at an eighth of it."""
+    """Rectified Gabor filters of every color in six orientations, and the blurred colors.
+
+    The filters respond to edges and lines. The layers are ``bank1``, at the image's own size, to
+    ``bank4``, at an eighth of it.
+    """
 
     name = "demo-filters"
     layers = tuple(
@@ -32,7 +35,7 @@ class FilterBank(Backbone):
         pass
 
     def trunk(self, layers: Collection[str]) -> Trunk:
-        """See Backbone."""
+        """See Backbone.trunk."""
         return _Pyramid(layers)
 
 
@@ -44,15 +47,15 @@ class _Pyramid(Trunk):
         self._gabor = nn.Parameter(_gabor(), requires_grad=False)
 
     def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
-        wanted = self._layers if layers is None else layers
+        requested = self._layers if layers is None else layers
         names = [info.name for info in FilterBank.layers]
-        image, found = image.to(self._blur.dtype), {}
-        for name in names[: 1 + max(names.index(layer) for layer in wanted)]:
+        image, activations = image.to(self._blur.dtype), {}
+        for name in names[: 1 + max(names.index(layer) for layer in requested)]:
             if name != names[0]:
                 image = functional.avg_pool2d(image, 2)
-            if name in wanted:
-                found[name] = self._bank(image)
-        return found
+            if name in requested:
+                activations[name] = self._bank(image)
+        return activations
 
     def _bank(self, image: Tensor) -> Tensor:
         border = [_SIDE // 2] * 4
@@ -63,14 +66,17 @@ class _Pyramid(Trunk):
 
 
 def _blur() -> Tensor:
-    """A Gaussian for each color: (3, 1, side, side)."""
+    """Return a Gaussian for each color: (3, 1, side, side)."""
     y, x = _grid()
     window = torch.exp(-(x**2 + y**2) / 4.5)
     return (window / window.sum()).expand(3, 1, -1, -1).clone()
 
 
 def _gabor() -> Tensor:
-    """For each color, the even and the odd phase of each orientation: (3 * 12, 1, side, side)."""
+    """Return the even and the odd phase of each orientation, for each color.
+
+    The shape is (3 * 12, 1, side, side).
+    """
     y, x = _grid()
     window = torch.exp(-(x**2 + y**2) / 4.5)
     kernels = []
@@ -79,7 +85,7 @@ def _gabor() -> Tensor:
         across = 1.6 * (x * math.cos(angle) + y * math.sin(angle))
         for wave in (torch.cos(across), torch.sin(across)):
             kernel = window * wave
-            kernel = kernel - window * kernel.sum() / window.sum()  # blind to an even color
+            kernel = kernel - window * kernel.sum() / window.sum()  # zero for a constant color
             kernels.append(kernel / kernel.norm())
     return torch.stack(kernels)[:, None].repeat(3, 1, 1, 1)
 

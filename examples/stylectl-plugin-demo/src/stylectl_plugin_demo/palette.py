@@ -1,4 +1,4 @@
-"""A loss term: the picture in a few colors of the painting."""
+"""A loss term for a result in a few colors of the style image."""
 
 import math
 from collections.abc import Mapping
@@ -16,17 +16,19 @@ class PaletteOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    colors: int = Field(default=8, ge=1, le=64, description="of each painting")
+    colors: int = Field(default=8, ge=1, le=64, description="of each style image")
     softness: float = Field(
         default=0.01, gt=0, description="squared distance within which two colors mingle"
     )
 
 
 class PaletteLoss(LossTerm):
-    """The mean over the pixels of -T log 1/K sum_k exp(-|x - c_k|^2 / T): a soft minimum of the
-    squared distances to K colors c_k, with the softness T; averaged over the paintings.
+    """Mean soft minimum of the pixels' squared distances to the style image's main colors.
 
-    It looks at the pixels alone, (N, 3, H, W) in [0, 1], and needs no layer of the network.
+    For a pixel x and K colors c_k it is -T log 1/K sum_k exp(-|x - c_k|^2 / T), with the softness
+    T; it is averaged over the pixels and, with their weights, over the style images.
+
+    It reads the pixels alone, (N, 3, H, W) in [0, 1], and requires no layer of the network.
     """
 
     layers = (IMAGE_LAYER,)
@@ -36,7 +38,7 @@ class PaletteLoss(LossTerm):
         self._options = options
 
     def bind(self, references: References) -> Loss:
-        """Finds the paintings' colors, once for each scale of the picture."""
+        """Find the style images' colors, once for each scale, and return the loss."""
         palettes = [
             (self._palette(style.features[IMAGE_LAYER]), style.weight)
             for style in references.styles
@@ -44,8 +46,8 @@ class PaletteLoss(LossTerm):
 
         def loss(features: Features) -> Tensor:
             pixels = features[IMAGE_LAYER].movedim(1, -1).reshape(-1, 1, 3)
-            shares = [weight * self._distance(pixels, colors) for colors, weight in palettes]
-            return torch.stack(shares).sum()
+            distances = [weight * self._distance(pixels, colors) for colors, weight in palettes]
+            return torch.stack(distances).sum()
 
         return loss
 
@@ -54,7 +56,7 @@ class PaletteLoss(LossTerm):
         return torch.as_tensor(main_colors(pixels, self._options.colors)).to(image)
 
     def _distance(self, pixels: Tensor, colors: Tensor) -> Tensor:
-        """Of pixels (M, 1, 3) from colors (K, 3)."""
+        """Return the mean soft squared distance of pixels (M, 1, 3) from colors (K, 3)."""
         softness = self._options.softness
         squared = (pixels - colors).square().sum(2)
         soft_minimum = -softness * (torch.logsumexp(-squared / softness, 1) - math.log(len(colors)))

@@ -1,4 +1,4 @@
-"""A writer: the picture's main colors, for GIMP, Inkscape and Krita."""
+"""A writer of the result's main colors, for GIMP, Inkscape and Krita."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +19,7 @@ class SwatchesOptions(BaseModel):
 
 
 class SwatchesWriter(Writer):
-    """A GIMP palette, a text file of one color in each line."""
+    """Writer of GIMP palettes, text files with one color in each line."""
 
     def __init__(self, options: SwatchesOptions) -> None:
         self._options = options
@@ -27,7 +27,7 @@ class SwatchesWriter(Writer):
     def write(
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
-        """See Writer."""
+        """See Writer.write."""
         lines = ["GIMP Palette", f"Name: {path.stem}", "#"]
         for red, green, blue in (main_colors(result.image, self._options.colors) * 255).round():
             lines.append(f"{red:3.0f} {green:3.0f} {blue:3.0f}")
