@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import ImageError, UsageError
 from ..files import status_of
 from ..job.model import Job
-from ..job.samples import SAMPLES
+from ..job.paths import SAMPLES
 
 #: File name suffixes of images, by which those in a folder are found.
 SUFFIXES = frozenset(

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .byte_sizes import bytes_of
 from .choices import Choice, ImagePath, Regions, StyleImage, TermChoice
 from .halves import HOW_COMPUTED
+from .text import bytes_of
 
 #: Most pixels of an input image, unless the job sets `max_pixels`: 16384 x 16384.
 DEFAULT_MAX_PIXELS = 16384 * 16384

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import text
-from .paths import is_path
+from .paths import SAMPLES, is_path
 from .places import ChoiceKey, Place, TermKey
-from .samples import SAMPLES
 from .tables import CHOICES, init_table
 from .text import Reader
 

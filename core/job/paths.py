@@ -7,8 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .samples import SAMPLES
 from .tables import choice_table, init_table
+
+_SAMPLE_FOLDER = Path(__file__).parent.parent.parent / "examples"
+
+#: Names in a job of the sample pair, which ships with the package -> files.
+SAMPLES = {
+    "sample:photo": _SAMPLE_FOLDER / "photo.jpg",
+    "sample:painting": _SAMPLE_FOLDER / "painting.jpg",
+}
 
 _NETWORK_FILES = (".safetensors", ".pth", ".pt", ".onnx")
 

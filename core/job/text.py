@@ -7,6 +7,7 @@ the field's type.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,18 @@ from ..errors import UsageError
 from ..validation import Text
 
 Reader = Callable[[str, str], Any]
+
+#: Units of sizes in memory -> bytes.
+_UNITS = {
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
 
 
 def word(_option: str, text: str) -> str:
@@ -98,3 +111,15 @@ def number(option: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise UsageError(f"`{option}`: {text!r} is not a number") from None
+
+
+def bytes_of(text: str) -> int:
+    """Return the bytes of a size: ``4GB`` is 4 * 10^9, ``1.5 GiB`` is 1.5 * 2^30.
+
+    Raises ValueError for text that is not a size, and for a size of zero.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]I?B)", text.strip().upper())
+    size = round(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if size == 0:
+        raise ValueError("should be a size such as 4GB or 800MB")
+    return size

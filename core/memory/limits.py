@@ -11,7 +11,7 @@ import torch
 
 from ..attribution import is_out_of_memory
 from ..errors import MemoryLimitError
-from ..job.byte_sizes import bytes_of
+from ..job.text import bytes_of
 from ..sizes.fitting import Size
 from .estimate import MemoryEstimate
 

@@ -20,7 +20,7 @@ from ..interfaces.result import Result, Snapshot
 from ..interfaces.specs import WriterSpec
 from ..interfaces.writer import Writer
 from ..job.model import Job
-from ..job.samples import SAMPLES
+from ..job.paths import SAMPLES
 from ..planning.registry import Registry
 from ..shown import described
 from ..validation import validated

@@ -18,8 +18,7 @@ from ..files import status_of
 from ..images.pillow_limits import unlimited_pillow
 from ..interfaces.result import RECORD_FORMAT, Result
 from ..interfaces.writer import RECORD_KEY
-from ..job.paths import map_paths, relocated
-from ..job.samples import SAMPLES
+from ..job.paths import SAMPLES, map_paths, relocated
 from ..job.toml import read_toml
 from ..planning.plan import Plan
 

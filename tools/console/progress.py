@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from ...core.interfaces.events import Event, Notice, RunFinished, RunStarted, StepDone
-from ...core.job.samples import SAMPLES
+from ...core.job.paths import SAMPLES
 from ...core.sizes.pyramid import Scale
 from .messages import with_flags
 

@@ -16,8 +16,7 @@ from ...core.files import status_of
 from ...core.job.model import is_pair
 from ...core.job.option import relocated_value
 from ...core.job.options import option_named
-from ...core.job.paths import map_paths, relocated
-from ...core.job.samples import SAMPLES
+from ...core.job.paths import SAMPLES, map_paths, relocated
 from ...core.job.tables import laid_over, regular
 from ...core.run.outputs import result_stem
 from .events import Task

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core.errors import UsageError
 from ...core.job.building import build_job
-from ...core.job.samples import SAMPLES
+from ...core.job.paths import SAMPLES
 from ...core.planning.backbones import Backbones
 from ...core.planning.planner import make_plan
 from ...core.planning.registry import Registry

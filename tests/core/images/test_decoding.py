@@ -16,7 +16,7 @@ from PIL import Image, ImageChops
 from stylectl.core.errors import ImageError, UsageError
 from stylectl.core.images.decoding import read_image
 from stylectl.core.interfaces.source_image import SourceImage
-from stylectl.core.job.samples import SAMPLES
+from stylectl.core.job.paths import SAMPLES
 from stylectl.core.sizes.fitting import fit
 
 RED, GREEN, BLUE, WHITE, BLACK = (

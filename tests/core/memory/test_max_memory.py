@@ -15,7 +15,7 @@ from stylectl import Event, Notice, Result, RunStarted
 from stylectl.core.errors import MemoryLimitError, UsageError
 from stylectl.core.interfaces.terms import Loss, References, SumTerm
 from stylectl.core.job.building import build_job
-from stylectl.core.job.byte_sizes import bytes_of
+from stylectl.core.job.text import bytes_of
 from stylectl.core.memory import limits as memory
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.preparation import prepare

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stylectl.core.errors import UsageError
 from stylectl.core.job.building import build_job
+from stylectl.core.job.paths import SAMPLES
 from stylectl.core.job.presets import PRESETS
-from stylectl.core.job.samples import SAMPLES
 from stylectl.core.job.toml import job_toml
 from stylectl.core.planning.planner import make_plan
 from stylectl.plugins.manager import load_plugins

@@ -196,7 +196,7 @@ def test_an_input_is_not_overwritten(
 def test_the_shipped_samples_are_not_overwritten(
     folder: Path, job: Job, registry: Registry
 ) -> None:
-    from stylectl.core.job.samples import SAMPLES
+    from stylectl.core.job.paths import SAMPLES
 
     with pytest.raises(UsageError, match="would overwrite an input"):
         plan_outputs([SAMPLES["sample:photo"]], job, SIZE, registry)

@@ -19,7 +19,7 @@ from stylectl.core.errors import (
     UsageError,
 )
 from stylectl.core.images.decoding import read_image
-from stylectl.core.job.samples import SAMPLES
+from stylectl.core.job.paths import SAMPLES
 
 PHOTO, PAINTING = (str(SAMPLES[name]) for name in ("sample:photo", "sample:painting"))
 

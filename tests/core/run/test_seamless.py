@@ -17,7 +17,7 @@ from stylectl.core.interfaces.backend import BackendOptions
 from stylectl.core.interfaces.optimizer import Evaluation
 from stylectl.core.interfaces.terms import IMAGE_LAYER, References, Style
 from stylectl.core.job.building import build_job
-from stylectl.core.job.samples import SAMPLES
+from stylectl.core.job.paths import SAMPLES
 from stylectl.core.objective.framed_features import framed_features
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.preparation import prepare

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from stylectl.core.errors import ImageError, MemoryLimitError, UsageError
 from stylectl.core.job.building import build_job
+from stylectl.core.job.paths import SAMPLES
 from stylectl.core.job.presets import PRESETS
-from stylectl.core.job.samples import SAMPLES
 from stylectl.core.job.toml import job_toml
 from stylectl.core.run.outputs import free_name
 from stylectl.core.run.record import read_job_file

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from stylectl.core.job.model import Job
+from stylectl.core.job.paths import SAMPLES
 from stylectl.core.job.presets import PRESETS
-from stylectl.core.job.samples import SAMPLES
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
