@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .errors import PluginError, StylectlError
-from .shown import described
+from .shown import error_line
 
 #: Messages of a failed allocation in a plain RuntimeError: torch's on the CPU and on MPS, and those
 #: of ONNX Runtime's arenas.
@@ -29,10 +29,10 @@ def attributed_to(label: str) -> Iterator[None]:
         yield
     except StylectlError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if is_out_of_memory(error):
             raise
-        raise PluginError(f"{label} failed: {described(error)}") from error
+        raise PluginError(f"{label} failed: {error_line(error)}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ def one_line(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def described(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """Return the type and message of an error that a plugin's code raised."""
     try:
         message = str(error)

@@ -11,7 +11,7 @@ from ..core.interfaces.events import (
     RunStarted,
     StepDone,
 )
-from ..core.shown import described
+from ..core.shown import error_line
 from .manager import PluginRecord, Plugins
 
 
@@ -51,14 +51,16 @@ class PluginListeners:
         for record in tuple(self._listening[hook]):
             try:
                 self._plugins.call(record.name, hook, event=event)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._drop(record, hook, error)
 
-    def _drop(self, record: PluginRecord, hook: str, error: Exception) -> None:
+    def _drop(self, record: PluginRecord, hook: str, error: BaseException) -> None:
         for listening in self._listening.values():
             if record in listening:
                 listening.remove(record)
-        message = f"the plugin {record.name} ({record.origin}) failed in {hook}: {described(error)}"
+        message = (
+            f"the plugin {record.name} ({record.origin}) failed in {hook}: {error_line(error)}"
+        )
         self._listener(Notice(f"{message}; the run continues without it"))
         if self.failure is None:
             self.failure = ListenerError(message)

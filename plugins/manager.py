@@ -25,7 +25,7 @@ from ..core.interfaces.specs import (
     WriterSpec,
 )
 from ..core.planning.registry import Registry
-from ..core.shown import described, one_line
+from ..core.shown import error_line, one_line
 from . import hookspecs
 from .finding import FoundPlugin, find_plugins, named_plugin
 
@@ -153,7 +153,7 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin)
     except BaseException as error:  # a third party's code may raise anything
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
-        return one_line(str(error)) if isinstance(error, StylectlError) else described(error)
+        return one_line(str(error)) if isinstance(error, StylectlError) else error_line(error)
     for table, spec in contributions:
         getattr(registry, table).add(
             spec, f"the plugin {plugin.name} ({plugin.origin})", plugin.is_built_in

@@ -15,7 +15,7 @@ from ..interfaces.optimizer import (
     Optimizer,
     StartingPoint,
 )
-from ..shown import described
+from ..shown import error_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,10 +59,10 @@ class CheckedOptimizer(Optimizer):
                 raise PluginError(f"{self.label} stopped by itself") from None
             except StylectlError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if error is objective.failure or is_out_of_memory(error):
                     raise
-                raise PluginError(f"{self.label} failed: {described(error)}") from error
+                raise PluginError(f"{self.label} failed: {error_line(error)}") from error
             if not isinstance(iterate, Iterate) or iterate.image.shape != image.shape:
                 raise PluginError(
                     f"{self.label} must yield an Iterate with an image like the first"

@@ -22,7 +22,7 @@ from ..interfaces.writer import Writer
 from ..job.model import Job
 from ..job.paths import SAMPLES
 from ..planning.registry import Registry
-from ..shown import described
+from ..shown import error_line
 from ..validation import validated
 from .record import record_for
 
@@ -138,9 +138,9 @@ def write_outputs(
             failure = failure or error
         except OSError as error:
             failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
-        except Exception as error:  # a plugin's writer may raise anything
+        except (Exception, SystemExit) as error:  # a plugin's writer may raise anything
             failure = failure or PluginError(
-                f"{output.path}: {output.label} failed: {described(error)}"
+                f"{output.path}: {output.label} failed: {error_line(error)}"
             )
     if failure and not written and (path := _rescue(result, outputs, snapshots)):
         raise failure.reworded(f"{failure}; the result is rescued in {path}")

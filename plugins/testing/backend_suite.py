@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ...backends.accuracy.distances import relative_l2
-from ...core.errors import BackendError, UsageError
+from ...core.errors import BackendError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import BackendOptions, FeatureBackend
 from ...core.interfaces.cotangents import LazyCotangents
@@ -23,6 +23,7 @@ from .backend_case import (
     refuses,
     texture,
 )
+from .backend_refusals import BackendRefusals
 from .network import KinkedBackbone, TinyBackbone
 from .require import require
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-class BackendSuite(ABC):
+class BackendSuite(BackendRefusals, ABC):
     """Tests that a backend computes the network, and keeps the contract of FeatureBackend.
 
         class TestMine(BackendSuite):
@@ -256,55 +257,6 @@ class BackendSuite(ABC):
             case.check_close(backend.features(image), image, "of a batch")
             case.check_gradient(backend, image, case.layers)
 
-    def test_images_that_are_none_are_refused(self, case: Case) -> None:
-        """Check the errors for images of other shapes and types."""
-        image = texture(11, 14)
-        wrong = {
-            "three dimensions": image[0],
-            "one channel": image[:, :1],
-            "four channels": torch.cat([image, image[:, :1]], 1),
-            "no rows": image[:, :, :0],
-            "no image": image[:0],
-            "float64": image.double(),
-            "bytes": image.mul(255).byte(),
-        }
-        with case.backend() as backend:
-            for what, value in wrong.items():
-                refuses(BackendError, what, backend.features, value)
-                refuses(BackendError, f"{what}, for vjp", backend.vjp, value)
-
-    def test_unknown_layers_and_wrong_cotangents_are_refused(self, case: Case) -> None:
-        """Check the errors, also for a layer of the network that the backend does not have."""
-        image, (first, *_) = texture(11, 14), case.layers
-        with case.backend([first]) as backend:
-            cotangent = case.cotangents(backend, image, [first])[first]
-            for layer in ("no such layer", case.layers[-1]):
-                refuses(UsageError, layer, backend.features, image, [layer])
-                refuses(UsageError, layer, backend.vjp(image)[1], {layer: cotangent})
-            wrong = {
-                "a cotangent of another size": cotangent[:, :, 1:],
-                "a cotangent without the batch": cotangent[0],
-                "a cotangent in float64": cotangent.double(),
-            }
-            for what, value in wrong.items():
-                refuses(BackendError, what, backend.vjp(image)[1], {first: value})
-
-    def test_a_second_pullback_is_the_same_or_refused(self, case: Case) -> None:
-        """Check a second call, which may raise BackendError, since the first frees memory."""
-        image = texture(11, 14)
-        with case.backend() as backend:
-            cotangents = case.cotangents(backend, image, case.layers)
-            _, pullback = backend.vjp(image)
-            first = pullback(cotangents).clone()
-            try:
-                second = pullback(cotangents)
-            except BackendError:
-                return
-        off = relative_l2(second, first)
-        require(
-            off <= 2 * case.tolerance.features, f"called twice, the pullback is off by {off:.2g}"
-        )
-
     def test_being_told_of_sizes_changes_nothing(self, case: Case) -> None:
         """Check the features after `prepare`, at its sizes and others, and after a second call."""
         image = texture(11, 14)
@@ -318,13 +270,3 @@ class BackendSuite(ABC):
                         off <= 2 * case.tolerance.features,
                         f"after prepare({sizes}), {name} is off by {off:.2g}",
                     )
-
-    def test_a_closed_backend_refuses(self, case: Case) -> None:
-        """Check the errors after `close`, and a second call of it."""
-        image = texture(11, 14)
-        backend = case.backend()
-        backend.features(image)
-        backend.close()
-        refuses(BackendError, "features after close", backend.features, image)
-        refuses(BackendError, "vjp after close", backend.vjp, image)
-        backend.close()

@@ -124,6 +124,7 @@ def test_a_name_in_vain_is_told_of(install: Install, monkeypatch: pytest.MonkeyP
         (term(loss="image.mean() * float('nan')"), NumericalError, "nan"),
         (term(loss="(image - image).sum().sqrt()"), NumericalError, "gradient"),
         (term(loss="image[9]"), PluginError, "IndexError"),
+        (term(loss="exit('no')"), PluginError, "SystemExit: no"),
         (
             term(loss="Backward.apply(image).mean()") + BACKWARD,
             PluginError,
@@ -223,12 +224,17 @@ def stylectl_writers():
 )
 
 
-def test_a_writer_that_fails_half_way_loses_no_other(install: Install, tmp_path: Path) -> None:
-    install(WRITER.format(create="pass", write="1 / 0", suffix=".bad"), "bad")
+@pytest.mark.parametrize(
+    ("write", "complaint"), [("1 / 0", "ZeroDivisionError"), ("exit('no')", "SystemExit: no")]
+)
+def test_a_writer_that_fails_half_way_loses_no_other(
+    install: Install, tmp_path: Path, write: str, complaint: str
+) -> None:
+    install(WRITER.format(create="pass", write=write, suffix=".bad"), "bad")
     outputs = [tmp_path / "a.png", tmp_path / "b.bad", tmp_path / "c.jpg"]
     with pytest.raises(PluginError, match=ORIGIN) as caught:
         paint(tmp_path, output=outputs)
-    assert caught.match("ZeroDivisionError")
+    assert caught.match(complaint)
     assert sorted(each.name for each in tmp_path.glob("*.*") if each.is_file()) == [
         "a.png",
         "c.jpg",
@@ -346,6 +352,7 @@ def test_a_job_uses_an_installed_optimizer_and_initialiser(
         ({"step": "return"}, "stopped by itself"),
         ({"step": "image = image[0]"}, "an image like the first"),
         ({"step": "1 / 0"}, "ZeroDivisionError"),
+        ({"step": "exit('no')"}, "SystemExit: no"),
     ],
 )
 def test_a_bad_optimizer_or_initialiser_is_named_with_its_plugin(
@@ -380,11 +387,12 @@ def {hook}(event):
 )
 
 
+@pytest.mark.parametrize("failure", ["1 / 0", "exit('no')"])
 @pytest.mark.parametrize("hook", ["stylectl_run_started", "stylectl_step", "stylectl_run_finished"])
 def test_a_listener_that_fails_is_muted_and_loses_no_picture(
-    install: Install, tmp_path: Path, hook: str
+    install: Install, tmp_path: Path, hook: str, failure: str
 ) -> None:
-    module = install(LISTENER.format(hook=hook), "bad")
+    module = install(LISTENER.format(hook=hook).replace("1 / 0", failure), "bad")
     heard: list[Event] = []
     with pytest.raises(PluginError, match=ORIGIN) as caught:
         paint(tmp_path, on_event=heard.append)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
-from ...core.errors import StylectlError, UsageError
+from ...core.errors import UsageError
 from ...core.job.option import Listed, Option
 from ...core.job.options import OPTIONS
+
+if TYPE_CHECKING:
+    from ...core.planning.registry import Registry
 
 _STYLE_MAP = typer.Option(
     metavar="PAINTING_MAP",
@@ -77,19 +80,19 @@ class JobCommand(typer.core.TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Add the names and defaults to the help texts. See click.Command.format_help."""
-        listed = {
+        listed: dict[str, Listed] = {
             option.name: option.lists for option in OPTIONS.values() if option.lists is not None
         }
         listed["preset"] = "presets"
-        try:
-            names, defaults = _installed(listed.values()), default_values()
-        except StylectlError:  # the help is shown even if two plugins claim one name
-            names, defaults = {}, {}
+        from ...plugins.manager import load_plugins
+
+        registry = load_plugins().registry
+        names, defaults = _installed_names(registry), default_values(registry)
         for parameter in self.params:
             if not isinstance(parameter, typer.core.TyperOption):
                 continue
             kind, text = listed.get(parameter.name or ""), parameter.help or ""
-            if kind in names:
+            if kind is not None:
                 text = f"{text.rstrip('.')}: {', '.join(names[kind])}."
             option = OPTIONS.get(parameter.name or "")
             from_table = option is not None and option.help == parameter.help
@@ -99,13 +102,12 @@ class JobCommand(typer.core.TyperCommand):
         super().format_help(ctx, formatter)
 
 
-def default_values() -> dict[str, str]:
+def default_values(registry: Registry) -> dict[str, str]:
     """Return the values of options that have one in the default job, as text."""
     from ...core.job.model import Job
     from ...core.planning.planner import make_plan
-    from ...plugins.manager import load_plugins
 
-    table = make_plan(Job.from_preset(), load_plugins().registry).job.as_table()
+    table = make_plan(Job.from_preset(), registry).job.as_table()
     values = {option.name: option.place.get(table) for option in OPTIONS.values()}
     return {
         name: f"{value:g}" if isinstance(value, float) else str(value)
@@ -146,13 +148,11 @@ def _read(option: Option, value: Any) -> Any:
     return option.read(option.name, value)
 
 
-def _installed(kinds: Iterable[Listed]) -> dict[Listed, list[str]]:
+def _installed_names(registry: Registry) -> dict[Listed, list[str]]:
     """Return the installed names, by kind."""
     from ...core.job.presets import PRESETS
-    from ...plugins.manager import load_plugins
 
-    registry = load_plugins().registry
-    names: dict[Listed, list[str]] = {
+    return {
         "presets": list(PRESETS),
         "optimizers": [spec.name for spec in registry.optimizers],
         "inits": [spec.name for spec in registry.initializers if spec.name != "file"],
@@ -160,4 +160,3 @@ def _installed(kinds: Iterable[Listed]) -> dict[Listed, list[str]]:
         "backbones": [spec.name for spec in registry.backbones],
         "terms": [spec.name for spec in registry.terms],
     }
-    return {kind: names[kind] for kind in kinds}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...core.job.option import Option
 from ...core.job.options import OPTIONS
+from ...plugins.manager import load_plugins
 from ..console.options import default_values, flag_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
@@ -40,7 +41,7 @@ def tables() -> str:
 
 
 def _table(panel: str) -> Iterator[str]:
-    defaults = default_values()
+    defaults = default_values(load_plugins().registry)
     yield f"| {panel} | name | default | |"
     yield "| --- | --- | --- | --- |"
     for option in OPTIONS.values():
