@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from .errors import PluginError, StylectlError
 from .shown import error_line
@@ -18,6 +19,24 @@ _ALLOCATION_FAILED = re.compile(
     r"|std::bad_alloc"
 )
 
+#: Label of the plugin whose code runs; "" for stylectl's own.
+_LABEL: ContextVar[str] = ContextVar("label", default="")
+
+
+def current_label() -> str:
+    """Return the label of the plugin whose code runs, or "" outside of plugins."""
+    return _LABEL.get()
+
+
+@contextmanager
+def labelled(label: str) -> Iterator[None]:
+    """State that the code in this context belongs to the plugin with the `label`."""
+    token = _LABEL.set(label)
+    try:
+        yield
+    finally:
+        _LABEL.reset(token)
+
 
 @contextmanager
 def attributed_to(label: str) -> Iterator[None]:
@@ -26,7 +45,8 @@ def attributed_to(label: str) -> Iterator[None]:
     StylectlError and failed allocations pass unchanged.
     """
     try:
-        yield
+        with labelled(label):
+            yield
     except StylectlError:
         raise
     except (Exception, SystemExit) as error:

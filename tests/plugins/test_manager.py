@@ -237,9 +237,9 @@ def test_a_plugin_may_be_called_by_its_distribution(install: Install) -> None:
 @pytest.mark.parametrize(
     ("requires", "complaint"),
     [
-        ("stylectl>=99", "it requires stylectl>=99, and this is stylectl 0.1.0"),
-        ("Stylectl <0.1", "it requires stylectl<0.1, and this is stylectl 0.1.0"),
-        ("stylectl>=0.1,<0.2", None),
+        ("stylectl>=99", "it requires stylectl>=99, and this is stylectl 0.2.0"),
+        ("Stylectl <0.1", "it requires stylectl<0.1, and this is stylectl 0.2.0"),
+        ("stylectl>=0.2,<0.3", None),
         ("stylectl>=99; python_version < '3'", None),
         ("stylectl>=99; extra == 'test'", None),
         ("numpy>=99", None),

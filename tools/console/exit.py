@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import typer
 
+from ...core.deprecation import StylectlDeprecationWarning
 from ...core.errors import StylectlError
 from .messages import with_flags
 
 
 def run_and_exit(program: Callable[[], int | None]) -> NoReturn:
     """Run a program and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted, or its own code."""
+    warnings.simplefilter("default", StylectlDeprecationWarning)
+    warnings.showwarning = _show_warning(warnings.showwarning)
     try:
         code = program()
     except StylectlError as error:
@@ -27,6 +31,25 @@ def run_and_exit(program: Callable[[], int | None]) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = _print_error("interrupted", 130)
     sys.exit(code)
+
+
+def _show_warning(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that prints a deprecation in one line, and others by `otherwise`."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, StylectlDeprecationWarning):
+            sys.stderr.write(f"stylectl: {with_flags(str(message))}\n")
+        else:
+            otherwise(message, category, filename, lineno, file, line)
+
+    return show
 
 
 def _print_error(message: str, code: int) -> int:
