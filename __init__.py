@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .core.deprecation import StylectlDeprecationWarning
     from .core.errors import (
         BackendError,
         OutputError,
@@ -40,13 +41,24 @@ if TYPE_CHECKING:
     )
     from .core.interfaces.result import Result, Snapshot, StepRecord
     from .core.interfaces.specs import (
+        BackboneArguments,
         BackboneSpec,
+        BackendArguments,
         BackendSpec,
         InitializerSpec,
+        LossTermArguments,
         LossTermSpec,
         NoOptions,
         OptimizerSpec,
+        WriterArguments,
         WriterSpec,
+    )
+    from .core.interfaces.statistics import (
+        FeatureTile,
+        LayerStatistics,
+        Statistics,
+        StatisticsTerm,
+        StyleTarget,
     )
     from .core.interfaces.terms import (
         IMAGE_LAYER,
@@ -55,14 +67,14 @@ if TYPE_CHECKING:
         References,
         Region,
         Style,
-        Sums,
-        SumTerm,
     )
     from .core.interfaces.trunk import ChainTrunk, Trunk
-    from .core.interfaces.writer import Writer
+    from .core.interfaces.writer import Writer, WriteRequest
     from .core.job.model import Job
     from .core.job.presets import PRESETS
-    from .plugins.hookspecs import hookimpl
+    from .plugins import hooks
+    from .plugins.former import Sums, SumTerm  # noqa: F401 - deprecated
+    from .plugins.hookspecs import API_VERSION, hookimpl
     from .tools.api.batch import batch
     from .tools.api.run import run
     from .tools.api.sweep import sweep
@@ -78,7 +90,9 @@ if TYPE_CHECKING:
 
     __version__: str
 
+#: Module -> the public names in it.
 _HOMES = {
+    ".core.deprecation": ("StylectlDeprecationWarning",),
     ".core.errors": (
         "BackendError",
         "OutputError",
@@ -109,13 +123,24 @@ _HOMES = {
     ),
     ".core.interfaces.result": ("Result", "Snapshot", "StepRecord"),
     ".core.interfaces.specs": (
+        "BackboneArguments",
         "BackboneSpec",
+        "BackendArguments",
         "BackendSpec",
         "InitializerSpec",
+        "LossTermArguments",
         "LossTermSpec",
         "NoOptions",
         "OptimizerSpec",
+        "WriterArguments",
         "WriterSpec",
+    ),
+    ".core.interfaces.statistics": (
+        "FeatureTile",
+        "LayerStatistics",
+        "Statistics",
+        "StatisticsTerm",
+        "StyleTarget",
     ),
     ".core.interfaces.terms": (
         "IMAGE_LAYER",
@@ -124,14 +149,13 @@ _HOMES = {
         "References",
         "Region",
         "Style",
-        "SumTerm",
-        "Sums",
     ),
     ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
-    ".core.interfaces.writer": ("Writer",),
+    ".core.interfaces.writer": ("WriteRequest", "Writer"),
     ".core.job.model": ("Job",),
     ".core.job.presets": ("PRESETS",),
-    ".plugins.hookspecs": ("hookimpl",),
+    ".plugins.former": ("SumTerm", "Sums"),
+    ".plugins.hookspecs": ("API_VERSION", "hookimpl"),
     ".tools.api.batch": ("batch",),
     ".tools.api.run": ("run",),
     ".tools.api.sweep": ("sweep",),
@@ -147,10 +171,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "API_VERSION",
     "IMAGE_LAYER",
     "PRESETS",
     "Backbone",
+    "BackboneArguments",
     "BackboneSpec",
+    "BackendArguments",
     "BackendError",
     "BackendOptions",
     "BackendSpec",
@@ -159,15 +186,18 @@ __all__ = [
     "Evaluation",
     "Event",
     "FeatureBackend",
+    "FeatureTile",
     "Features",
     "Initializer",
     "InitializerSpec",
     "Iterate",
     "Job",
     "LayerInfo",
+    "LayerStatistics",
     "LazyCotangents",
     "Loss",
     "LossTerm",
+    "LossTermArguments",
     "LossTermSpec",
     "NoOptions",
     "Notice",
@@ -187,12 +217,14 @@ __all__ = [
     "ScaleStarted",
     "Snapshot",
     "StartingPoint",
+    "Statistics",
+    "StatisticsTerm",
     "StepDone",
     "StepRecord",
     "Style",
+    "StyleTarget",
+    "StylectlDeprecationWarning",
     "StylectlError",
-    "SumTerm",
-    "Sums",
     "Task",
     "TaskDone",
     "TaskFailed",
@@ -200,7 +232,9 @@ __all__ = [
     "Trunk",
     "UsageError",
     "WeightsError",
+    "WriteRequest",
     "Writer",
+    "WriterArguments",
     "WriterSpec",
     "__version__",
     "batch",
@@ -208,6 +242,7 @@ __all__ = [
     "check_layers",
     "checked_pullback",
     "hookimpl",
+    "hooks",
     "run",
     "sweep",
 ]
@@ -218,6 +253,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("stylectl")
+    if name == "hooks":
+        return import_module(".plugins.hooks", __name__)
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home, __name__), name)

@@ -14,6 +14,7 @@ import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from ..core.attribution import labelled
 from ..core.errors import PluginError, StylectlError, UsageError, did_you_mean
 from ..core.interfaces.specs import (
     BackboneSpec,
@@ -133,12 +134,14 @@ def _allowed(plugins: list[FoundPlugin]) -> tuple[frozenset[str], tuple[str, ...
 
 def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin) -> str:
     """Register the plugin and its contributions; return the reason for a failure, or ""."""
+    label = f"the plugin {plugin.name} ({plugin.origin})"
     try:
         _check_version(plugin)
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), labelled(label):
             module = plugin.load()
             if module is None:
                 raise TypeError("its entry point is None, not a module")
+            _check_api_version(module)
             manager.register(module, name=plugin.name)
             _check_hooks(manager, plugin.name)
             contributions = [
@@ -155,9 +158,7 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin)
             manager.unregister(name=plugin.name)
         return one_line(str(error)) if isinstance(error, StylectlError) else error_line(error)
     for table, spec in contributions:
-        getattr(registry, table).add(
-            spec, f"the plugin {plugin.name} ({plugin.origin})", plugin.is_built_in
-        )
+        getattr(registry, table).add(spec, label, plugin.is_built_in)
     return ""
 
 
@@ -178,11 +179,21 @@ def _check_version(plugin: FoundPlugin) -> None:
             )
 
 
+def _check_api_version(module: object) -> None:
+    """Raise PluginError when the plugin states a version of the interface that is not supported."""
+    needed = getattr(module, "STYLECTL_API_VERSION", hookspecs.API_VERSION)
+    supported = hookspecs.SUPPORTED_API_VERSIONS
+    if needed not in supported:
+        raise PluginError(
+            f"it needs version {needed!r} of the plugin interface, and this stylectl has the "
+            f"versions {', '.join(map(str, supported))}"
+        )
+
+
 def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
     """Raise TypeError for an unknown hook, and for a function that lacks the mark of a hook.
 
-    An unknown hook that is marked ``optionalhook`` is allowed. The mark is `hookimpl`, on a
-    function with the name of a hook.
+    An unknown hook that is marked ``optionalhook`` is allowed. A plugin without hooks is an error.
     """
     plugin = manager.get_plugin(name)
     callers = manager.get_hookcallers(plugin) or []
@@ -196,7 +207,9 @@ def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
     marked = {caller.name for caller in callers}
     for hook in _known_hooks():
         if hook not in marked and callable(getattr(plugin, hook, None)):
-            raise TypeError(f"{hook} is not marked @hookimpl")
+            raise TypeError(f"{hook} is not marked @hookimpl, or by its mark in stylectl.hooks")
+    if not callers:
+        raise TypeError("no function in it is marked as a hook, by its mark in stylectl.hooks")
 
 
 def _known_hooks() -> list[str]:

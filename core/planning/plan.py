@@ -12,7 +12,7 @@ from ..attribution import attributed_to
 from ..interfaces.backbone import Backbone, LayerInfo
 from ..interfaces.backend import BackendOptions, FeatureBackend
 from ..interfaces.optimizer import Initializer, Optimizer
-from ..interfaces.specs import BackendSpec
+from ..interfaces.specs import BackendArguments, BackendSpec
 from ..job.halves import determining_values
 from ..job.model import Job
 from ..job.tables import CHOICES
@@ -32,7 +32,7 @@ class Plan:
 
     job: Job
     backbone: Backbone
-    backend: BackendSpec
+    backend: BackendSpec[Any]
     backend_options: BackendOptions
     network: str
     terms: tuple[PlannedTerm, ...]
@@ -68,7 +68,11 @@ class Plan:
         Raises what `BackendSpec.create` may raise, and PluginError.
         """
         with attributed_to(self.network):
-            return self.backend.create(self.backbone, self.layers, self.backend_options)
+            return self.backend.create(
+                BackendArguments(
+                    backbone=self.backbone, layers=self.layers, options=self.backend_options
+                )
+            )
 
     def determining(self, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return the half of a job's plain values that determines the result.

@@ -85,10 +85,10 @@ class Table(Generic[S]):
 class Registry:
     """One table for each kind of contribution."""
 
-    backends: Table[BackendSpec] = field(default_factory=lambda: Table("backend"))
-    backbones: Table[BackboneSpec] = field(default_factory=lambda: Table("backbone"))
-    terms: Table[LossTermSpec] = field(default_factory=lambda: Table("loss term"))
-    writers: Table[WriterSpec] = field(default_factory=lambda: Table("writer"))
+    backends: Table[BackendSpec[Any]] = field(default_factory=lambda: Table("backend"))
+    backbones: Table[BackboneSpec[Any]] = field(default_factory=lambda: Table("backbone"))
+    terms: Table[LossTermSpec[Any]] = field(default_factory=lambda: Table("loss term"))
+    writers: Table[WriterSpec[Any]] = field(default_factory=lambda: Table("writer"))
     optimizers: Table[OptimizerSpec] = field(default_factory=lambda: Table("optimizer"))
     initializers: Table[InitializerSpec] = field(default_factory=lambda: Table("initialiser"))
 
@@ -97,7 +97,7 @@ class Registry:
         """All tables of the registry."""
         return tuple(getattr(self, table.name) for table in fields(self))
 
-    def writers_for(self, path: Path) -> list[WriterSpec]:
+    def writers_for(self, path: Path) -> list[WriterSpec[Any]]:
         """Return the writers of the path's suffix, the built-in ones first.
 
         Raises UsageError when there is none.
@@ -110,7 +110,7 @@ class Registry:
             raise UsageError(f"{path}: no writer for the suffix {suffix!r}; {hint}")
         return sorted(claiming, key=lambda spec: not self.writers.is_built_in(spec.name))
 
-    def writer_for(self, path: Path, wanted: Collection[str] = ()) -> WriterSpec:
+    def writer_for(self, path: Path, wanted: Collection[str] = ()) -> WriterSpec[Any]:
         """Return the writer of the path's suffix.
 
         Of several writers it is the one whose name is in `wanted`, or else the built-in one. Raises

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..attribution import attributed_to
 from ..errors import PluginError, UsageError
 from ..interfaces.backbone import Backbone
-from ..interfaces.specs import LossTermSpec
+from ..interfaces.specs import LossTermArguments, LossTermSpec
 from ..interfaces.terms import IMAGE_LAYER, LossTerm
 from ..job.choices import TermChoice
 from ..validation import validated
@@ -48,7 +49,7 @@ def plan_term(
     if layers and not nonzero_layers:
         raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
     with attributed_to(label):
-        term = spec.create(nonzero_layers, options)
+        term = spec.create(LossTermArguments(layers=nonzero_layers, options=options))
     check_term(term, backbone, label)
     return (
         TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
@@ -75,7 +76,7 @@ def check_term(term: object, backbone: Backbone, label: str) -> None:
         )
 
 
-def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[str, float]:
+def _layers(spec: LossTermSpec[Any], choice: TermChoice, backbone: Backbone) -> dict[str, float]:
     if spec.layers_from == "image":
         if choice.layers is not None:
             raise UsageError(
@@ -93,7 +94,7 @@ def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[
     return layers
 
 
-def default_layers(spec: LossTermSpec, backbone: Backbone) -> dict[str, float]:
+def default_layers(spec: LossTermSpec[Any], backbone: Backbone) -> dict[str, float]:
     """Return the default layers of a term, with weights that add up to 1.
 
     They are the backbone's default layers without those that are too shallow for the term (of a

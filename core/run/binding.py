@@ -13,7 +13,8 @@ from ..attribution import attributed_to
 from ..errors import PluginError
 from ..images.masks import region_of
 from ..interfaces.backend import FeatureBackend, Features
-from ..interfaces.terms import IMAGE_LAYER, LossTerm, References, Region, Style, SumTerm
+from ..interfaces.statistics import StatisticsTerm
+from ..interfaces.terms import IMAGE_LAYER, LossTerm, References, Region, Style
 from ..objective.framed_features import FramedFeatures
 from ..objective.tiled_features import FeaturePart, FeatureReader, TiledFeatures
 from ..objective.weighted_losses import WeightedLoss
@@ -67,7 +68,7 @@ class Binder:
         styles: Sequence[Style] = ()
         if reads_styles:
             styles = _Styles(self, term.layers)
-            if not isinstance(term, SumTerm):
+            if not isinstance(term, StatisticsTerm):
                 styles = tuple(styles)
         content = _features(self.reader, self.inputs.content, term.layers) if reads_content else {}
         region = self.regions.of_mask(self.inputs.content_mask) if reads_content else {}

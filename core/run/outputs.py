@@ -17,8 +17,8 @@ from ..errors import OutputError, PluginError, StylectlError, UsageError
 from ..files import whole_file
 from ..interfaces.events import Listener, Notice, ignore
 from ..interfaces.result import Result, Snapshot
-from ..interfaces.specs import WriterSpec
-from ..interfaces.writer import Writer
+from ..interfaces.specs import WriterArguments, WriterSpec
+from ..interfaces.writer import Writer, WriteRequest
 from ..job.model import Job
 from ..job.paths import SAMPLES
 from ..planning.registry import Registry
@@ -32,7 +32,7 @@ class Output:
     """A file to write, with its writer; `label` names the writer in messages."""
 
     path: Path
-    spec: WriterSpec
+    spec: WriterSpec[Any]
     writer: Writer
     label: str
 
@@ -91,7 +91,7 @@ def _output(
     label = registry.writers.label(spec.name)
     writer_options = validated(spec.options, options.get(spec.name, {}), label)
     with attributed_to(label):
-        writer = spec.create(writer_options)
+        writer = spec.create(WriterArguments(options=writer_options))
     if not isinstance(writer, Writer):
         raise PluginError(f"{label} must be a Writer, not {writer!r}")
     return Output(path, spec, writer, label)
@@ -173,7 +173,9 @@ def _rescue(
 def _write(result: Result, output: Output, snapshots: Iterable[Snapshot]) -> None:
     record = record_for(result, output.path.parent)
     with whole_file(output.path) as file:
-        output.writer.write(result, snapshots, file, record)
+        output.writer.write(
+            WriteRequest(result=result, snapshots=snapshots, path=file, record=record)
+        )
         if not file.is_file():
             raise PluginError(f"{output.path}: {output.label} wrote no file")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.errors import BackendError, UsageError, WeightsError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.specs import BackboneSpec
-from ..hookspecs import hookimpl
+from .. import hooks
 from .default_layers import default_layers
 from .onnx.graph import feature_maps
 from .onnx.model import OnnxPreprocessing, image_model
@@ -100,12 +100,12 @@ def _agreed_preprocessing(stated: str | None, options: OnnxFileOptions) -> OnnxP
     return stated  # type: ignore[return-value]
 
 
-@hookimpl
-def stylectl_backbones() -> Iterable[BackboneSpec]:
+@hooks.backbones
+def backbones() -> Iterable[BackboneSpec[Any]]:
     """Yield the backbone `onnx`."""
     yield BackboneSpec(
         name="onnx",
         summary="an ONNX file: onnx:network.onnx",
-        create=OnnxFile,
+        create=lambda arguments: OnnxFile(arguments.options),
         options=OnnxFileOptions,
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backbone import Backbone, LayerInfo
 from ...core.interfaces.specs import BackboneSpec
-from ..hookspecs import hookimpl
+from .. import hooks
 from .padding import DESCRIPTION, Padding, set_padding
 from .preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
 from .vgg19_weights import BLOCKS, PreprocessingName, Weights, check_preprocessing, load_weights
@@ -123,12 +123,12 @@ def _convolution(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
     return convolution
 
 
-@hookimpl
-def stylectl_backbones() -> Iterable[BackboneSpec]:
+@hooks.backbones
+def backbones() -> Iterable[BackboneSpec[Any]]:
     """Yield the backbone `vgg19`."""
     yield BackboneSpec(
         name="vgg19",
         summary="VGG-19 (Simonyan and Zisserman 2015), weights embedded",
-        create=VGG19,
+        create=lambda arguments: VGG19(arguments.options),
         options=VGG19Options,
     )

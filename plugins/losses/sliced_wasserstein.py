@@ -5,15 +5,15 @@ Heitz, Vanhoey, Chambon and Belcour 2021, "A Sliced Wasserstein Loss for Neural 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.terms import Loss, LossTerm, References
-from ..hookspecs import hookimpl
+from .. import hooks
 from .statistics.sums import TINY, resampled
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ class SlicedWassersteinLoss(LossTerm):
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: SlicedWassersteinOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
-        self._directions = options.directions
+    def __init__(self, arguments: LossTermArguments[SlicedWassersteinOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
+        self._directions = arguments.options.directions
 
     def bind(self, references: References) -> Loss:
         """Draw the directions, sort the styles' projections, and return the loss."""
@@ -111,8 +111,8 @@ def relative_distance(projections: Tensor, quantiles: Tensor) -> Tensor:
     return (projections - target).square().sum() / target.square().sum().clamp_min(TINY)
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `sliced-wasserstein`."""
     yield LossTermSpec(
         name="sliced-wasserstein",

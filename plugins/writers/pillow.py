@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
+from .. import hooks
 from .pixels import eight_bits
 
 
@@ -38,13 +36,12 @@ class WebPOptions(JPEGOptions):
 class JPEGWriter(Writer):
     """JPEG file without chroma subsampling and without transparency."""
 
-    def __init__(self, options: JPEGOptions) -> None:
-        self._quality = options.quality
+    def __init__(self, arguments: WriterArguments[JPEGOptions]) -> None:
+        self._quality = arguments.options.quality
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path = request.result, request.path
         image = eight_bits(result, alpha=False)
         image.save(path, "JPEG", quality=self._quality, subsampling=0, optimize=True)
 
@@ -52,13 +49,12 @@ class JPEGWriter(Writer):
 class WebPWriter(Writer):
     """WebP file, lossy or lossless, with the result's transparency."""
 
-    def __init__(self, options: WebPOptions) -> None:
-        self._options = options
+    def __init__(self, arguments: WriterArguments[WebPOptions]) -> None:
+        self._options = arguments.options
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path = request.result, request.path
         image = eight_bits(result, alpha=True)
         if self._options.lossless:
             # exact: keeps the colors of fully transparent pixels.
@@ -67,8 +63,8 @@ class WebPWriter(Writer):
             image.save(path, "WEBP", quality=self._options.quality, method=4)
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writers `jpeg` and `webp`; `longest_side` is the limit of each format."""
     yield WriterSpec(
         name="jpeg",

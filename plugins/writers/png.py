@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import RECORD_KEY, Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import RECORD_KEY, Writer, WriteRequest
+from .. import hooks
 from .pixels import channels, eight_bits
 from .png16 import write_png16
 
@@ -29,13 +27,12 @@ class PNGOptions(BaseModel):
 class PNGWriter(Writer):
     """Lossless file with the job that made it, so that the result can be made again."""
 
-    def __init__(self, options: PNGOptions) -> None:
-        self._bits = options.bits
+    def __init__(self, arguments: WriterArguments[PNGOptions]) -> None:
+        self._bits = arguments.options.bits
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path, record = request.result, request.path, request.record
         info = PngInfo()
         info.add(b"sRGB", bytes([0]))  # the color space, with the perceptual rendering intent
         info.add_itxt(RECORD_KEY, json.dumps(record))
@@ -46,8 +43,8 @@ class PNGWriter(Writer):
             eight_bits(result, alpha=True).save(path, "PNG", pnginfo=info)
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `png`."""
     yield WriterSpec(
         name="png",

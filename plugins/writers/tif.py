@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.result import Result
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
+from .. import hooks
 from .pixels import channels, whole_numbers
 
 #: Most bytes of pixels in a plain TIFF, whose offsets have 32 bits; the rest is for its tags.
@@ -33,13 +32,12 @@ class TIFOptions(BaseModel):
 class TIFWriter(Writer):
     """Lossless file, compressed by deflate, whose ImageDescription is the record, as JSON."""
 
-    def __init__(self, options: TIFOptions) -> None:
-        self._bits = options.bits
+    def __init__(self, arguments: WriterArguments[TIFOptions]) -> None:
+        self._bits = arguments.options.bits
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path, record = request.result, request.path, request.record
         import tifffile
 
         pixels = self._pixels(result)
@@ -74,8 +72,8 @@ def _srgb_profile() -> bytes:
     return profile[: date.start] + bytes(12) + profile[date.stop :]
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `tif`."""
     yield WriterSpec(
         name="tif",

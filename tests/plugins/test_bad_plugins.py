@@ -37,7 +37,7 @@ class Term(LossTerm):
     layers = {layers}
     reads = frozenset()
     calls = 0
-    def __init__(self, layers, options):
+    def __init__(self, arguments):
         {create}
     def bind(self, references):
         {bind}
@@ -192,11 +192,11 @@ def stylectl_backbones():
 @pytest.mark.parametrize(
     ("body", "create", "complaint"),
     [
-        ("pass", "lambda options: None", "must be a Backbone, not None"),
-        ("pass", "lambda options: 1 / 0", "ZeroDivisionError"),
-        ("def trunk(self, layers): return None", "lambda options: Bad()", "AttributeError"),
-        ("def trunk(self, layers): 1 / 0", "lambda options: Bad()", "ZeroDivisionError"),
-        ("default_style_layers = {'x': 1}", "lambda options: Bad()", "no layer 'x'"),
+        ("pass", "lambda arguments: None", "must be a Backbone, not None"),
+        ("pass", "lambda arguments: 1 / 0", "ZeroDivisionError"),
+        ("def trunk(self, layers): return None", "lambda arguments: Bad()", "AttributeError"),
+        ("def trunk(self, layers): 1 / 0", "lambda arguments: Bad()", "ZeroDivisionError"),
+        ("default_style_layers = {'x': 1}", "lambda arguments: Bad()", "no layer 'x'"),
     ],
 )
 def test_a_bad_backbone_is_named_with_its_plugin(
@@ -212,9 +212,9 @@ WRITER = (
     HEAD
     + """
 class Bad(Writer):
-    def __init__(self, options): {create}
-    def write(self, result, snapshots, path, record):
-        path.write_text("half")
+    def __init__(self, arguments): {create}
+    def write(self, request):
+        request.path.write_text("half")
         {write}
 
 @hookimpl

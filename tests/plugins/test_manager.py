@@ -23,7 +23,7 @@ class Darkness(LossTerm):
     layers = (IMAGE_LAYER,)
     reads = frozenset()
 
-    def __init__(self, layers, options):
+    def __init__(self, arguments):
         pass
 
     def bind(self, references):

@@ -112,6 +112,7 @@ def _plan(
 def _open_reference(name: str, plan: Plan, registry: Registry) -> FeatureBackend:
     from ...backends.accuracy.exact import ExactBackend
     from ...core.attribution import attributed_to
+    from ...core.interfaces.specs import BackendArguments
 
     if name == "torch":
         try:
@@ -120,7 +121,9 @@ def _open_reference(name: str, plan: Plan, registry: Registry) -> FeatureBackend
             raise BackendError(f"--reference torch: {error}") from None
     spec = registry.backends.get(name)
     with attributed_to(registry.backends.label(name)):
-        return spec.create(plan.backbone, plan.layers, spec.options())
+        return spec.create(
+            BackendArguments(backbone=plan.backbone, layers=plan.layers, options=spec.options())
+        )
 
 
 def _record(setting: dict[str, Any], report: Report) -> dict[str, Any]:

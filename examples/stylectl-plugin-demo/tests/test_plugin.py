@@ -7,13 +7,21 @@ import pytest
 import stylectl
 import stylectl_plugin_demo as plugin
 import torch
-from stylectl import IMAGE_LAYER, References, Style
+from stylectl import (
+    IMAGE_LAYER,
+    LossTermArguments,
+    References,
+    Style,
+    WriterArguments,
+    WriteRequest,
+)
 from stylectl.testing import check_backbone, check_loss_term, check_writer, result
 from stylectl_plugin_demo.palette import PaletteLoss, PaletteOptions
+from stylectl_plugin_demo.swatches import SwatchesOptions
 
-(TERM,) = plugin.stylectl_loss_terms()
-(BACKBONE,) = plugin.stylectl_backbones()
-(WRITER,) = plugin.stylectl_writers()
+(TERM,) = plugin.loss_terms()
+(BACKBONE,) = plugin.backbones()
+(WRITER,) = plugin.writers()
 
 
 @pytest.mark.parametrize("colors", [1, 8])
@@ -24,7 +32,7 @@ def test_the_term_keeps_its_contract(colors: int) -> None:
 def test_a_picture_in_the_paintings_color_loses_nothing() -> None:
     painting = torch.tensor([0.2, 0.4, 0.6]).view(1, 3, 1, 1).expand(1, 3, 5, 5)
     references = References(content={}, styles=(Style({IMAGE_LAYER: painting}, 1.0),))
-    loss = PaletteLoss({}, PaletteOptions()).bind(references)
+    loss = PaletteLoss(LossTermArguments(layers={}, options=PaletteOptions())).bind(references)
     # The colors are rounded to 8 bits, which represent these exactly.
     assert loss({IMAGE_LAYER: painting}).item() == pytest.approx(0, abs=1e-6)
     # With one color, the soft minimum is the squared distance itself.
@@ -42,8 +50,9 @@ def test_the_writer_keeps_its_contract(tmp_path: Path) -> None:
 
 def test_the_swatches_are_the_pictures_colors(tmp_path: Path) -> None:
     finished = result()
-    writer = WRITER.create(WRITER.options(colors=4))
-    writer.write(finished, (), tmp_path / "out.gpl", {})
+    writer = WRITER.create(WriterArguments(options=SwatchesOptions(colors=4)))
+    request = WriteRequest(result=finished, snapshots=(), path=tmp_path / "out.gpl", record={})
+    writer.write(request)
     colors = np.loadtxt(tmp_path / "out.gpl", skiprows=3) / 255
     assert colors.shape == (4, 3)
     nearest = np.abs(finished.image[..., None, :] - colors).max(3).min(2)

@@ -13,7 +13,7 @@ from stylectl import LossTermSpec, NoOptions, PluginError, WriterSpec
 NAMES = st.from_regex(r"[a-z0-9_][a-z0-9_+-]{0,20}", fullmatch=True)
 
 
-def term(**changes: Any) -> LossTermSpec:
+def term(**changes: Any) -> LossTermSpec[Any]:
     fields: dict[str, Any] = {
         "name": "ink",
         "summary": "draws lines",
@@ -23,8 +23,9 @@ def term(**changes: Any) -> LossTermSpec:
     return LossTermSpec(**(fields | changes))
 
 
-def writer(suffixes: Any) -> WriterSpec:
-    return WriterSpec(name="ink", summary="", create=print, suffixes=suffixes)  # type: ignore[arg-type]
+def writer(suffixes: Any) -> WriterSpec[Any]:
+    fields: dict[str, Any] = {"create": print, "suffixes": suffixes, "options": NoOptions}
+    return WriterSpec(name="ink", summary="", **fields)
 
 
 @given(NAMES)

@@ -13,7 +13,8 @@ import pytest
 import stylectl
 from stylectl import Event, Notice, Result, RunStarted
 from stylectl.core.errors import MemoryLimitError, UsageError
-from stylectl.core.interfaces.terms import Loss, References, SumTerm
+from stylectl.core.interfaces.statistics import StatisticsTerm
+from stylectl.core.interfaces.terms import Loss, References
 from stylectl.core.job.building import build_job
 from stylectl.core.job.text import bytes_of
 from stylectl.core.memory import limits as memory
@@ -218,7 +219,7 @@ def test_the_job_carries_it() -> None:
 
 def test_a_term_of_sums_that_binds_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def bind(self: StyleLoss, references: References) -> Loss:
-        return SumTerm.bind(self, references)
+        return StatisticsTerm.bind(self, references)
 
     monkeypatch.setattr(StyleLoss, "bind", bind, raising=False)
     with pytest.raises(MemoryLimitError, match="style cannot be computed in tiles"):

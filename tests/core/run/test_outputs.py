@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +17,9 @@ from PIL import Image
 from stylectl.core.errors import OutputError, StylectlError, UsageError
 from stylectl.core.images.decoding import read_image
 from stylectl.core.interfaces.events import Event, Notice
-from stylectl.core.interfaces.result import Result, Snapshot, StepRecord
-from stylectl.core.interfaces.specs import NoOptions, WriterSpec
-from stylectl.core.interfaces.writer import Writer
+from stylectl.core.interfaces.result import Result, StepRecord
+from stylectl.core.interfaces.specs import NoOptions, WriterArguments, WriterSpec
+from stylectl.core.interfaces.writer import Writer, WriteRequest
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
 from stylectl.core.planning.registry import Registry
@@ -40,10 +40,8 @@ class Halfway(Writer):
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
-        path.write_bytes(b"half of a pict")
+    def write(self, request: WriteRequest) -> None:
+        request.path.write_bytes(b"half of a pict")
         raise self.error
 
 
@@ -67,10 +65,16 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     }
     for suffix, error in failures.items():
 
-        def create(options: NoOptions, error: Exception = error) -> Writer:
+        def create(arguments: WriterArguments[NoOptions], error: Exception = error) -> Writer:
             return Halfway(error)
 
-        spec = WriterSpec(name=suffix[1:], summary="fails", suffixes=(suffix,), create=create)
+        spec = WriterSpec(
+            name=suffix[1:],
+            summary="fails",
+            suffixes=(suffix,),
+            create=create,
+            options=NoOptions,
+        )
         made.writers.add(spec, "the test")
     return made
 

@@ -34,9 +34,9 @@ from stylectl.testing import TinyBackbone
 OPENED, FEATURES = [], []
 
 class Counting(TorchBackend):
-    def __init__(self, backbone, layers, options):
-        super().__init__(backbone, layers, options)
-        OPENED.append(layers)
+    def __init__(self, arguments):
+        super().__init__(arguments.backbone, arguments.layers, arguments.options)
+        OPENED.append(arguments.layers)
 
     def features(self, image, layers=None):
         FEATURES.append((tuple(image.shape[2:]), round(float(image.mean()), 4), tuple(layers)))
@@ -48,7 +48,7 @@ def stylectl_backends():
 
 @hookimpl
 def stylectl_backbones():
-    yield BackboneSpec(name="tiny", summary="tiny", create=lambda options: TinyBackbone())
+    yield BackboneSpec(name="tiny", summary="tiny", create=lambda arguments: TinyBackbone())
 """
 
 

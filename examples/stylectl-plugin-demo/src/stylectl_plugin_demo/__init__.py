@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from stylectl import BackboneSpec, LossTermSpec, WriterSpec, hookimpl
+from stylectl import BackboneSpec, LossTermSpec, NoOptions, WriterSpec, hooks
 
 from .filters import FilterBank
 from .palette import PaletteLoss, PaletteOptions
 from .swatches import SwatchesOptions, SwatchesWriter
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[PaletteOptions]]:
     """Return the loss term `demo-palette`."""
     yield LossTermSpec(
         name="demo-palette",
@@ -21,18 +21,19 @@ def stylectl_loss_terms() -> Iterable[LossTermSpec]:
     )
 
 
-@hookimpl
-def stylectl_backbones() -> Iterable[BackboneSpec]:
+@hooks.backbones
+def backbones() -> Iterable[BackboneSpec[NoOptions]]:
     """Return the backbone `demo-filters`."""
     yield BackboneSpec(
         name="demo-filters",
         summary="a bank of edge and color filters at four sizes, without weights to download",
         create=FilterBank,
+        options=NoOptions,
     )
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[SwatchesOptions]]:
     """Return the writer `demo-swatches`."""
     yield WriterSpec(
         name="demo-swatches",

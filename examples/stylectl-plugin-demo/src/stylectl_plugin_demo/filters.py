@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 
 import torch
-from stylectl import Backbone, LayerInfo, NoOptions, Trunk
+from stylectl import Backbone, BackboneArguments, LayerInfo, NoOptions, Trunk
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,7 +31,7 @@ class FilterBank(Backbone):
     default_content_layers = {"bank1": 0.5, "bank2": 0.5}
     default_style_layers = {"bank1": 0.4, "bank2": 0.3, "bank3": 0.2, "bank4": 0.1}
 
-    def __init__(self, options: NoOptions) -> None:
+    def __init__(self, arguments: BackboneArguments[NoOptions]) -> None:
         pass
 
     def trunk(self, layers: Collection[str]) -> Trunk:

@@ -1,11 +1,10 @@
 """A loss term for a result in a few colors of the style image."""
 
 import math
-from collections.abc import Mapping
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from stylectl import IMAGE_LAYER, Features, Loss, LossTerm, References
+from stylectl import IMAGE_LAYER, Features, Loss, LossTerm, LossTermArguments, References
 from torch import Tensor
 
 from .colors import main_colors
@@ -34,8 +33,8 @@ class PaletteLoss(LossTerm):
     layers = (IMAGE_LAYER,)
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: PaletteOptions) -> None:
-        self._options = options
+    def __init__(self, arguments: LossTermArguments[PaletteOptions]) -> None:
+        self._options = arguments.options
 
     def bind(self, references: References) -> Loss:
         """Find the style images' colors, once for each scale, and return the loss."""

@@ -1,11 +1,7 @@
 """A writer of the result's main colors, for GIMP, Inkscape and Krita."""
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
-from stylectl import Result, Snapshot, Writer
+from stylectl import Writer, WriterArguments, WriteRequest
 
 from .colors import main_colors
 
@@ -21,13 +17,12 @@ class SwatchesOptions(BaseModel):
 class SwatchesWriter(Writer):
     """Writer of GIMP palettes, text files with one color in each line."""
 
-    def __init__(self, options: SwatchesOptions) -> None:
-        self._options = options
+    def __init__(self, arguments: WriterArguments[SwatchesOptions]) -> None:
+        self._options = arguments.options
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path = request.result, request.path
         lines = ["GIMP Palette", f"Name: {path.stem}", "#"]
         for red, green, blue in (main_colors(result.image, self._options.colors) * 255).round():
             lines.append(f"{red:3.0f} {green:3.0f} {blue:3.0f}")
