@@ -66,6 +66,8 @@ BROKEN = {
         "class Stop(BaseException):\n    pass\nraise Stop('not today')",
         "not today",
     ),
+    "a later interface": ("STYLECTL_API_VERSION = 99", "needs version 99 of the plugin interface"),
+    "no hooks": ("def loss_terms():\n    return []", "no function in it is marked"),
     "control characters": ("raise ValueError('\\x1b[2J' + 'x' * 9999)", r"\x1b[2J"),
     "a name with a colon": (GOOD.replace('"darkness"', '"dark:ness"'), "dark:ness"),
     "options that hide a key of the job": (
