@@ -72,20 +72,11 @@ def test_a_field_of_the_options_can_be_read_from_the_arguments(kind: Any) -> Non
 
 
 def test_a_writer_of_four_arguments_gets_them_also_by_super() -> None:
-    written = []
+    names: dict[str, Any] = {"Writer": Writer, "written": []}
     with pytest.warns(
         StylectlDeprecationWarning, match=r"write\(result, snapshots, path, record\)"
     ):
-
-        class Former(Writer):
-            def write(self, result, snapshots, path, record):  # type: ignore[no-untyped-def,override]
-                written.append((result, snapshots, path, record))
-
-        class Twice(Former):
-            def write(self, result, snapshots, path, record):  # type: ignore[no-untyped-def]
-                super().write(result, snapshots, path, record)
-                written.append("again")
-
+        exec(FORMER_WRITERS, names)
     fields: dict[str, Any] = {"result": 1, "snapshots": 2, "path": 3, "record": 4}
-    Twice().write(WriteRequest(**fields))
-    assert written == [(1, 2, 3, 4), "again"]
+    names["Twice"]().write(WriteRequest(**fields))
+    assert names["written"] == [(1, 2, 3, 4), "again"]
