@@ -1,4 +1,4 @@
-"""The available memory, and the errors for a result that needs more."""
+"""The memory that a result may use, and the errors for a result that needs more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil
 import torch
 
 from ..attribution import is_out_of_memory
@@ -14,41 +13,58 @@ from ..errors import MemoryLimitError
 from ..job.text import bytes_of
 from ..sizes.fitting import Size
 from .estimate import MemoryEstimate
+from .free import free_memory, held_memory
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes that a result may use; `limit` is the job's `max_memory`, if it has one."""
+    """Bytes that a result may use.
+
+    - `limit`: words for what limits them; empty for the memory of the machine or the device.
+    - `is_jobs`: whether that is the job's `max_memory`.
+    """
 
     available: int
-    limit: str | None = None
+    limit: str = ""
+    is_jobs: bool = False
 
     def __str__(self) -> str:
-        if self.limit is None:
+        if not self.limit:
             return f"{_in_words(self.available)} are free"
-        return f"{_in_words(self.available)} are left of `max_memory={self.limit}`"
+        return f"{_in_words(self.available)} are left of {self.limit}"
 
 
-def memory_budget(limit: str | None, device: torch.device) -> Budget:
-    """Return the memory that is free, or what is left of the job's limit.
+def memory_budget(max_memory: str | None, device: torch.device) -> Budget:
+    """Return the memory that is free, or what is left of the job's limit if that is less.
 
-    Raises MemoryLimitError if the program itself holds as much as the limit.
+    Raises MemoryLimitError if the program itself holds as much as the job's limit.
     """
-    free = free_memory(device)
-    if limit is None:
-        return Budget(free)
-    held = _held_memory(device)
-    if held >= bytes_of(limit):
+    budget = _budget(max_memory, device)
+    if budget.available == 0 and budget.is_jobs:
+        held = _in_words(held_memory(device))
         raise MemoryLimitError(
-            f"out of memory: the program itself holds {_in_words(held)} and the limit is "
-            f"`max_memory={limit}`; raise the limit"
+            f"out of memory: the program itself, with the job's images, holds {held} and the limit "
+            f"is {budget.limit}; raise the limit"
         )
-    return Budget(min(free, bytes_of(limit) - held), limit)
+    return budget
+
+
+def _budget(max_memory: str | None, device: torch.device) -> Budget:
+    free = free_memory(device)
+    if max_memory is not None:
+        left = max(0, bytes_of(max_memory) - held_memory(device))
+        if left < free.available:
+            return Budget(left, f"`max_memory={max_memory}`", is_jobs=True)
+    return Budget(free.available, free.limit)
 
 
 @contextmanager
 def explaining_out_of_memory(
-    needed: MemoryEstimate, size: Size, is_texture: bool, limit: str | None, device: torch.device
+    needed: MemoryEstimate,
+    size: Size,
+    is_texture: bool,
+    max_memory: str | None,
+    device: torch.device,
 ) -> Iterator[None]:
     """Turn a failed allocation into MemoryLimitError, for a result of `size` (height, width)."""
     try:
@@ -56,8 +72,7 @@ def explaining_out_of_memory(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        budget = Budget(free_memory(device), limit)
-        raise too_large(needed, size, is_texture, budget) from None
+        raise too_large(needed, size, is_texture, _budget(max_memory, device)) from None
 
 
 def too_large(
@@ -100,7 +115,7 @@ def too_large_in_tiles(
     advice = [_smaller_size(size, is_texture, max(shares))]
     if with_adam.cut(pixels, crop_pixels) <= budget.available and with_adam != needed:
         advice.append("`optimizer=adam`")
-    if budget.limit is not None:
+    if budget.is_jobs:
         advice.append("more `max_memory`")
     return MemoryLimitError(
         f"out of memory: {size[1]}x{size[0]} px take about {_in_words(needed_bytes)} even in the "
@@ -108,18 +123,20 @@ def too_large_in_tiles(
     )
 
 
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that are free on a CUDA device, or else on the host."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+def style_too_large(
+    needed_bytes: int, size: Size, style_scale: float, budget: Budget, reason: str
+) -> MemoryLimitError:
+    """Return the error for a style image of `size` that cannot be evaluated, even in tiles.
 
-
-def _held_memory(device: torch.device) -> int:
-    """Return the bytes that the program holds: code, the network's weights, images."""
-    if device.type == "cuda":
-        return torch.cuda.memory_reserved(device)
-    return int(psutil.Process().memory_info().rss)
+    `reason` says why, in the form "even in the smallest tiles" or "and ... cannot be computed in
+    tiles: ...".
+    """
+    share = max(budget.available, 0) / needed_bytes
+    return MemoryLimitError(
+        f"out of memory: the style image at {size[1]}x{size[0]} px takes about "
+        f"{_in_words(needed_bytes)} and {budget}, {reason}; "
+        f"`style_scale={style_scale * share**0.5 * 0.95:.2g}` or a smaller `size` would fit"
+    )
 
 
 def _in_words(size: float) -> str:

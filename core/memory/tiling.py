@@ -6,131 +6,179 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..attribution import attributed_to
-from ..interfaces.backbone import LayerInfo
+from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend, Precision
-from ..interfaces.optimizer import Optimizer
 from ..interfaces.statistics import StatisticsTerm
-from ..interfaces.terms import IMAGE_LAYER
+from ..interfaces.terms import LossTerm
 from ..objective.tiled_features import deviation
 from ..optimizers.adam import Adam
 from ..planning.plan import Plan
 from ..planning.scale_sizes import ScaleSizes
+from ..sizes.fitting import Size
 from ..sizes.pyramid import Scale
-from ..sizes.tiles import Tiler, tiler_for
-from .estimate import MemoryEstimate, NetworkCost
-from .limits import Budget, memory_budget, too_large, too_large_in_tiles
+from ..sizes.tiles import Tiler, Tilers, tiler_for
+from .limits import Budget, style_too_large, too_large, too_large_in_tiles
+from .plan_estimate import evaluates_styles, network_layers, scale_estimate
 
 #: Largest difference between the features of tiles and of the whole image, in units of the largest
 #: activation: float32 convolutions may sum in another order; half precision has 8 to 11 bits.
 _TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "tf32": 0.02, "fp16": 0.02, "bf16": 0.1}
 
 
-def network_cost(plan: Plan) -> NetworkCost:
-    """Return what the plan's network and loss terms hold for each pixel."""
-    content_layers = [
-        layer
-        for planned in plan.terms
-        if "content" in planned.term.reads
-        for layer in planned.term.layers
-        if layer != IMAGE_LAYER
-    ]
-    return NetworkCost.of(plan.backbone.layers, plan.deepest, content_layers)
-
-
 def tilers_for(
-    plan: Plan, scales: Sequence[ScaleSizes], backend: FeatureBackend
-) -> tuple[Tiler, ...]:
-    """Return the tiler of the result at each scale.
+    plan: Plan,
+    inputs: Inputs,
+    scales: Sequence[ScaleSizes],
+    backend: FeatureBackend,
+    budget: Budget,
+) -> tuple[Tilers, ...]:
+    """Return the tilers of each scale.
 
-    Raises MemoryLimitError when the result fits neither as a whole nor in tiles. That is decided
-    beforehand, since Linux grants more memory than there is and kills a process that uses it.
+    Raises MemoryLimitError when the result, or a style image, fits neither as a whole nor in tiles.
+    That is decided beforehand, since Linux grants more memory than there is and kills a process
+    that uses it.
     """
-    choice = _Choice(
-        budget=memory_budget(plan.job.max_memory, backend.device),
-        cost=network_cost(plan),
-        optimizer=plan.optimizer,
-        layers=plan.layer_infos,
-        is_texture=plan.job.content is None,
-        uncut_reason=_uncut_reason(plan),
-    )
-    tilers = [choice.tiler(sizes.scale, sizes.style_pixels) for sizes in scales]
-    cut_tilers = [tiler for tiler in tilers if tiler.most is not None]
-    if not cut_tilers:
-        return tuple(tilers)
-    with attributed_to(plan.network):
-        halo = _halo(cut_tilers[-1], backend, plan.backend_options.precision)
-    if halo is None:
-        last = scales[-1].scale
-        reason = f"the features of the backbone {plan.backbone.name} differ in tiles"
-        needed = choice.estimate(last.steps, 0)
-        raise too_large(needed, last.size, choice.is_texture, choice.budget, reason)
-    return tuple(replace(tiler, halo=halo) if tiler.most is not None else tiler for tiler in tilers)
+    choice = _Choice(plan, inputs, budget, _Reasons.of(plan))
+    tilers = tuple(choice.tilers(sizes) for sizes in scales)
+    cut = [
+        tiler for pair in tilers for tiler in (pair.styles, pair.result) if tiler.most is not None
+    ]
+    if not cut:
+        return tilers
+    # Half the receptive field is enough where windows are centered on the pixels that they stand
+    # for; otherwise, as in a network without padding, the whole receptive field may be needed.
+    tolerance = _TOLERANCES[plan.backend_options.precision]
+    for halos in (1, 2):
+        choice = replace(choice, halos=halos)
+        with attributed_to(plan.network):
+            exact = deviation(backend, choice.tiler(cut[-1].most)) <= tolerance
+        if exact:
+            return tuple(choice.tilers(sizes) for sizes in scales)
+    reason = f"the features of the backbone {plan.backbone.name} differ in tiles"
+    choice = replace(choice, reasons=_Reasons(reason, reason))
+    return tuple(choice.tilers(sizes) for sizes in scales)
 
 
 def tiles_in_words(tiler: Tiler, scale: Scale) -> str:
     """Number and size of the tiles, in words; empty if the result is not cut."""
-    tiles = tiler.tiles(*scale.size)
-    height, width = (max(sides) for sides in zip(*(tile.crop_size for tile in tiles), strict=True))
-    return f"{len(tiles)} of up to {width}x{height} px" if len(tiles) > 1 else ""
+    rows, columns = tiler.counts(*scale.size)
+    height, width = (max(sides) for sides in zip(*tiler.crop_sizes(*scale.size), strict=True))
+    return f"{rows * columns} of up to {width}x{height} px" if rows * columns > 1 else ""
+
+
+@dataclass(frozen=True)
+class _Reasons:
+    """Parts of a job that cannot be computed in tiles, in words; empty if all can."""
+
+    result: str
+    styles: str
+
+    @classmethod
+    def of(cls, plan: Plan) -> _Reasons:
+        result, styles = _uncut_terms(plan)
+        network = _uncut_network(plan)
+        return cls(result or network, styles or network)
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """The choice of tiles, with all that it depends on beside the scale.
+    """The choice of tiles for a plan, whose halos are `halos` times half the receptive field."""
 
-    `uncut_reason` says which part of the job cannot be computed in tiles; it is empty if all can.
-    """
-
+    plan: Plan
+    inputs: Inputs
     budget: Budget
-    cost: NetworkCost
-    optimizer: Optimizer
-    layers: tuple[LayerInfo, ...]
-    is_texture: bool
-    uncut_reason: str
+    reasons: _Reasons
+    halos: int = 1
 
-    def estimate(
-        self, steps: int, style_pixels: int, optimizer: Optimizer | None = None
-    ) -> MemoryEstimate:
-        held = (optimizer or self.optimizer).images_held(steps)
-        return self.cost.estimate(held, style_pixels)
+    def tilers(self, sizes: ScaleSizes) -> Tilers:
+        """Return the tilers of a scale.
 
-    def tiler(self, scale: Scale, style_pixels: int) -> Tiler:
-        """Return the tiler for a scale.
-
-        Raises MemoryLimitError when the result fits neither as a whole nor in tiles.
+        Raises MemoryLimitError when the result, or a style image, fits neither as a whole nor in
+        tiles.
         """
-        needed, available = self.estimate(scale.steps, style_pixels), self.budget.available
+        return Tilers(self._result_tiler(sizes), self._style_tiler(sizes))
+
+    def tiler(self, most: int | None) -> Tiler:
+        """Return the tiler whose crops have at most `most` pixels."""
+        infos = self.plan.layer_infos
+        return tiler_for(
+            {info.name: info.stride for info in infos},
+            max(info.receptive_field or 0 for info in infos),
+            max(info.smallest_side for info in infos),
+            most,
+            self.halos,
+        )
+
+    def _result_tiler(self, sizes: ScaleSizes) -> Tiler:
+        scale, available = sizes.scale, self.budget.available
+        needed = scale_estimate(self.plan, self.inputs, sizes)
         if needed.uncut(scale.pixels) <= available:
             return Tiler.uncut()
-        if self.uncut_reason:
-            raise too_large(needed, scale.size, self.is_texture, self.budget, self.uncut_reason)
-        tiler = tiler_for(
-            {info.name: info.stride for info in self.layers},
-            max(info.receptive_field or 0 for info in self.layers),
-            max(info.smallest_side for info in self.layers),
-            needed.most_crop_pixels(scale.pixels, available),
-        )
-        crops = [tile.crop_size for tile in tiler.tiles(*scale.size)]
-        crop_pixels = max(height * width for height, width in crops)
+        is_texture = self.plan.job.content is None
+        if self.reasons.result:
+            raise too_large(needed, scale.size, is_texture, self.budget, self.reasons.result)
+        tiler = self.tiler(needed.most_crop_pixels(scale.pixels, available))
+        crop_pixels = _largest_crop(tiler, scale.size)
         if needed.cut(scale.pixels, crop_pixels) > available:
-            with_adam = self.estimate(scale.steps, style_pixels, Adam())
+            with_adam = scale_estimate(self.plan, self.inputs, sizes, Adam())
             raise too_large_in_tiles(
-                needed, with_adam, scale.size, self.is_texture, crop_pixels, self.budget
+                needed, with_adam, scale.size, is_texture, crop_pixels, self.budget
             )
         return tiler
 
-
-def _uncut_reason(plan: Plan) -> str:
-    """Return what cannot be computed in tiles, and what to do about it; empty if all can."""
-    for planned in plan.terms:
-        # The loss of a term with a `bind` of its own has no statistics to add up over the tiles.
-        is_tiled = isinstance(planned.term, StatisticsTerm) and (
-            type(planned.term).bind is StatisticsTerm.bind
+    def _style_tiler(self, sizes: ScaleSizes) -> Tiler:
+        if not sizes.styles or not evaluates_styles(self.plan):
+            return Tiler.uncut()
+        pixels, available = sizes.scale.pixels, self.budget.available
+        needed = scale_estimate(self.plan, self.inputs, sizes)
+        style_pixels, size, style = max(
+            zip(sizes.style_pixels, sizes.styles, self.inputs.styles, strict=True),
+            key=lambda triple: triple[0],
         )
-        if not is_tiled and planned.term.layers != (IMAGE_LAYER,):
-            return f"the loss term {planned.name} cannot be computed in tiles: leave it out"
+        needed_bytes = needed.binding(pixels, style_pixels, style_pixels)
+        if needed_bytes <= available:
+            return Tiler.uncut()
+        if self.reasons.styles:
+            reason = f"and {self.reasons.styles}"
+            raise style_too_large(needed_bytes, size, style.scale, self.budget, reason)
+        tiler = self.tiler(needed.most_style_crop_pixels(pixels, style_pixels, available))
+        needed_bytes = needed.binding(pixels, style_pixels, _largest_crop(tiler, size))
+        if needed_bytes > available:
+            reason = "even in the smallest tiles"
+            raise style_too_large(needed_bytes, size, style.scale, self.budget, reason)
+        return tiler
+
+
+def _largest_crop(tiler: Tiler, size: Size) -> int:
+    return max(height * width for height, width in tiler.crop_sizes(*size))
+
+
+def _is_tiled(term: LossTerm) -> bool:
+    """Return whether the term's statistics add up over tiles.
+
+    The loss of a term with a `bind` of its own has no statistics to add up.
+    """
+    return isinstance(term, StatisticsTerm) and type(term).bind is StatisticsTerm.bind
+
+
+def _uncut_terms(plan: Plan) -> tuple[str, str]:
+    """Return why the terms' result and style images cannot be cut, and what to do; or empty."""
+    result = styles = ""
+    for planned in plan.terms:
+        if not _is_tiled(planned.term) and network_layers(planned.term):
+            reason = f"the loss term {planned.name} cannot be computed in tiles: leave it out"
+            result = result or reason
+            if "styles" in planned.term.reads:
+                styles = styles or reason
     if plan.job.normalize_gradients:
-        return "normalized gradients cannot be computed in tiles: leave out `normalize_gradients`"
+        result = result or (
+            "normalized gradients cannot be computed in tiles: leave out `normalize_gradients`"
+        )
+    return result, styles
+
+
+def _uncut_network(plan: Plan) -> str:
+    """Return why the network's images cannot be cut, and what to do about it; empty if they can."""
     if plan.job.seamless:
         return "a seamless result cannot be computed in tiles: leave out `seamless`"
     if plan.backbone.wraps:
@@ -142,15 +190,3 @@ def _uncut_reason(plan: Plan) -> str:
                 "the whole image: leave it out"
             )
     return ""
-
-
-def _halo(tiler: Tiler, backend: FeatureBackend, precision: Precision) -> int | None:
-    """Return the pixels that a tile needs around its own, or None if no halo is enough.
-
-    Half the receptive field is enough where windows are centered on the pixels that they stand for;
-    otherwise the whole receptive field is tried.
-    """
-    for halo in (tiler.halo, 2 * tiler.halo):
-        if deviation(backend, replace(tiler, halo=halo)) <= _TOLERANCES[precision]:
-            return halo
-    return None

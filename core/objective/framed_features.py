@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..interfaces.backend import FeatureBackend, Features
+from ..sizes.fitting import Size
 from .tiled_features import FeaturePart, FeatureReader
 
 #: Width of the mirrored frame, in strides of the deepest layer. The layer's receptive field is
@@ -34,7 +35,7 @@ class FramedFeatures(FeatureReader):
         """Yield the image as its single part; see FeatureReader.parts."""
         yield FeaturePart.whole(self.whole(image, layers))
 
-    def part_count(self, image: Tensor) -> int:
+    def part_count(self, size: Size) -> int:
         """Return 1; see FeatureReader.part_count."""
         return 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from torch import Tensor
 from ..interfaces.backend import FeatureBackend, Features
 from ..interfaces.terms import Cut
 from ..malloc import return_freed_memory
+from ..sizes.fitting import Size
 from ..sizes.tiles import Tiler
 from .tile_views import crop, of_crop, of_whole, sizes_of_whole
 
@@ -50,8 +52,8 @@ class FeatureReader(Protocol):
     def parts(self, image: Tensor, layers: Collection[str]) -> Iterator[FeaturePart]:
         """Yield the maps part by part, so that those of only one part are held at a time."""
 
-    def part_count(self, image: Tensor) -> int:
-        """Return the number of parts."""
+    def part_count(self, size: Size) -> int:
+        """Return the number of parts of an image of `size` (height, width)."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ class TiledFeatures(FeatureReader):
             del features
             return_freed_memory()
 
-    def part_count(self, image: Tensor) -> int:
+    def part_count(self, size: Size) -> int:
         """Return the number of tiles; see FeatureReader.part_count."""
-        return len(self.tiler.tiles(*image.shape[2:]))
+        return math.prod(self.tiler.counts(*size))
 
     def sizes(self, image: Tensor, layers: Collection[str]) -> Sizes:
         """Return (height, width) of the whole image's maps, computed from the last tile's."""
@@ -106,15 +108,23 @@ def deviation(backend: FeatureBackend, tiler: Tiler) -> float:
 
     It is the largest difference in any layer, relative to the layer's largest value, for a small
     noise image in 2 x 2 tiles; each tile's crop ends within the image on two sides. If the halo is
-    large enough, it is about the precision that the network runs in.
+    large enough, it is about the precision that the network runs in. It is infinite if the halo is
+    so small that a crop lacks some of its tile's positions, as may be in a network without padding.
     """
     tile_side = tiler.halo + tiler.unit
     side = 2 * tile_side + tiler.unit // 2 + 1
     noise = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     image = noise.to(backend.device)
     small_tiler = Tiler(tiler.strides, tiler.halo, tile_side, side * side - 1)
-    tiled = TiledFeatures(backend, small_tiler).whole(image, backend.layers)
-    return max(
-        ((tiled[layer] - maps).abs().max() / maps.abs().max().clamp_min(1e-12)).item()
-        for layer, maps in backend.features(image).items()
-    )
+    whole = backend.features(image)
+    scales = {layer: maps.abs().max().clamp_min(1e-12) for layer, maps in whole.items()}
+    differences = [torch.zeros(())]
+    for part in TiledFeatures(backend, small_tiler).parts(image, backend.layers):
+        expected = part.cut(whole)
+        for layer, maps in part.features.items():
+            if maps.shape != expected[layer].shape:
+                return math.inf
+            if maps.numel():
+                difference = (maps - expected[layer]).abs().max() / scales[layer]
+                differences.append(difference.cpu())
+    return torch.stack(differences).max().item()

@@ -22,14 +22,9 @@ class ScaleSizes:
     styles: tuple[Size, ...]
 
     @property
-    def images(self) -> tuple[Size, ...]:
-        """Sizes of all images that the network evaluates at the scale, the result's last."""
-        return (*self.styles, self.scale.size)
-
-    @property
-    def style_pixels(self) -> int:
-        """Number of pixels of all style images together."""
-        return sum(height * width for height, width in self.styles)
+    def style_pixels(self) -> tuple[int, ...]:
+        """Number of pixels of each style image."""
+        return tuple(height * width for height, width in self.styles)
 
 
 def final_size(job: Job, inputs: Inputs, deepest: LayerInfo, stride: int) -> Size:

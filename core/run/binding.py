@@ -27,14 +27,16 @@ from .scale_inputs import ScaleInputs, StyleAtScale
 class Binder:
     """Binder of loss terms to the images at one scale.
 
-    `network` is the label of backend and backbone in messages; `reader` computes the features.
+    `network` is the label of backend and backbone in messages. `content_reader` computes the
+    features of the content image, `style_reader` those of the style images.
     """
 
     network: str
     seed: int
     wraps: bool
     inputs: ScaleInputs
-    reader: FeatureReader
+    content_reader: FeatureReader
+    style_reader: FeatureReader
     regions: Regions
 
     @classmethod
@@ -43,12 +45,21 @@ class Binder:
 
         The content and style images of a seamless result do not wrap around.
         """
-        reader: FeatureReader = TiledFeatures(backend, inputs.tiler)
+        content_reader: FeatureReader = TiledFeatures(backend, inputs.tilers.result)
+        style_reader: FeatureReader = TiledFeatures(backend, inputs.tilers.styles)
         if plan.job.seamless:
-            reader = FramedFeatures(backend, plan.stride)
+            content_reader = style_reader = FramedFeatures(backend, plan.stride)
         with attributed_to(plan.network):
             regions = Regions.of(backend, inputs, plan.layers)
-        return cls(plan.network, plan.job.seed, plan.job.seamless, inputs, reader, regions)
+        return cls(
+            plan.network,
+            plan.job.seed,
+            plan.job.seamless,
+            inputs,
+            content_reader,
+            style_reader,
+            regions,
+        )
 
     def bind(self, planned: PlannedTerm) -> WeightedLoss:
         """Bind a term to its targets.
@@ -70,7 +81,9 @@ class Binder:
             styles = _Styles(self, term.layers)
             if not isinstance(term, StatisticsTerm):
                 styles = tuple(styles)
-        content = _features(self.reader, self.inputs.content, term.layers) if reads_content else {}
+        content: Features = {}
+        if reads_content:
+            content = _features(self.content_reader, self.inputs.content, term.layers)
         region = self.regions.of_mask(self.inputs.content_mask) if reads_content else {}
         return References(content, styles, self.seed, self.wraps, region)
 
@@ -91,7 +104,7 @@ class Regions:
         by_id = {id(mask): mask for mask in (*masks, inputs.content_mask) if mask is not None}
         if not by_id:
             return cls()
-        network_sizes = TiledFeatures(backend, inputs.tiler).sizes(inputs.content, layers)
+        network_sizes = TiledFeatures(backend, inputs.tilers.result).sizes(inputs.content, layers)
         sizes = {**network_sizes, IMAGE_LAYER: (inputs.content.shape[2], inputs.content.shape[3])}
         device = inputs.content.device
         return cls({key: region_of(mask, sizes, device) for key, mask in by_id.items()})
@@ -113,9 +126,9 @@ class _Styles(Sequence[Style]):
 
     def __len__(self) -> int:
         network_layers = _network_layers(self._layers)
-        part_count = self._binder.reader.part_count
+        part_count = self._binder.style_reader.part_count
         return sum(
-            len(style.regions) * (part_count(style.image) if network_layers else 1)
+            len(style.regions) * (part_count(style.size) if network_layers else 1)
             for style in self._binder.inputs.styles
         )
 
@@ -127,10 +140,9 @@ class _Styles(Sequence[Style]):
     def _styles_of(self, style: StyleAtScale) -> Iterator[Style]:
         shares = [region.share for region in style.regions]
         own_regions: list[Region] = []
-        for part in _feature_parts(self._binder.reader, style.image, self._layers):
+        for part in _feature_parts(self._binder.style_reader, style.image(), self._layers):
             own_regions = own_regions or [
-                region_of(region.own_region, part.sizes, style.image.device)
-                for region in style.regions
+                region_of(region.own_region, part.sizes, style.device) for region in style.regions
             ]
             for region, own_region, share in zip(style.regions, own_regions, shares, strict=True):
                 result_region = self._binder.regions.of_mask(region.region)

@@ -13,16 +13,17 @@ from ..images.resampling import resized
 from ..interfaces.backend import FeatureBackend
 from ..interfaces.optimizer import Evaluation, StartingPoint
 from ..memory.limits import explaining_out_of_memory
-from ..memory.tiling import network_cost, tiles_in_words
+from ..memory.plan_estimate import scale_estimate
+from ..memory.tiling import tiles_in_words
 from ..objective.objective import Objective
 from ..objective.tiled_objective import TiledObjective
 from ..optimizers.checked import checked_image
 from ..optimizers.parametrization import parametrization_for
 from ..optimizers.recovery import steps_with_recovery
 from ..planning.plan import Plan
-from ..sizes.tiles import Tiler
+from ..sizes.tiles import Tilers
 from .preparation import Prepared
-from .scale_inputs import ScaleInputs, inputs_at
+from .scale_inputs import ScaleInputs, StyleImages, inputs_at
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class OpenRun:
 
     prepared: Prepared
     backend: FeatureBackend
-    tilers: tuple[Tiler, ...]
+    tilers: tuple[Tilers, ...]
     _objective: Callable[[Plan, Inputs, ScaleInputs], Objective | TiledObjective]
 
     @property
@@ -59,13 +60,13 @@ class OpenRun:
 
         They are those of the backend, and `tiles` if the result is computed in tiles.
         """
-        tiles = tiles_in_words(self.tilers[-1], self.prepared.scales[-1].scale)
+        tiles = tiles_in_words(self.tilers[-1].result, self.prepared.scales[-1].scale)
         return {**self.backend.details, **({"tiles": tiles} if tiles else {})}
 
     def inputs_at(self, index: int) -> ScaleInputs:
         """Return the images at the scale `index`, as tensors."""
-        sizes, tiler = self.prepared.scales[index], self.tilers[index]
-        return inputs_at(sizes, self.prepared.recolored, self.backend.device, tiler)
+        sizes, tilers = self.prepared.scales[index], self.tilers[index]
+        return inputs_at(sizes, self.prepared.recolored, self.backend.device, tilers)
 
     def objective(self, inputs: ScaleInputs) -> Objective | TiledObjective:
         """Return the function to minimise for the images at a scale."""
@@ -79,10 +80,10 @@ class OpenRun:
         `before` is the optimizer's image at the end of the previous scale, None for the first
         scale. Raises MemoryLimitError if an allocation fails, NumericalError and PluginError.
         """
-        plan, scale = self.plan, self.prepared.scales[index].scale
+        plan, sizes = self.plan, self.prepared.scales[index]
         is_texture, limit = plan.job.content is None, plan.job.max_memory
-        needed = network_cost(plan).estimate(plan.optimizer.images_held(plan.job.iterations), 0)
-        device = self.backend.device
+        needed = scale_estimate(plan, self.prepared.recolored, sizes)
+        scale, device = sizes.scale, self.backend.device
         with explaining_out_of_memory(needed, scale.size, is_texture, limit, device):
             inputs = self.inputs_at(index)
             if before is None:
@@ -105,7 +106,7 @@ class OpenRun:
     def first_image(self, inputs: ScaleInputs) -> Tensor:
         """Return the image to start from, at the first scale."""
         generator = Generator().manual_seed(self.plan.job.seed)
-        styles = [(style.image, style.share) for style in inputs.styles]
+        styles = StyleImages(inputs.styles)
         start = StartingPoint(inputs.content, styles, generator, self.prepared.inputs.start)
         return checked_image(self.plan.initializer, start, self.plan.initializer_label)
 

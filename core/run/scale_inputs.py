@@ -1,34 +1,75 @@
-"""A job's images as tensors at one scale."""
+"""A job's images at one scale."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import overload
 
 import torch
 from torch import Tensor
 
 from ..images.inputs import Inputs, StyleRegion
+from ..interfaces.source_image import SourceImage
 from ..planning.scale_sizes import ScaleSizes
-from ..sizes.tiles import Tiler
+from ..sizes.fitting import Size
+from ..sizes.tiles import Tilers
+from .fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
 class StyleAtScale:
     """A style image at one scale.
 
-    `image` is (1, 3, H, W), on the backend's device; the other fields are those of its
+    Its pixels are resampled to `size` (height, width) when they are used, since the style images of
+    a folder would not fit the memory together. `source`, `share` and `regions` are those of its
     `StyleInput`.
     """
 
-    image: Tensor
+    original: SourceImage
+    size: Size
+    device: torch.device
     source: int
     share: float
     regions: tuple[StyleRegion, ...]
+    dtype: torch.dtype = torch.float32
+
+    def image(self) -> Tensor:
+        """Return the image, (1, 3, H, W), on the backend's device."""
+        return self.original.tensor(*self.size).to(self.device, self.dtype)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Content hash of the image at this scale, and of the other fields."""
+        return fingerprint([self.image(), self.source, self.share, self.regions])
+
+
+class StyleImages(Sequence[tuple[Tensor, float]]):
+    """Style images with their shares, each of which is resampled when it is read."""
+
+    def __init__(self, styles: Sequence[StyleAtScale]) -> None:
+        self._styles = styles
+
+    def __len__(self) -> int:
+        return len(self._styles)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Tensor, float]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[Tensor, float]]: ...
+    def __getitem__(
+        self, index: int | slice
+    ) -> tuple[Tensor, float] | Sequence[tuple[Tensor, float]]:
+        if isinstance(index, slice):
+            return StyleImages(self._styles[index])
+        style = self._styles[index]
+        return style.image(), style.share
 
 
 @dataclass(frozen=True)
 class ScaleInputs:
-    """The images at one scale, with the tiler that cuts them into tiles.
+    """The images at one scale, with the tilers that cut them into tiles.
 
     `content` is (1, 3, H, W), at the scale's size, on the backend's device. A texture's content is
     gray; nothing but its size is read.
@@ -37,18 +78,15 @@ class ScaleInputs:
     content: Tensor
     styles: tuple[StyleAtScale, ...]
     content_mask: Tensor | None = None
-    tiler: Tiler = field(default_factory=Tiler.uncut)
+    tilers: Tilers = field(default_factory=Tilers)
 
 
 def inputs_at(
-    sizes: ScaleSizes,
-    inputs: Inputs,
-    device: torch.device,
-    tiler: Tiler = Tiler.uncut(),  # noqa: B008 - frozen
+    sizes: ScaleSizes, inputs: Inputs, device: torch.device, tilers: Tilers
 ) -> ScaleInputs:
-    """Return the images at the sizes of a scale, as tensors on `device`."""
+    """Return the images at the sizes of a scale, on `device`."""
     styles = tuple(
-        StyleAtScale(style.image.tensor(*size).to(device), style.source, style.share, style.regions)
+        StyleAtScale(style.image, size, device, style.source, style.share, style.regions)
         for style, size in zip(inputs.styles, sizes.styles, strict=True)
     )
     height, width = sizes.scale.size
@@ -56,4 +94,4 @@ def inputs_at(
         content = torch.full((1, 3, height, width), 0.5)
     else:
         content = inputs.content.tensor(height, width)
-    return ScaleInputs(content.to(device), styles, inputs.content_mask, tiler)
+    return ScaleInputs(content.to(device), styles, inputs.content_mask, tilers)

@@ -18,6 +18,7 @@ from ..interfaces.backend import FeatureBackend
 from ..job.choices import Choice, TermChoice
 from ..job.model import Job
 from ..malloc import return_freed_memory
+from ..memory.limits import memory_budget
 from ..memory.tiling import tilers_for
 from ..objective.cotangents import normalized_cotangents, plain_cotangents
 from ..objective.objective import Objective
@@ -27,12 +28,15 @@ from ..planning.plan import Plan
 from ..planning.terms import PlannedTerm
 from .binding import Binder
 from .fingerprint import fingerprint
+from .held_bytes import held_bytes
 from .open_run import OpenRun
 from .preparation import Prepared, prepare
 from .scale_inputs import ScaleInputs
 
-#: Losses that are cached at most: enough for 50 styles at 5 scales in 2 terms, for example.
-_MAX_CACHED_LOSSES = 500
+#: Part of the available memory that cached losses may take. At the default layers, the Gram
+#: matrices of a style take 2.4 MB for each scale and term, and the features of a content image
+#: 32 MB for each megapixel.
+_CACHED_PART = 1 / 8
 
 #: SHA-256 of each image of a set.
 Images = frozenset[str]
@@ -49,10 +53,11 @@ class _Network:
 
 @dataclass(frozen=True)
 class _Cached:
-    """A bound loss, with the SHA-256 of the images that it was bound to."""
+    """A bound loss, with the SHA-256 of the images that it was bound to, and its size in bytes."""
 
     loss: WeightedLoss
     images: Images
+    size: int
 
 
 def _never(_images: Images) -> bool:
@@ -80,6 +85,7 @@ class Session:
         self._network: _Network | None = None
         self._backend: FeatureBackend | None = None
         self._cached: dict[str, _Cached] = {}
+        self._most_cached = 0
         self._recurs: Callable[[Images], bool] = _never
 
     def expect(self, images: Collection[str], recurs: Callable[[Images], bool]) -> None:
@@ -108,13 +114,19 @@ class Session:
         """
         plan = prepared.plan
         backend = self.backend(plan)
-        tilers = tilers_for(plan, prepared.scales, backend)
+        budget = memory_budget(plan.job.max_memory, backend.device)
+        self._most_cached = int(_CACHED_PART * (budget.available + self._cached_bytes))
+        tilers = tilers_for(plan, prepared.recolored, prepared.scales, backend, budget)
         backend.prepare(
             [
-                tile.crop_size
-                for sizes, tiler in zip(prepared.scales, tilers, strict=True)
-                for size in sizes.images
-                for tile in tiler.tiles(*size)
+                crop_size
+                for sizes, of_scale in zip(prepared.scales, tilers, strict=True)
+                for tiler, images in (
+                    (of_scale.styles, sizes.styles),
+                    (of_scale.result, (sizes.scale.size,)),
+                )
+                for size in images
+                for crop_size in tiler.crop_sizes(*size)
             ]
         )
         return OpenRun(prepared, backend, tilers, self.objective)
@@ -135,8 +147,9 @@ class Session:
         ]
         # Binding fragments the memory: the arrays of a step do not fit into the gaps.
         return_freed_memory()
-        if len(at_scale.tiler.tiles(*at_scale.content.shape[2:])) > 1:
-            return TiledObjective(backend, losses, at_scale.tiler, plan.network)
+        tiler, (height, width) = at_scale.tilers.result, at_scale.content.shape[2:]
+        if tiler.counts(height, width) != (1, 1):
+            return TiledObjective(backend, losses, tiler, plan.network)
         normalize = plan.job.normalize_gradients
         cotangents = normalized_cotangents if normalize else plain_cotangents
         return Objective(backend, losses, plan.network, cotangents)
@@ -179,9 +192,16 @@ class Session:
             cached = self._cached[key].loss
             return replace(cached, weight=planned.weight, label=planned.label)
         loss = binder.bind(planned)
-        if self._recurs(images) and len(self._cached) < _MAX_CACHED_LOSSES:
-            self._cached[key] = _Cached(loss, images)
+        if self._recurs(images):
+            size = held_bytes(loss)
+            if self._cached_bytes + size <= self._most_cached:
+                self._cached[key] = _Cached(loss, images, size)
         return loss
+
+    @property
+    def _cached_bytes(self) -> int:
+        """Bytes of the cached losses. Those that two losses share count twice."""
+        return sum(cached.size for cached in self._cached.values())
 
 
 def _images(planned: PlannedTerm, job: Job, inputs: Inputs) -> Images:
@@ -199,11 +219,11 @@ def _images(planned: PlannedTerm, job: Job, inputs: Inputs) -> Images:
 def _key(planned: PlannedTerm, choice: TermChoice, job: Job, inputs: ScaleInputs) -> str:
     """Hash of what the term's loss depends on: its settings, and its images at the scale."""
     settings = choice.model_dump(exclude={"weight"})
-    values: list[object] = [settings, job.seed, job.seamless, inputs.tiler]
+    values: list[object] = [settings, job.seed, job.seamless, inputs.tilers]
     if "content" in planned.term.reads:
         values += [inputs.content, inputs.content_mask]
     if "styles" in planned.term.reads:
-        values.append(inputs.styles)
+        values += [style.fingerprint for style in inputs.styles]
         if job.has_style_regions:  # regions have the size of the result's layers
             values.append(tuple(inputs.content.shape))
     return fingerprint(values)

@@ -9,9 +9,11 @@ windows of convolutions and poolings fall on the same pixels as in the whole ima
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
 from math import lcm
 
 
@@ -85,27 +87,16 @@ class Tiler:
 
     def tiles(self, height: int, width: int) -> tuple[Tile, ...]:
         """Return the tiles of an image, row by row."""
-        row_count, column_count = self._counts(height, width)
+        row_count, column_count = self.counts(height, width)
         rows, columns = self.spans(height, row_count), self.spans(width, column_count)
         return tuple(Tile(row, column, self.strides) for row in rows for column in columns)
 
     def spans(self, side: int, count: int) -> list[Span]:
         """Return `count` tiles that divide a side as evenly as the strides allow."""
-        unit, units = self.unit, side // self.unit
-        edges = [units * number // count * unit for number in range(count)] + [side]
-        return [
-            Span(
-                start,
-                end,
-                first=max(start - self.halo, 0),
-                stop=min(end + self.halo, side),
-                last=end == side,
-            )
-            for start, end in pairwise(edges)
-        ]
+        return [self._span(side, count, number) for number in range(count)]
 
-    def _counts(self, height: int, width: int) -> tuple[int, int]:
-        """Return the number of rows and of columns of tiles.
+    def counts(self, height: int, width: int) -> tuple[int, int]:
+        """Return the number of rows and of columns of an image's tiles.
 
         They give the fewest tiles whose crops have at most `most` pixels each, and among those the
         fewest pixels in all crops together. If no cut has such small crops, they give the smallest
@@ -113,30 +104,83 @@ class Tiler:
         """
         if self.most is None or height * width <= self.most:
             return 1, 1
+        talls, wides = self._longest_crops(height), self._longest_crops(width)
+        # The least width so far falls, so that the first small enough one is found by bisection.
+        least_wides = [-wide for wide in accumulate(wides, min)]
         candidates: list[tuple[int, int, tuple[int, int]]] = []
-        tallest = dict(self._crop_sides(height))
-        widest = dict(self._crop_sides(width))
-        for rows, tall in tallest.items():
-            columns = next((n for n, wide in widest.items() if tall * wide <= self.most), None)
-            if columns is not None:
-                crop_pixels = rows * tall * columns * widest[columns]
+        for rows, tall in enumerate(talls, 1):
+            columns = 1 + bisect_left(least_wides, -(self.most // tall))
+            if columns <= len(wides):
+                crop_pixels = rows * tall * columns * wides[columns - 1]
                 candidates.append((rows * columns, crop_pixels, (rows, columns)))
-        return min(candidates)[2] if candidates else (max(tallest), max(widest))
+        return min(candidates)[2] if candidates else (len(talls), len(wides))
 
-    def _crop_sides(self, side: int) -> Iterator[tuple[int, int]]:
-        """Yield each number of tiles that a side can be cut into, with the longest crop's side."""
-        for count in range(1, max(1, side // self.unit // -(-self.least // self.unit)) + 1):
-            yield count, max(span.stop - span.first for span in self.spans(side, count))
+    def crop_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return the different sizes (height, width) of an image's crops, the most frequent last.
+
+        The tiles are not listed for it: a huge image may have many millions.
+        """
+        row_count, column_count = self.counts(height, width)
+        talls, wides = self._crops(height, row_count), self._crops(width, column_count)
+        frequencies = {
+            (tall, wide): rows * columns
+            for tall, rows in talls.items()
+            for wide, columns in wides.items()
+        }
+        return sorted(frequencies, key=lambda size: (frequencies[size], size))
+
+    def _longest_crops(self, side: int) -> list[int]:
+        """Return the longest crop's side for 1, 2, ... tiles, as many as fit a side."""
+        least_units = -(-max(self.least, self.halo) // self.unit)
+        most_tiles = max(1, side // self.unit // least_units)
+        return [max(self._crops(side, count)) for count in range(1, most_tiles + 1)]
+
+    def _crops(self, side: int, count: int) -> dict[int, int]:
+        """Return the sides of the crops of `count` tiles, and the number of crops of each side.
+
+        A tile has the length that the division of the side gives, or one unit more; the last one
+        is of the longer tiles if there are any. No tile is shorter than the halo, so that only the
+        first crop and the last one end at the border of the image.
+        """
+        ends = {self._span(side, count, number) for number in (0, count - 1)}
+        crops = Counter(span.stop - span.first for span in ends)
+        inner = count - 2
+        if inner > 0:
+            length, remainder = divmod(side // self.unit, count)
+            longer = max(remainder - 1, 0)
+            crops[length * self.unit + 2 * self.halo] += inner - longer
+            crops[(length + 1) * self.unit + 2 * self.halo] += longer
+        return +crops  # without the sides of no crop
+
+    def _span(self, side: int, count: int, number: int) -> Span:
+        """Return the tile `number`, from 0, of the `count` tiles that divide a side."""
+        unit, units, last = self.unit, side // self.unit, number == count - 1
+        start = units * number // count * unit
+        end = side if last else units * (number + 1) // count * unit
+        return Span(start, end, max(start - self.halo, 0), min(end + self.halo, side), last)
+
+
+@dataclass(frozen=True)
+class Tilers:
+    """The tilers of one scale: of the result and the content image, and of the style images."""
+
+    result: Tiler = Tiler({}, 0, 1, None)
+    styles: Tiler = Tiler({}, 0, 1, None)
 
 
 def tiler_for(
-    strides: Mapping[str, int], receptive_field: int, smallest_side: int, most: int | None
+    strides: Mapping[str, int],
+    receptive_field: int,
+    smallest_side: int,
+    most: int | None,
+    halos: int = 1,
 ) -> Tiler:
     """Return the tiler for layers with these strides, in pixels.
 
     `receptive_field` is the deepest layer's; that layer requires images of at least `smallest_side`
-    pixels. Tiles are no smaller than two halos, since smaller ones would consist mostly of halo.
+    pixels. The halo is `halos` times half the receptive field. Tiles are no smaller than two halos,
+    since smaller ones would consist mostly of halo.
     """
     unit = lcm(*strides.values())
-    halo = -(-(receptive_field // 2) // unit) * unit
+    halo = halos * -(-(receptive_field // 2) // unit) * unit
     return Tiler(strides, halo, max(2 * halo, smallest_side + unit), most)

@@ -149,7 +149,7 @@ def _optimised(optimizer: Optimizer, evaluate: Evaluate, start: Tensor, steps: i
 
 def _in_float64(inputs: ScaleInputs) -> ScaleInputs:
     """Return the inputs in float64, in which the terms and the optimizer then compute, too."""
-    styles = tuple(replace(style, image=style.image.double()) for style in inputs.styles)
+    styles = tuple(replace(style, dtype=torch.float64) for style in inputs.styles)
     return replace(inputs, content=inputs.content.double(), styles=styles)
 
 

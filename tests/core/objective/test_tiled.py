@@ -25,7 +25,7 @@ from stylectl.core.planning.plan import Plan
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.preparation import prepare
 from stylectl.core.run.session import Session
-from stylectl.core.sizes.tiles import Tiler, tiler_for
+from stylectl.core.sizes.tiles import Tiler, Tilers, tiler_for
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
 from stylectl.plugins.losses.covariance import CovarianceLoss, CovarianceOptions
 from stylectl.plugins.losses.moments import MomentsLoss, MomentsOptions
@@ -97,7 +97,8 @@ def evaluations(plan: Plan, most: int) -> tuple[Evaluation, Evaluation]:
     with Session() as session:
         run = session.open(prepared)
         whole = run.inputs_at(-1)
-        tiled = replace(whole, tiler=tiler_of(plan, most))
+        tiler = tiler_of(plan, most)
+        tiled = replace(whole, tilers=Tilers(tiler, tiler))
         generator = torch.Generator().manual_seed(0)
         image = whole.content + 0.1 * torch.randn(whole.content.shape, generator=generator)
         objectives = [run.objective(inputs) for inputs in (whole, tiled)]

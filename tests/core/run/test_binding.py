@@ -9,7 +9,7 @@ from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.binding import Binder, _Styles
 from stylectl.core.run.preparation import prepare
 from stylectl.core.run.session import Session
-from stylectl.core.sizes.tiles import tiler_for
+from stylectl.core.sizes.tiles import Tilers, tiler_for
 from stylectl.plugins.manager import load_plugins
 
 
@@ -23,7 +23,7 @@ def test_styles_are_as_many_as_they_say(most: int | None, monkeypatch: pytest.Mo
     tiler = tiler_for({info.name: info.stride for info in infos}, 14, 2, most)
     with Session() as session:
         run = session.open(prepare(plan))
-        inputs = replace(run.inputs_at(0), tiler=tiler)
+        inputs = replace(run.inputs_at(0), tilers=Tilers(tiler, tiler))
         binder = Binder.of(plan, run.backend, inputs)
         (term,) = [planned.term for planned in plan.terms if planned.name == "style"]
         assert isinstance(term, StatisticsTerm)

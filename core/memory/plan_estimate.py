@@ -1,0 +1,49 @@
+"""Estimates of the memory that a plan's scales need."""
+
+from __future__ import annotations
+
+from ..images.inputs import Inputs
+from ..interfaces.optimizer import Optimizer
+from ..interfaces.statistics import StatisticsTerm
+from ..interfaces.terms import IMAGE_LAYER, LossTerm
+from ..planning.plan import Plan
+from ..planning.scale_sizes import ScaleSizes
+from .estimate import MemoryEstimate, NetworkCost
+
+
+def scale_estimate(
+    plan: Plan, inputs: Inputs, sizes: ScaleSizes, optimizer: Optimizer | None = None
+) -> MemoryEstimate:
+    """Return the memory that a scale of the plan needs; `optimizer` stands in for the plan's."""
+    images_held = (optimizer or plan.optimizer).images_held(sizes.scale.steps)
+    return _network_cost(plan).estimate(images_held, _mask_count(inputs), sum(sizes.style_pixels))
+
+
+def _network_cost(plan: Plan) -> NetworkCost:
+    """Return what the plan's network and loss terms hold for each pixel."""
+    content_layers, style_layers = [], []
+    for planned in plan.terms:
+        layers = network_layers(planned.term)
+        if "content" in planned.term.reads:
+            content_layers += layers
+        if "styles" in planned.term.reads and not isinstance(planned.term, StatisticsTerm):
+            style_layers += layers
+    return NetworkCost.of(plan.backbone.layers, plan.layers, content_layers, style_layers)
+
+
+def _mask_count(inputs: Inputs) -> int:
+    """Return the number of different masks of the result."""
+    masks = [region.region for style in inputs.styles for region in style.regions]
+    return len({id(mask) for mask in (*masks, inputs.content_mask) if mask is not None})
+
+
+def evaluates_styles(plan: Plan) -> bool:
+    """Return whether the network evaluates the style images."""
+    return any(
+        "styles" in planned.term.reads and network_layers(planned.term) for planned in plan.terms
+    )
+
+
+def network_layers(term: LossTerm) -> list[str]:
+    """Return the layers of the network that a term reads."""
+    return [layer for layer in term.layers if layer != IMAGE_LAYER]
