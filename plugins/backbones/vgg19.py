@@ -63,7 +63,7 @@ class VGG19(Backbone):
     layers = tuple(_layers())
     aliases = {info.name.replace("relu", "conv"): info.name for info in layers}  # noqa: RUF012
     default_content_layers = {"relu4_2": 1.0}  # noqa: RUF012
-    #: Each share is about half the one before it, so that colors and brush strokes count most, and
+    #: Each weight is about half the one before it, so that colors and brush strokes count most, and
     #: large motifs, which would replace those of the content, least.
     default_style_layers = {  # noqa: RUF012
         "relu1_1": 0.52,
