@@ -12,6 +12,7 @@ from ...core.interfaces.result import Result
 from ...core.job.building import build_job
 from ...core.job.model import Job
 from ...core.planning.planner import make_plan
+from ...core.run.outputs import Target
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.job_run import run_planned
@@ -32,9 +33,10 @@ def run(
     `job` is a `Job`, or the path of a job file (TOML, or a file with a record that stylectl wrote),
     or None for a job made of a `preset` and `options`. The options have the names of the command
     line's flags: ``content="photo.jpg", styles=["painting.jpg"], size=512, style_weight=2.0``; they
-    override the job. The result is also written to each `output`; its suffix chooses the writer.
-    `writers` has settings of the writers, such as ``{"png": {"bits": 16}}``. `on_event` is called
-    with each event of the run; the last one, `RunFinished`, has the result, also that of an
+    override the job. The result is also written to each `output`; its suffix chooses the writer, or
+    the writer's name before it does, as in ``"png:out.png"`` (in text; a `Path` is a file's name
+    alone). `writers` has settings of the writers, such as ``{"png": {"bits": 16}}``. `on_event` is
+    called with each event of the run; the last one, `RunFinished`, has the result, also that of an
     interrupted run.
 
     Raises StylectlError and its subclasses, KeyboardInterrupt after Ctrl-C, and what `on_event`
@@ -49,9 +51,10 @@ def run(
         chosen = build_job(options, read_job_file(Path(job)) if job is not None else None, preset)
     for problem in plugins.problems:
         on_event(Notice(problem))
-    paths = [output] if isinstance(output, str | Path) else output
+    files = [output] if isinstance(output, str | Path) else output
+    targets = [Target.read(file) if isinstance(file, str) else Target(Path(file)) for file in files]
     plan = make_plan(chosen, plugins.registry)
-    result = run_planned(plan, [Path(path) for path in paths], writers, plugins, on_event)
+    result = run_planned(plan, targets, writers, plugins, on_event)
     if result.stopped_by is not None:
         raise result.stopped_by
     return result

@@ -23,12 +23,13 @@ def command(
     ] = None,
     paintings: shared_flags.Paintings = None,
     output: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--output",
             "-o",
-            help="File to write; its suffix chooses the writer (stylectl list writers). May be "
-            "given several times. Default: a new .png in the current folder.",
+            metavar="[WRITER:]FILE",
+            help="File to write; its suffix chooses the writer (stylectl list writers), or WRITER "
+            "does. May be given several times. Default: a new .png in the current folder.",
             rich_help_panel=_OUT,
         ),
     ] = None,
@@ -74,7 +75,7 @@ def _run(
     options: dict[str, Any],
     preset: str | None,
     job_file: Path | None,
-    outputs: list[Path],
+    outputs: list[str],
     writers: dict[str, dict[str, Any]],
     switched_off: list[str],
     as_json: bool,
@@ -94,18 +95,20 @@ def _run(
         return 0
 
     from ...core.interfaces.events import Notice
-    from ...core.run.outputs import free_name
+    from ...core.run.outputs import Target, free_name
     from ..console.progress import progress
     from ..queue.job_run import run_planned
 
-    outputs = outputs or [free_name(job.content, job.styles[0].image)]
+    targets = [Target.read(text) for text in outputs]
+    targets = targets or [Target(free_name(job.content, job.styles[0].image))]
     with progress() as listener:
         for problem in plugins.problems:
             listener(Notice(problem))
-        result = run_planned(plan, outputs, writers, plugins, listener)
+        result = run_planned(plan, targets, writers, plugins, listener)
+    paths = [str(target.path) for target in targets]
     if as_json:
-        typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
+        typer.echo(json.dumps({"outputs": paths, **result.summary()}))
     else:
-        for path in outputs:
+        for path in paths:
             typer.echo(f"wrote {path}")
     return 130 if result.interrupted else 0
