@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.files import paths_of
 from ...core.interfaces.events import Listener, Notice, ignore
 from ...core.interfaces.result import Result
 from ...core.job.building import build_job
@@ -25,6 +26,7 @@ def run(
     writers: Mapping[str, Mapping[str, Any]] = {},
     on_event: Listener = ignore,
     no_plugin: Collection[str] = (),
+    plugins_dir: str | Path | Sequence[str | Path] = (),
     preset: str | None = None,
     **options: Any,
 ) -> Result:
@@ -37,12 +39,13 @@ def run(
     the writer's name before it does, as in ``"png:out.png"`` (in text; a `Path` is a file's name
     alone). `writers` has settings of the writers, such as ``{"png": {"bits": 16}}``. `on_event` is
     called with each event of the run; the last one, `RunFinished`, has the result, also that of an
-    interrupted run.
+    interrupted run. `no_plugin` names plugins that are not loaded, and `plugins_dir` folders with
+    plugins of one file.
 
     Raises StylectlError and its subclasses, KeyboardInterrupt after Ctrl-C, and what `on_event`
     raises. After the first step, they are raised once the result so far is written to the outputs.
     """
-    plugins = load_plugins(no_plugin)
+    plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
     if isinstance(job, Job):
         if preset is not None:
             raise UsageError("`preset` has no effect: the job is complete")

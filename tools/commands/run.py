@@ -45,6 +45,7 @@ def command(
     job: shared_flags.Job = None,
     settings: shared_flags.Set = None,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
     as_json: shared_flags.AsJson = False,
     print_job: Annotated[
         bool,
@@ -68,7 +69,8 @@ def command(
     flags = fixed(read_settings(settings or []), flags | ({"preset": preset} if preset else {}))
     preset = flags.pop("preset", None)
     writers = read_writers(writer or [])
-    return _run(flags, preset, job, output or [], writers, no_plugin or [], as_json, print_job)
+    outputs, switched_off, folders = output or [], no_plugin or [], plugins_dir or []
+    return _run(flags, preset, job, outputs, writers, switched_off, folders, as_json, print_job)
 
 
 def _run(
@@ -78,6 +80,7 @@ def _run(
     outputs: list[str],
     writers: dict[str, dict[str, Any]],
     switched_off: list[str],
+    folders: list[Path],
     as_json: bool,
     print_job: bool,
 ) -> int:
@@ -88,7 +91,7 @@ def _run(
     from ...plugins.manager import load_plugins
 
     job = build_job(options, read_job_file(job_file) if job_file else None, preset)
-    plugins = load_plugins(switched_off)
+    plugins = load_plugins(switched_off, folders=folders)
     plan = make_plan(job, plugins.registry)
     if print_job:
         typer.echo(job_toml(plan.job), nl=False)
