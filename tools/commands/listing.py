@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ...plugins.manager import PluginRecord, Plugins
 
 
+#: Keys of rows that have no column: the options have lines of their own, the others are in `from`.
+_IN_JSON_ONLY = ("options", "distribution", "version")
+
+
 class Kind(StrEnum):
     """Kinds of things that can be listed."""
 
@@ -67,6 +71,8 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
                 "from": record.origin,
                 "state": f"{record.state}: {record.reason}" if record.reason else record.state,
                 "brings": _brings(plugins, record),
+                "distribution": record.distribution,
+                "version": record.version,
             }
             for record in plugins.records
         ]
@@ -164,7 +170,7 @@ def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
 
     console = Console()
     for title, rows in tables.items():
-        columns = [key for key in rows[0] if key != "options"] if rows else []
+        columns = [key for key in rows[0] if key not in _IN_JSON_ONLY] if rows else []
         # A long name is folded, not cut, so that users can copy it.
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)

@@ -1,0 +1,33 @@
+"""The loss term: stylectl's checks, a value by hand, and a run."""
+
+import pytest
+import stylectl
+import torch
+from stylectl import IMAGE_LAYER, References, Style
+from stylectl.testing import check_loss_term
+
+import stylectl_plugin_demo as plugin
+from stylectl_plugin_demo.palette import PaletteLoss, PaletteOptions
+
+(TERM,) = plugin.stylectl_loss_terms()
+
+
+@pytest.mark.parametrize("colors", [1, 8])
+def test_the_term_keeps_its_contract(colors: int) -> None:
+    check_loss_term(TERM, options={"colors": colors}, ignores_positions=True)
+
+
+def test_a_picture_in_the_paintings_color_loses_nothing() -> None:
+    painting = torch.tensor([0.2, 0.4, 0.6]).view(1, 3, 1, 1).expand(1, 3, 5, 5)
+    references = References(content={}, styles=(Style({IMAGE_LAYER: painting}, 1.0),))
+    loss = PaletteLoss({}, PaletteOptions()).bind(references)
+    # The colors are rounded to 8 bits, which represent these exactly.
+    assert loss({IMAGE_LAYER: painting}).item() == pytest.approx(0, abs=1e-6)
+    # With one color, the soft minimum is the squared distance itself.
+    darker = loss({IMAGE_LAYER: painting - 0.1}).item()
+    assert darker == pytest.approx(3 * 0.1**2, rel=1e-4)
+
+
+def test_a_run_lowers_the_loss() -> None:
+    result = stylectl.run(size=48, iterations=4, term=[TERM.name])
+    assert result.final_losses[TERM.name] < result.initial_losses[TERM.name]
