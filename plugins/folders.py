@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable
 from importlib.util import module_from_spec, spec_from_file_location
@@ -12,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from ..core.errors import PluginError, UsageError
+from ..core.files import status_of
+from ..core.shown import one_line
 
 #: Environment variable with further folders, separated as in PATH.
 VARIABLE = "STYLECTL_PLUGINS_DIR"
@@ -39,7 +42,7 @@ def plugin_folders(named: Iterable[Path] = ()) -> tuple[list[Path], list[str]]:
         folder = Path(text)
         problem = _problem(folder) if folder.is_absolute() else f"{text}: not an absolute path"
         if problem:
-            problems.append(f"{VARIABLE}: {problem}")
+            problems.append(one_line(f"{VARIABLE}: {problem}"))
         else:
             folders.setdefault(folder.resolve(), folder)
     return list(folders.values()), problems
@@ -50,9 +53,12 @@ def plugin_files(folder: Path) -> list[Path]:
 
     A NAME that begins with ``_`` or ``.`` is no plugin.
     """
-    files = [path for path in folder.iterdir() if path.suffix == ".py" and path.is_file()]
-    packages = [path for path in folder.iterdir() if (path / "__init__.py").is_file()]
-    return sorted(path for path in (*files, *packages) if path.name[0] not in "_.")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name[0] not in "_."
+        and (_is_file(path / "__init__.py") or (path.suffix == ".py" and _is_file(path)))
+    )
 
 
 def load_file(path: Path) -> ModuleType:
@@ -63,7 +69,7 @@ def load_file(path: Path) -> ModuleType:
     """
     if not _NAME.fullmatch(path.stem):
         raise PluginError("the name of a plugin's file has letters, digits, '_', '-' and '+'")
-    digest = hashlib.sha256(str(path.resolve()).encode(errors="surrogateescape")).hexdigest()
+    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     name = f"stylectl_plugin_file_{digest[:12]}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
@@ -83,6 +89,11 @@ def load_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _is_file(path: Path) -> bool:
+    status = status_of(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
 
 
 def _problem(folder: Path) -> str:

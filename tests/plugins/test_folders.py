@@ -218,7 +218,8 @@ def test_no_job_can_name_a_folder(folder: Path, tmp_path: Path) -> None:
         stylectl.batch([{**picture, "plugins_dir": folder}])
     manifest = tmp_path / "list.csv"
     manifest.write_text(f"content,style,plugins_dir\nsample:photo,sample:painting,{folder}\n")
-    command = [sys.executable, "-m", "stylectl", "batch", "--manifest", manifest, "-o", tmp_path]
+    options = ["--manifest", str(manifest), "-o", str(tmp_path)]
+    command = [sys.executable, "-m", "stylectl", "batch", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "plugins_dir" in done.stderr

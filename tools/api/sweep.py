@@ -31,11 +31,11 @@ def sweep(
 
     ``stylectl.sweep("sheet.png", {"style_weight": [3, 30], "preset": ["draft", "paper"]},
     content="photo.jpg", styles=["painting.jpg"])`` draws the sheet `output`, a PNG, with the first
-    axis along the columns. `options` hold for all cells, over the job file;
-    `no_plugin` and `plugins_dir` are as for `stylectl.run`. The cells are kept in
-    the folder ``sheet-cells`` beside the sheet, and made again only if their job or their images
-    changed. After Ctrl-C the report is `interrupted`, and no sheet is drawn. Raises UsageError
-    before the work begins; cells that fail later are in the report.
+    axis along the columns. `options` hold for all cells, over the job file; `no_plugin` and
+    `plugins_dir` are as for `stylectl.run`. The cells are kept in the folder ``sheet-cells`` beside
+    the sheet, and made again only if their job or their images changed. After Ctrl-C the report is
+    `interrupted`, and no sheet is drawn. Raises UsageError before the work begins; cells that fail
+    later are in the report.
     """
     settings = [
         Setting(setting_named(key), tuple((str(value), value) for value in values))

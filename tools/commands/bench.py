@@ -11,6 +11,7 @@ import typer
 
 from ...core.errors import UsageError
 from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import flag_of, with_job_options
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def command(
     from ...plugins.manager import load_plugins
 
     folders = plugins_dir or []
-    registry = load_plugins(folders=folders).registry
+    plugins = load_plugins(folders=folders)
+    print_problems(plugins.problems)
+    registry = plugins.registry
     runtimes = _runtimes(backend or ["torch"], options, registry)
     if peer:
         for flag, value in (("--preset", preset), ("--repeats", repeats)):

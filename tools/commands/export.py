@@ -10,6 +10,7 @@ import typer
 
 from ...core.errors import UsageError
 from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def command(
     from ...plugins.manager import load_plugins
 
     choice = Choice.model_validate({**choice_table(backbone), **options})
-    registry = load_plugins(no_plugin or [], folders=plugins_dir or []).registry
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    print_problems(plugins.problems)
+    registry = plugins.registry
     network, _ = Backbones(registry).get(choice)
     chosen = _chosen_layers(network, layers)
 

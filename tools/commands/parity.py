@@ -12,6 +12,7 @@ import typer
 
 from ...core.errors import BackendError, UsageError
 from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def command(
     from ..parity.comparison import compare
     from ..parity.tolerances import TOLERANCES
 
-    registry = load_plugins(no_plugin or [], folders=plugins_dir or []).registry
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    print_problems(plugins.problems)
+    registry = plugins.registry
     plan = _plan(options, _backend_options(option or [], options), registry)
     precision = plan.backend_options.precision
     with _open_reference(reference, plan, registry) as expected, plan.open_backend() as tested:

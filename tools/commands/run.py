@@ -10,6 +10,7 @@ import typer
 
 from ...core.errors import UsageError
 from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 
 _OUT = "Output"
@@ -92,12 +93,12 @@ def _run(
 
     job = build_job(options, read_job_file(job_file) if job_file else None, preset)
     plugins = load_plugins(switched_off, folders=folders)
+    print_problems(plugins.problems)
     plan = make_plan(job, plugins.registry)
     if print_job:
         typer.echo(job_toml(plan.job), nl=False)
         return 0
 
-    from ...core.interfaces.events import Notice
     from ...core.run.outputs import Target, free_name
     from ..console.progress import progress
     from ..queue.job_run import run_planned
@@ -105,8 +106,6 @@ def _run(
     targets = [Target.read(text) for text in outputs]
     targets = targets or [Target(free_name(job.content, job.styles[0].image))]
     with progress() as listener:
-        for problem in plugins.problems:
-            listener(Notice(problem))
         result = run_planned(plan, targets, writers, plugins, listener)
     paths = [str(target.path) for target in targets]
     if as_json:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterable
 
 from ...core.job.options import OPTIONS
 from ...core.shown import escaped
@@ -21,6 +23,15 @@ _OTHER_FLAGS = (
 
 #: An option in backticks, with or without a value: `style_weight`, `size=512`, `optimizer.history`.
 _OPTION = re.compile(r"`([a-z][a-z0-9_]*(?:\.[\w-]+)?)(?:=([^`]*))?`")
+
+
+def print_problems(problems: Iterable[str]) -> None:
+    """Print the problems of the plugins on stderr, each on a line.
+
+    Printed before a job is planned, since they may be why it names something unknown.
+    """
+    for problem in problems:
+        sys.stderr.write(f"stylectl: {with_flags(problem)}\n")
 
 
 def with_flags(message: str) -> str:
