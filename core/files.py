@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+
+
+def paths_of(files: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Return the paths of one file or of several."""
+    return [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
 
 
 def status_of(path: Path) -> os.stat_result | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 import pytest
@@ -8,6 +9,8 @@ from stylectl.core.interfaces.backbone import Backbone
 from stylectl.core.interfaces.backend import FeatureBackend, Features, Pullback
 from stylectl.testing import TinyBackbone
 from torch import Tensor
+
+os.environ.pop("STYLECTL_PLUGINS_DIR", None)  # the tests choose their plugins
 
 
 class PlainBackend(FeatureBackend):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,26 @@ from ..shown import error_line
 from ..validation import validated
 from .record import record_for
 
+#: ``NAME:FILE``. A single letter is a drive of Windows, as in ``C:out.png``.
+_WITH_WRITER = re.compile(r"(\w[\w+-]+):(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file that is wanted, and the name of its writer; None: its suffix chooses the writer."""
+
+    path: Path
+    writer: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Target:
+        """Read ``FILE`` or ``NAME:FILE``, such as ``png:out.png``.
+
+        A file whose own name looks like that is written ``./png:out.png``.
+        """
+        match = _WITH_WRITER.fullmatch(text)
+        return cls(Path(match[2]), match[1]) if match else cls(Path(text))
+
 
 @dataclass(frozen=True)
 class Output:
@@ -38,7 +59,7 @@ class Output:
 
 
 def plan_outputs(
-    paths: Sequence[Path],
+    wanted: Sequence[Path | Target],
     job: Job,
     size: tuple[int, int],
     registry: Registry,
@@ -47,14 +68,16 @@ def plan_outputs(
 ) -> tuple[Output, ...]:
     """Create the writers and check the folders, for a result of `size` (height, width).
 
-    `options` has the options of the writers, by the writers' names; a writer that is named there is
-    preferred for its suffixes. `listener` gets a notice for a suffix that several writers claim.
+    `wanted` are the files to write. `options` has the options of the writers, by the writers'
+    names; a writer that is named there is preferred for its suffixes. `listener` gets a notice for
+    a suffix that several writers claim.
 
-    Raises UsageError for an unknown suffix, options that are wrong or of a writer that no output
-    needs, a missing folder or a path that is one of the job's inputs, and OutputError for a folder
-    that cannot be written to or has no room.
+    Raises UsageError for an unknown suffix, a writer that does not have it, options that are wrong
+    or of a writer that no output needs, a missing folder or a path that is one of the job's inputs,
+    and OutputError for a folder that cannot be written to or has no room.
     """
-    outputs = tuple(_output(path, registry, options, listener) for path in paths)
+    targets = [file if isinstance(file, Target) else Target(file) for file in wanted]
+    outputs = tuple(_output(target, registry, options, listener) for target in targets)
     used = {output.spec.name for output in outputs}
     for name in options:
         if registry.writers.get(name).name not in used:
@@ -77,11 +100,12 @@ def plan_outputs(
 
 
 def _output(
-    path: Path, registry: Registry, options: Mapping[str, Mapping[str, Any]], listener: Listener
+    target: Target, registry: Registry, options: Mapping[str, Mapping[str, Any]], listener: Listener
 ) -> Output:
-    spec = registry.writer_for(path, wanted=options)
+    path, name = target.path, target.writer
+    spec = _named(name, path, registry) if name else registry.writer_for(path, wanted=options)
     others = [other for other in registry.writers_for(path) if other.name != spec.name]
-    if others and spec.name not in options:
+    if others and not name and spec.name not in options:
         listener(
             Notice(
                 f"{path}: {registry.writers.label(spec.name)} writes it; `writer={others[0].name}` "
@@ -95,6 +119,21 @@ def _output(
     if not isinstance(writer, Writer):
         raise PluginError(f"{label} must be a Writer, not {writer!r}")
     return Output(path, spec, writer, label)
+
+
+def _named(name: str, path: Path, registry: Registry) -> WriterSpec[Any]:
+    """Return the writer called `name`.
+
+    Raises UsageError for an unknown name, and for a writer that does not have the file's suffix.
+    """
+    try:
+        spec = registry.writers.get(name)
+    except UsageError as error:
+        message = f"{name}:{path}: {error} (a file of this name is written ./{name}:{path})"
+        raise error.reworded(message) from None
+    if path.suffix.lower() not in spec.suffixes:
+        raise UsageError(f"{name}:{path}: the writer {name} writes {', '.join(spec.suffixes)}")
+    return spec
 
 
 def result_stem(content: str | None, style: str) -> str:

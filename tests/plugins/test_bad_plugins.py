@@ -273,6 +273,19 @@ def test_naming_the_writer_chooses_it_without_a_notice(install: Install, tmp_pat
     assert not [each for each in heard if isinstance(each, Notice) and "out.png" in each.message]
 
 
+def test_an_output_may_name_its_writer(install: Install, tmp_path: Path) -> None:
+    install(WRITER.format(create="pass", write="pass", suffix=".png"), "bad")
+    heard: list[Event] = []
+    outputs = [f"bad:{tmp_path / 'a.png'}", f"png:{tmp_path / 'b.png'}", tmp_path / "c.png"]
+    paint(tmp_path, on_event=heard.append, output=outputs)
+    assert (tmp_path / "a.png").read_text() == "half"
+    for name in ("b.png", "c.png"):
+        with Image.open(tmp_path / name) as image:
+            assert image.format == "PNG"
+    (notice,) = [each for each in heard if isinstance(each, Notice) and ".png" in each.message]
+    assert "c.png" in notice.message
+
+
 def test_a_suffix_that_two_strangers_claim_names_both_before_the_work(
     install: Install, tmp_path: Path
 ) -> None:

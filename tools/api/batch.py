@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...core.files import paths_of
 from ...core.interfaces.events import ignore
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
@@ -20,6 +21,7 @@ def batch(
     job: str | Path | None = None,
     on_event: QueueListener = ignore,
     no_plugin: Collection[str] = (),
+    plugins_dir: str | Path | Sequence[str | Path] = (),
     preset: str | None = None,
     **options: Any,
 ) -> Report:
@@ -27,13 +29,14 @@ def batch(
 
     Each of the `pictures` has the options of `stylectl.run` and its `output`, a PNG, as in
     ``{"content": "photo.jpg", "styles": ["painting.jpg"], "output": "out.png"}``. `options` hold
-    for all results that do not override them.
+    for all results that do not override them. `no_plugin` and `plugins_dir` are as for
+    `stylectl.run`.
 
     Finished results are found and not made again; what jobs have in common is computed once. Raises
     UsageError before the work begins; results that fail later are in the report.
     """
     file = read_job_file(Path(job)) if job is not None else None
-    plugins = load_plugins(no_plugin)
+    plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
     maker = TaskMaker(plugins.registry, file)
     common = options | ({"preset": preset} if preset else {})
     tasks = []

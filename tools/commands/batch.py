@@ -44,6 +44,7 @@ def command(
     preset: shared_flags.Preset = None,
     job: shared_flags.Job = None,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
     as_json: shared_flags.AsJson = False,
 ) -> int:
     """Paint many results into one folder.
@@ -67,7 +68,7 @@ def command(
 
     flags = options | ({"preset": preset} if preset else {})
     common = fixed(read_settings(settings or []), flags)
-    plugins = load_plugins(no_plugin or [])
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     maker = TaskMaker(plugins.registry, read_job_file(job) if job else None)
     if manifest:
         tasks = manifest_tasks(manifest, output, common, maker)

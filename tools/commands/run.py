@@ -10,6 +10,7 @@ import typer
 
 from ...core.errors import UsageError
 from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 
 _OUT = "Output"
@@ -23,12 +24,13 @@ def command(
     ] = None,
     paintings: shared_flags.Paintings = None,
     output: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--output",
             "-o",
-            help="File to write; its suffix chooses the writer (stylectl list writers). May be "
-            "given several times. Default: a new .png in the current folder.",
+            metavar="[WRITER:]FILE",
+            help="File to write; its suffix chooses the writer (stylectl list writers), or WRITER "
+            "does. May be given several times. Default: a new .png in the current folder.",
             rich_help_panel=_OUT,
         ),
     ] = None,
@@ -44,6 +46,7 @@ def command(
     job: shared_flags.Job = None,
     settings: shared_flags.Set = None,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
     as_json: shared_flags.AsJson = False,
     print_job: Annotated[
         bool,
@@ -67,16 +70,18 @@ def command(
     flags = fixed(read_settings(settings or []), flags | ({"preset": preset} if preset else {}))
     preset = flags.pop("preset", None)
     writers = read_writers(writer or [])
-    return _run(flags, preset, job, output or [], writers, no_plugin or [], as_json, print_job)
+    outputs, switched_off, folders = output or [], no_plugin or [], plugins_dir or []
+    return _run(flags, preset, job, outputs, writers, switched_off, folders, as_json, print_job)
 
 
 def _run(
     options: dict[str, Any],
     preset: str | None,
     job_file: Path | None,
-    outputs: list[Path],
+    outputs: list[str],
     writers: dict[str, dict[str, Any]],
     switched_off: list[str],
+    folders: list[Path],
     as_json: bool,
     print_job: bool,
 ) -> int:
@@ -87,25 +92,25 @@ def _run(
     from ...plugins.manager import load_plugins
 
     job = build_job(options, read_job_file(job_file) if job_file else None, preset)
-    plugins = load_plugins(switched_off)
+    plugins = load_plugins(switched_off, folders=folders)
+    print_problems(plugins.problems)
     plan = make_plan(job, plugins.registry)
     if print_job:
         typer.echo(job_toml(plan.job), nl=False)
         return 0
 
-    from ...core.interfaces.events import Notice
-    from ...core.run.outputs import free_name
+    from ...core.run.outputs import Target, free_name
     from ..console.progress import progress
     from ..queue.job_run import run_planned
 
-    outputs = outputs or [free_name(job.content, job.styles[0].image)]
+    targets = [Target.read(text) for text in outputs]
+    targets = targets or [Target(free_name(job.content, job.styles[0].image))]
     with progress() as listener:
-        for problem in plugins.problems:
-            listener(Notice(problem))
-        result = run_planned(plan, outputs, writers, plugins, listener)
+        result = run_planned(plan, targets, writers, plugins, listener)
+    paths = [str(target.path) for target in targets]
     if as_json:
-        typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
+        typer.echo(json.dumps({"outputs": paths, **result.summary()}))
     else:
-        for path in outputs:
+        for path in paths:
             typer.echo(f"wrote {path}")
     return 130 if result.interrupted else 0

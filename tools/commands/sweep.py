@@ -26,6 +26,7 @@ def command(
         int, typer.Option(min=16, help="Long side of a cell on the sheet in pixels, at most.")
     ] = 512,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
     as_json: shared_flags.AsJson = False,
 ) -> int:
     """Paint PHOTO with every combination of settings, and draw a labeled grid of the results.
@@ -55,7 +56,7 @@ def command(
     common = options | {name: value for name, value in images.items() if value}
     common |= {"preset": preset} if preset else {}
     file = read_job_file(job) if job else None
-    plugins = load_plugins(no_plugin or [])
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     with queue_progress("cell") as show:
         report = run_sheet(axes, common, file, output, cell_size, plugins, show)
     sheet = None if report.interrupted else str(output)

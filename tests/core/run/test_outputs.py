@@ -23,7 +23,7 @@ from stylectl.core.interfaces.writer import Writer, WriteRequest
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.outputs import free_name, plan_outputs, write_outputs
+from stylectl.core.run.outputs import Target, free_name, plan_outputs, write_outputs
 from stylectl.core.sizes.pyramid import Scale
 from stylectl.plugins.manager import load_plugins
 
@@ -143,6 +143,47 @@ def test_an_unknown_suffix_brings_up_the_nearest(
 def test_a_suffix_may_be_in_capitals(folder: Path, job: Job, registry: Registry) -> None:
     (output,) = plan_outputs([Path("OUT.JPG")], job, SIZE, registry)
     assert output.spec.name == "jpeg"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "writer"),
+    [
+        ("out.png", "out.png", None),
+        ("png:out.png", "out.png", "png"),
+        ("demo-swatches:folder/out.gpl", "folder/out.gpl", "demo-swatches"),
+        ("png:C:out.png", "C:out.png", "png"),
+        ("png:a:b.png", "a:b.png", "png"),
+        # A drive of Windows, and paths with colons.
+        ("C:out.png", "C:out.png", None),
+        (r"C:\pictures\out.png", r"C:\pictures\out.png", None),
+        ("C:png:out.png", "C:png:out.png", None),
+        ("./png:out.png", "png:out.png", None),
+        ("/tmp/12:30.png", "/tmp/12:30.png", None),
+        ("png:", "png:", None),
+        (":out.png", ":out.png", None),
+    ],
+)
+def test_an_output_may_begin_with_the_name_of_its_writer(
+    text: str, path: str, writer: str | None
+) -> None:
+    assert Target.read(text) == Target(Path(path), writer)
+
+
+def test_an_unknown_writer_of_an_output_brings_up_the_nearest_and_the_way_around(
+    folder: Path, job: Job, registry: Registry
+) -> None:
+    with pytest.raises(UsageError, match=r"did you mean png\?.*\./pgn:out\.png"):
+        plan_outputs([Target.read("pgn:out.png")], job, SIZE, registry)
+
+
+def test_a_writer_keeps_to_its_suffixes(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(UsageError, match=r"tif:out\.png: the writer tif writes \.tif, \.tiff"):
+        plan_outputs([Target.read("tif:out.png")], job, SIZE, registry)
+
+
+def test_one_file_is_not_written_by_two_writers(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(UsageError, match="named twice"):
+        plan_outputs([Target.read("png:out.png"), Path("out.png")], job, SIZE, registry)
 
 
 def test_a_missing_folder_is_found(folder: Path, job: Job, registry: Registry) -> None:
