@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         TaskStarted,
     )
 
+    #: Version of the installed package.
     __version__: str
 
 _HOMES = {
