@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -98,3 +99,10 @@ def test_a_figure_in_the_readme_is_one_of_the_benchmarks() -> None:
     assert figures
     for figure in figures:
         assert re.search(rf"(?<![\d.]){re.escape(figure)}\b", measured), figure
+
+
+def test_every_key_of_the_json_file_is_in_the_page_of_writers(tmp_path: Path) -> None:
+    stylectl.run(size=64, iterations=1, output=tmp_path / "run.json")
+    described = sections(DOCS / "writers.md")["json"]
+    for key in json.loads((tmp_path / "run.json").read_text()):
+        assert f"`{key}`" in described
