@@ -30,7 +30,8 @@ pytest:
 
 # Warnings are errors: a dead link, a public name that the API reference lacks.
 docs: $(VENV)/installed-for-docs ## Make the site, docs/_build/html/index.html.
-	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --nitpicky --fresh-env --quiet
+	rm -rf docs/_build
+	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --nitpicky --quiet
 	@echo "made docs/_build/html/index.html"
 
 pictures: $(VENV)/installed ## Make what the gallery and the page of controls show and lack.

@@ -21,6 +21,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+smartquotes = False  # `--` is a flag
 
 # Sections have anchors; a link to a missing page or anchor is a warning, with `make docs` an error.
 myst_heading_anchors = 4
@@ -43,7 +44,10 @@ nitpick_ignore_regex = [
     # `name` in a docstring that is no name of the reference: shown as code.
     ("py:obj", ".*"),
     # Other packages, whose documentation the build does not fetch, and type variables.
-    ("py:.*", r"(collections|np|numpy|pathlib|pluggy|pydantic|pytest|torch|typing|Tensor|Image)(\..*)?"),
+    (
+        "py:.*",
+        r"(collections|np|numpy|pathlib|pluggy|pydantic|pytest|torch|typing|Tensor|Image)(\..*)?",
+    ),
     ("py:.*", r"(.*\.)?[A-Z](_co)?"),
     # Types of stylectl that are not public, in public signatures: what pytest passes to the tests
     # of BackendSuite, the plan of a Task, what a Plugins holds.

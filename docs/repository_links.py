@@ -29,4 +29,4 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 def _relink(_app: Sphinx, _name: str, source: list[str]) -> None:
     for file, page in PAGES.items():
-        source[0] = source[0].replace(f"]({file})", f"]({page})").replace(f"]({file}#", f"]({page}#")
+        source[0] = source[0].replace(f"]({file}", f"]({page}")

@@ -23,8 +23,8 @@ from ..core.interfaces.specs import (
 PROJECT = "stylectl"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
-#: Mark of a function as the implementation of the hook of its name. `optionalhook=True`: the hook may
-#: be unknown to the stylectl that loads the plugin.
+#: Mark of a function that implements the hook of its name. `optionalhook=True`: the hook may be
+#: unknown to the stylectl that loads the plugin.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 

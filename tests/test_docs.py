@@ -106,3 +106,7 @@ def test_every_key_of_the_json_file_is_in_the_page_of_writers(tmp_path: Path) ->
     described = sections(DOCS / "writers.md")["json"]
     for key in json.loads((tmp_path / "run.json").read_text()):
         assert f"`{key}`" in described
+
+
+def test_the_readme_fits_on_two_screens() -> None:
+    assert len(README.splitlines()) <= 100

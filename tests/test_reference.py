@@ -42,7 +42,9 @@ def test_every_page_has_an_example(page: Path) -> None:
     assert page.stem == "index" or blocks(page) or "hookspecs.stylectl_" in page.read_text()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
+)
 def test_the_examples_of_a_page_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

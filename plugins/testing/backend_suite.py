@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class BackendSuite(BackendRefusals, ABC):
-    """Tests that a backend computes the network, and keeps the contract of FeatureBackend.
+    """Tests that a backend computes the network, and keeps the contract of FeatureBackend::
 
         class TestMine(BackendSuite):
             devices = ("cpu", "cuda")
