@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo install test lint types imports pytest pictures clean
+.PHONY: demo install test lint types imports pytest docs pictures clean
 
 demo: install ## Paint the sample pair.
 	$(BIN)/stylectl run --backend torch -o demo.png
@@ -28,6 +28,12 @@ imports:
 pytest:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
+# Warnings are errors: a dead link, a public name that the API reference lacks.
+docs: $(VENV)/installed-for-docs ## Make the site, docs/_build/html/index.html.
+	rm -rf docs/_build
+	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --nitpicky --quiet
+	@echo "made docs/_build/html/index.html"
+
 pictures: $(VENV)/installed ## Make what the gallery and the page of controls show and lack.
 	$(BIN)/python -m stylectl.tools.maintenance.doc_pictures
 
@@ -41,5 +47,9 @@ $(VENV)/installed-for-tests: $(VENV)/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	touch $@
 
+$(VENV)/installed-for-docs: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

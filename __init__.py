@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .core.deprecation import StylectlDeprecationWarning
     from .core.errors import (
         BackendError,
+        ImageError,
+        ListenerError,
+        MemoryLimitError,
+        NumericalError,
         OutputError,
         PluginError,
         StylectlError,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
         StartingPoint,
     )
     from .core.interfaces.result import Result, Snapshot, StepRecord
+    from .core.interfaces.source_image import SourceImage
     from .core.interfaces.specs import (
         BackboneArguments,
         BackboneSpec,
@@ -72,6 +77,7 @@ if TYPE_CHECKING:
     from .core.interfaces.writer import Writer, WriteRequest
     from .core.job.model import Job
     from .core.job.presets import PRESETS
+    from .core.sizes.pyramid import Scale
     from .plugins import hooks
     from .plugins.former import Sums, SumTerm  # noqa: F401 - deprecated
     from .plugins.hookspecs import API_VERSION, hookimpl
@@ -88,6 +94,7 @@ if TYPE_CHECKING:
         TaskStarted,
     )
 
+    #: Version of the installed package.
     __version__: str
 
 #: Module -> the public names in it.
@@ -95,6 +102,10 @@ _HOMES = {
     ".core.deprecation": ("StylectlDeprecationWarning",),
     ".core.errors": (
         "BackendError",
+        "ImageError",
+        "ListenerError",
+        "MemoryLimitError",
+        "NumericalError",
         "OutputError",
         "PluginError",
         "StylectlError",
@@ -122,6 +133,7 @@ _HOMES = {
         "StartingPoint",
     ),
     ".core.interfaces.result": ("Result", "Snapshot", "StepRecord"),
+    ".core.interfaces.source_image": ("SourceImage",),
     ".core.interfaces.specs": (
         "BackboneArguments",
         "BackboneSpec",
@@ -154,6 +166,7 @@ _HOMES = {
     ".core.interfaces.writer": ("WriteRequest", "Writer"),
     ".core.job.model": ("Job",),
     ".core.job.presets": ("PRESETS",),
+    ".core.sizes.pyramid": ("Scale",),
     ".plugins.former": ("SumTerm", "Sums"),
     ".plugins.hookspecs": ("API_VERSION", "hookimpl"),
     ".tools.api.batch": ("batch",),
@@ -188,6 +201,7 @@ __all__ = [
     "FeatureBackend",
     "FeatureTile",
     "Features",
+    "ImageError",
     "Initializer",
     "InitializerSpec",
     "Iterate",
@@ -195,12 +209,15 @@ __all__ = [
     "LayerInfo",
     "LayerStatistics",
     "LazyCotangents",
+    "ListenerError",
     "Loss",
     "LossTerm",
     "LossTermArguments",
     "LossTermSpec",
+    "MemoryLimitError",
     "NoOptions",
     "Notice",
+    "NumericalError",
     "Optimizer",
     "OptimizerSpec",
     "OutputError",
@@ -214,8 +231,10 @@ __all__ = [
     "Result",
     "RunFinished",
     "RunStarted",
+    "Scale",
     "ScaleStarted",
     "Snapshot",
+    "SourceImage",
     "StartingPoint",
     "Statistics",
     "StatisticsTerm",

@@ -1,4 +1,4 @@
-"""Typed marks of the hooks, so that a type checker finds a misspelt or a wrong one.
+"""Typed marks of the hooks, so that a type checker finds a misspelt or a wrong one::
 
     from stylectl import hooks
 

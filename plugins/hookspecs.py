@@ -32,6 +32,8 @@ API_VERSION = 2
 SUPPORTED_API_VERSIONS = (1, 2)
 
 hookspec = pluggy.HookspecMarker(PROJECT)
+#: Mark of a function that implements the hook of its name. `optionalhook=True`: the hook may be
+#: unknown to the stylectl that loads the plugin.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 

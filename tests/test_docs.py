@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ README = (ROOT / "README.md").read_text()
 EVERY_PAGE = README + "".join(page.read_text() for page in DOCS.glob("*.md"))
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("stylectl_")]
-KINDS = ("backends", "backbones", "terms", "writers")
+KINDS = ("backends", "backbones", "terms", "writers", "optimizers", "initializers")
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +76,15 @@ def test_every_kind_of_contribution_is_in_the_page_for_plugin_authors(name: str)
 
 
 def test_every_picture_and_page_that_is_linked_is_there() -> None:
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")]:
+    pages = [*DOCS.glob("*.md"), *DOCS.glob("reference/*.md")]
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *pages]:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_every_command_that_is_shown_is_one() -> None:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", EVERY_PAGE, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```([^\n]*)\n(.*?)^```$", EVERY_PAGE, re.MULTILINE | re.DOTALL)
     blocks = "".join(block for language, block in found if not language)
     shown = set(re.findall(r"^(?:\S*/)?stylectl ([a-z]+)", blocks, re.MULTILINE))
     help_text = subprocess.run(
@@ -90,3 +92,22 @@ def test_every_command_that_is_shown_is_one() -> None:
     ).stdout
     for name in shown:
         assert re.search(rf"\b{name}\b", help_text), name
+
+
+def test_a_figure_in_the_readme_is_one_of_the_benchmarks() -> None:
+    measured = (DOCS / "benchmarks.md").read_text() + (DOCS / "tiling.md").read_text()
+    figures = re.findall(r"[\d.]+ (?:s|MB|GB|times)\b", README)
+    assert figures
+    for figure in figures:
+        assert re.search(rf"(?<![\d.]){re.escape(figure)}\b", measured), figure
+
+
+def test_every_key_of_the_json_file_is_in_the_page_of_writers(tmp_path: Path) -> None:
+    stylectl.run(size=64, iterations=1, output=tmp_path / "run.json")
+    described = sections(DOCS / "writers.md")["json"]
+    for key in json.loads((tmp_path / "run.json").read_text()):
+        assert f"`{key}`" in described
+
+
+def test_the_readme_fits_on_two_screens() -> None:
+    assert len(README.splitlines()) <= 100

@@ -38,8 +38,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_the_readmes_job_is_a_job() -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+def test_the_job_file_of_the_docs_is_a_job() -> None:
+    page = (ROOT / "docs" / "jobs.md").read_text()
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     job = build_job({}, tomllib.loads(text))
     assert job.seed == 7
     assert job.optimizer.options["line_search"] == "strong-wolfe"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class BackendSuite(BackendRefusals):
-    """Tests that a backend computes the network, and keeps the contract of FeatureBackend.
+    """Tests that a backend computes the network, and keeps the contract of FeatureBackend::
 
         class TestMine(BackendSuite):
             spec = SPEC
