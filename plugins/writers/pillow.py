@@ -12,6 +12,7 @@ from ...core.interfaces.result import Result, Snapshot
 from ...core.interfaces.specs import WriterSpec
 from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
+from .carried import carried, in_its_profile
 from .pixels import eight_bits
 
 
@@ -38,6 +39,8 @@ class WebPOptions(JPEGOptions):
 class JPEGWriter(Writer):
     """JPEG file without chroma subsampling and without transparency."""
 
+    keeps_profile = True
+
     def __init__(self, options: JPEGOptions) -> None:
         self._quality = options.quality
 
@@ -45,12 +48,24 @@ class JPEGWriter(Writer):
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
         """See Writer.write."""
-        image = eight_bits(result, alpha=False)
-        image.save(path, "JPEG", quality=self._quality, subsampling=0, optimize=True)
+        beside = carried(result, record)
+        image = eight_bits(in_its_profile(result), alpha=False)
+        image.save(
+            path,
+            "JPEG",
+            quality=self._quality,
+            subsampling=0,
+            optimize=True,
+            icc_profile=beside.profile,
+            exif=beside.exif,
+            **({"dpi": beside.dpi} if beside.dpi else {}),
+        )
 
 
 class WebPWriter(Writer):
     """WebP file, lossy or lossless, with the result's transparency."""
+
+    keeps_profile = True
 
     def __init__(self, options: WebPOptions) -> None:
         self._options = options
@@ -59,12 +74,14 @@ class WebPWriter(Writer):
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
         """See Writer.write."""
-        image = eight_bits(result, alpha=True)
+        beside = carried(result, record)
+        image = eight_bits(in_its_profile(result), alpha=True)
+        more = {"icc_profile": beside.profile, "exif": beside.exif}
         if self._options.lossless:
             # exact: keeps the colors of fully transparent pixels.
-            image.save(path, "WEBP", lossless=True, exact=True, method=4)
+            image.save(path, "WEBP", lossless=True, exact=True, method=4, **more)
         else:
-            image.save(path, "WEBP", quality=self._options.quality, method=4)
+            image.save(path, "WEBP", quality=self._options.quality, method=4, **more)
 
 
 @hookimpl

@@ -14,6 +14,7 @@ from ...core.interfaces.result import Result, Snapshot
 from ...core.interfaces.specs import WriterSpec
 from ...core.interfaces.writer import RECORD_KEY, Writer
 from ..hookspecs import hookimpl
+from .carried import carried, in_its_profile
 from .pixels import channels, eight_bits
 from .png16 import write_png16
 
@@ -29,6 +30,8 @@ class PNGOptions(BaseModel):
 class PNGWriter(Writer):
     """Lossless file with the job that made it, so that the result can be made again."""
 
+    keeps_profile = True
+
     def __init__(self, options: PNGOptions) -> None:
         self._bits = options.bits
 
@@ -36,14 +39,19 @@ class PNGWriter(Writer):
         self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
     ) -> None:
         """See Writer.write."""
+        beside, result = carried(result, record), in_its_profile(result)
         info = PngInfo()
-        info.add(b"sRGB", bytes([0]))  # the color space, with the perceptual rendering intent
-        info.add_itxt(RECORD_KEY, json.dumps(record))
-        info.add_text("Software", f"stylectl {result.versions['stylectl']}")
+        if beside.profile is None:
+            info.add(b"sRGB", bytes([0]))  # the color space, with the perceptual rendering intent
+        if beside.record is not None:
+            info.add_itxt(RECORD_KEY, json.dumps(beside.record))
+        if beside.software:
+            info.add_text("Software", beside.software)
         if self._bits == 16:
-            write_png16(path, channels(result), info)
+            write_png16(path, channels(result), info, beside)
         else:
-            eight_bits(result, alpha=True).save(path, "PNG", pnginfo=info)
+            more = {"icc_profile": beside.profile, "dpi": beside.dpi, "exif": beside.exif or None}
+            eight_bits(result, alpha=True).save(path, "PNG", pnginfo=info, **more)
 
 
 @hookimpl
