@@ -16,7 +16,7 @@ from ..job.paths import SAMPLES
 SUFFIXES = frozenset(
     (
         *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff"),
-        *(".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+        *(".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif"),
     )
 )
 

@@ -70,6 +70,18 @@ _OPTIONS = (
     _option("upscale", _JOB, "Allow a result larger than the content image.", is_switch=True),
     _option("max_pixels", _JOB, "Largest input image that is decoded, in pixels.", metavar="N"),
     _option(
+        "color_profile",
+        _JOB,
+        "Color profile of the result's files: srgb, or keep for the content image's.",
+        see="images.md#color",
+    ),
+    _option(
+        "metadata",
+        _JOB,
+        "What the result's files carry beside pixels: full, job or none.",
+        see="images.md#what-a-result-carries",
+    ),
+    _option(
         "strength",
         _JOB,
         "From 0, nearly the photograph, to 1, all painting.",

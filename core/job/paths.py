@@ -17,6 +17,8 @@ SAMPLES = {
     "sample:painting": _SAMPLE_FOLDER / "painting.jpg",
 }
 
+_PARENTS_OF_HOMES = (Path("/home"), Path("/Users"), Path("/var/home"), Path("/export/home"))
+
 _NETWORK_FILES = (".safetensors", ".pth", ".pt", ".onnx")
 
 #: Options of choices whose values may be files: (the choice, the option).
@@ -73,3 +75,33 @@ def relocated(path: str, base: Path, to: Path) -> str:
         return Path(os.path.relpath(base / path, to)).as_posix()
     except ValueError:  # another drive on Windows
         return str((base / path).resolve())
+
+
+def recorded_path(path: str, base: Path, folder: Path) -> str:
+    """Return `path`, which is relative to `base`, as the record of a result in `folder` has it.
+
+    That is relative to `folder`, and names no home folder that the result is not in: a file in the
+    user's home folder is then ``~/...``, and one in another's is its name alone.
+    """
+    if path in SAMPLES:
+        return path
+    file, home = Path(os.path.normpath(base / path)), Path.home()
+    try:
+        relative = Path(os.path.relpath(file, folder))
+    except ValueError:  # another drive on Windows
+        relative = file
+    below_common = sum(part != ".." for part in relative.parts)
+    if not any(_is_home(parent) for parent in (file, *file.parents)[:below_common]):
+        return relative.as_posix()
+    return f"~/{file.relative_to(home).as_posix()}" if file.is_relative_to(home) else file.name
+
+
+def without_tilde(path: str) -> str:
+    """Return a path of a record with the user's home folder in the place of ``~``."""
+    return str(Path.home() / path[2:]) if path.startswith("~/") else path
+
+
+def _is_home(folder: Path) -> bool:
+    """Return whether a folder is someone's home folder, by its place."""
+    is_users = folder.parent in _PARENTS_OF_HOMES or folder.parent == Path(folder.anchor, "Users")
+    return is_users or folder in (Path.home(), Path("/root"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -57,10 +58,15 @@ class FromStyleStatistics(Initializer):
         import torch
 
         mean, covariance = torch.zeros(3), torch.zeros(3, 3)
-        for style, weight in start.styles:
+        for (style, weight), opacity in zip_longest(start.styles, start.opacities):
             pixels = style[0].flatten(1).cpu()
-            mean += weight * pixels.mean(1)
-            covariance += weight * torch.cov(pixels)
+            if opacity is None:
+                mean += weight * pixels.mean(1)
+                covariance += weight * torch.cov(pixels)
+            else:
+                opacities = opacity.flatten().cpu()
+                mean += weight * (pixels * opacities).sum(1) / opacities.sum()
+                covariance += weight * torch.cov(pixels, aweights=opacities)
         values, vectors = torch.linalg.eigh(covariance)
         root = vectors * values.clamp_min(0).sqrt() @ vectors.T
         noise = _gaussian(start).cpu()

@@ -170,6 +170,10 @@ def write_outputs(
     for output in outputs:
         if result.alpha is not None and not output.spec.keeps_alpha:
             listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
+        if result.job.color_profile == "keep" and not getattr(
+            output.writer, "keeps_profile", False
+        ):
+            listener(Notice(f"{output.path}: {output.path.suffix} is sRGB, without a profile"))
         try:
             _write(result, output, snapshots)
             written += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..images.color_transfer import recolored
 from ..images.files import ListFiles, style_files
 from ..images.inputs import Inputs, read_inputs
+from ..planning.checks import check_transparency
 from ..planning.plan import Plan
 from ..planning.scale_sizes import ScaleSizes, final_size, scale_sizes
 from ..sizes.fitting import Size
@@ -38,6 +39,7 @@ def prepare(plan: Plan, files_of: ListFiles = style_files) -> Prepared:
     """
     job, deepest, stride = plan.job, plan.deepest, plan.stride
     inputs = read_inputs(job, files_of)
+    check_transparency(inputs.styles, plan.terms)
     size = final_size(job, inputs, deepest, stride)
     colored = recolored(inputs, job.color, size)
     return Prepared(plan, inputs, colored, scale_sizes(job, colored.styles, size, deepest, stride))

@@ -15,10 +15,10 @@ from PIL import Image
 
 from ..errors import UsageError
 from ..files import status_of
-from ..images.pillow_limits import unlimited_pillow
+from ..images.formats.pillow_limits import unlimited_pillow
 from ..interfaces.result import RECORD_FORMAT, Result
 from ..interfaces.writer import RECORD_KEY
-from ..job.paths import SAMPLES, map_paths, relocated
+from ..job.paths import SAMPLES, map_paths, recorded_path, relocated, without_tilde
 from ..job.toml import read_toml
 from ..planning.plan import Plan
 
@@ -31,11 +31,11 @@ _MAX_BYTES = 50_000_000
 def record_for(result: Result, folder: Path) -> dict[str, Any]:
     """Return the record of a result whose file will be in `folder`.
 
-    The paths in it are relative to `folder`.
+    The paths in it are those of `recorded_path`.
     """
 
     def from_folder(path: str) -> str:
-        return path if path in SAMPLES else relocated(path, Path.cwd(), folder.resolve())
+        return recorded_path(path, Path.cwd(), folder.resolve())
 
     record = {"job": map_paths(result.job.as_table(), from_folder), **result.summary()}
     record["inputs"] = {from_folder(path): sha256 for path, sha256 in result.inputs.items()}
@@ -52,7 +52,8 @@ def read_job_file(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: no such job file")
     has_record = path.suffix.lower() in _READERS
     table = read_record(path)["job"] if has_record else read_toml(path)
-    return map_paths(table, lambda file: relocated(file, path.parent.resolve(), Path.cwd()))
+    folder = path.parent.resolve()
+    return map_paths(table, lambda file: relocated(without_tilde(file), folder, Path.cwd()))
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -81,21 +82,22 @@ def state_of(path: Path, plan: Plan, inputs: Mapping[str, str]) -> State:
     if status_of(path) is None:
         return "missing"
     folder = path.parent.resolve()
-    # JSON turns tuples into lists, as in a record; absolute paths compare equal from any folder.
-    expected = json.loads(
-        json.dumps(
-            [
-                _determining_values(plan, plan.job.as_table(), Path.cwd()),
-                _absolute_paths(inputs, Path.cwd()),
-            ]
-        )
-    )
+
+    def comparable(job: dict[str, Any], inputs: Mapping[str, str], base: Path) -> list[Any]:
+        """Return the values with all paths as a record has them."""
+
+        def from_folder(path: str) -> str:
+            actual = path if path in SAMPLES else str((base / without_tilde(path)).resolve())
+            return recorded_path(actual, base, folder)
+
+        values = plan.determining(map_paths(job, from_folder))
+        return [values, {from_folder(path): sha256 for path, sha256 in inputs.items()}]
+
+    # JSON turns tuples into lists, as in a record.
+    expected = json.loads(json.dumps(comparable(plan.job.as_table(), inputs, Path.cwd())))
     try:
         record = read_record(path)
-        recorded = [
-            _determining_values(plan, record["job"], folder),
-            _absolute_paths(record["inputs"], folder),
-        ]
+        recorded = comparable(record["job"], record["inputs"], folder)
         recorded = json.loads(json.dumps(recorded))
     except (UsageError, KeyError, TypeError, AttributeError, ValueError, OSError):
         return "other"  # no record, or an unreadable one
@@ -150,14 +152,3 @@ def _migrated(record: dict[str, Any], path: Path) -> dict[str, Any]:
     for former in range(number, RECORD_FORMAT):
         record = _MIGRATIONS[former](record)
     return record
-
-
-def _determining_values(plan: Plan, table: dict[str, Any], base: Path) -> dict[str, Any]:
-    return plan.determining(map_paths(table, lambda path: str((base / path).resolve())))
-
-
-def _absolute_paths(inputs: Mapping[str, str], base: Path) -> dict[str, str]:
-    return {
-        path if path in SAMPLES else str((base / path).resolve()): sha256
-        for path, sha256 in inputs.items()
-    }

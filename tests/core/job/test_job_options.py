@@ -129,6 +129,8 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("color", "histogram", ("color",), "histogram"),
     ("size", 300, ("size",), 300),
     ("upscale", True, ("upscale",), True),
+    ("color_profile", "keep", ("color_profile",), "keep"),
+    ("metadata", "none", ("metadata",), "none"),
     ("scales", 2, ("scales",), 2),
     ("iterations", 7, ("iterations",), 7),
     ("strength", 0.25, ("strength",), 0.25),

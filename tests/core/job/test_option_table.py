@@ -27,6 +27,8 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "size": ("640", 640),
     "seamless": ("true", True),
     "upscale": ("true", True),
+    "color_profile": ("keep", "keep"),
+    "metadata": ("job", "job"),
     "max_pixels": ("1000", 1000),
     "strength": ("0.25", 0.25),
     "preview": ("false", False),
