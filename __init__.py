@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         LossTermSpec,
         NoOptions,
         OptimizerSpec,
+        PresetSpec,
         WriterSpec,
     )
     from .core.interfaces.terms import (
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .core.interfaces.trunk import ChainTrunk, Trunk
     from .core.interfaces.writer import Writer
     from .core.job.model import Job
+    from .core.job.paths import JobPath
     from .core.job.presets import PRESETS
     from .plugins.hookspecs import hookimpl
     from .tools.api.batch import batch
@@ -115,6 +117,7 @@ _HOMES = {
         "LossTermSpec",
         "NoOptions",
         "OptimizerSpec",
+        "PresetSpec",
         "WriterSpec",
     ),
     ".core.interfaces.terms": (
@@ -130,6 +133,7 @@ _HOMES = {
     ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
     ".core.interfaces.writer": ("Writer",),
     ".core.job.model": ("Job",),
+    ".core.job.paths": ("JobPath",),
     ".core.job.presets": ("PRESETS",),
     ".plugins.hookspecs": ("hookimpl",),
     ".tools.api.batch": ("batch",),
@@ -164,6 +168,7 @@ __all__ = [
     "InitializerSpec",
     "Iterate",
     "Job",
+    "JobPath",
     "LayerInfo",
     "LazyCotangents",
     "Loss",
@@ -175,6 +180,7 @@ __all__ = [
     "OptimizerSpec",
     "OutputError",
     "PluginError",
+    "PresetSpec",
     "Pullback",
     "QueueFinished",
     "QueueStarted",

@@ -29,7 +29,8 @@ class FoundPlugin:
     - `short_name`: without the prefix that makes it unique: ``png`` for ``stylectl.png``.
     - `origin`: its distribution and version, or another origin, in words.
     - `load`: imports it.
-    - `distribution`, `requires`: the name of its distribution, and that one's requirements.
+    - `distribution`, `version`, `requires`: name, version and requirements of its distribution;
+      the version is empty if it has none.
     """
 
     name: str
@@ -37,6 +38,7 @@ class FoundPlugin:
     origin: str
     load: Callable[[], object]
     distribution: str = ""
+    version: str = ""
     requires: tuple[str, ...] = ()
 
     @property
@@ -105,6 +107,7 @@ def _installed(point: EntryPoint) -> FoundPlugin:
         one_line(f"{distribution} {point.dist.version}", 120),
         point.load,
         distribution,
+        one_line(point.dist.version, 80),
         tuple(point.dist.requires or ()),
     )
 

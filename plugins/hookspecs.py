@@ -17,6 +17,7 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     WriterSpec,
 )
 
@@ -145,6 +146,20 @@ def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-
     ...     yield InitializerSpec(name="gray", summary="plain gray", options=Gray)
     >>> [spec.options().random for spec in stylectl_initializers()]
     [False]
+    """
+
+
+@hookspec
+def stylectl_presets() -> Iterable[PresetSpec]:  # type: ignore[empty-body]
+    """Called once, before a job is read; returns the presets that the plugin contributes.
+
+    >>> from stylectl import PRESETS, PresetSpec, hookimpl
+    >>> values = PRESETS["balanced"] | {"size": 320, "iterations": 120}
+    >>> @hookimpl
+    ... def stylectl_presets():
+    ...     yield PresetSpec(name="postcard", summary="320 px, 120 steps", table=values)
+    >>> [spec.table["size"] for spec in stylectl_presets()]
+    [320]
     """
 
 

@@ -21,10 +21,11 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     Spec,
     WriterSpec,
 )
-from ..core.planning.registry import Registry
+from ..core.planning.registry import Distribution, Registry
 from ..core.shown import error_line, one_line
 from . import hookspecs
 from .finding import FoundPlugin, find_plugins, named_plugin
@@ -37,6 +38,7 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_writers": ("writers", WriterSpec),
     "stylectl_optimizers": ("optimizers", OptimizerSpec),
     "stylectl_initializers": ("initializers", InitializerSpec),
+    "stylectl_presets": ("presets", PresetSpec),
 }
 
 
@@ -154,10 +156,10 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin)
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
         return one_line(str(error)) if isinstance(error, StylectlError) else error_line(error)
+    origin = f"the plugin {plugin.name} ({plugin.origin})"
+    distribution = Distribution(plugin.distribution, plugin.version) if plugin.version else None
     for table, spec in contributions:
-        getattr(registry, table).add(
-            spec, f"the plugin {plugin.name} ({plugin.origin})", plugin.is_built_in
-        )
+        getattr(registry, table).add(spec, origin, plugin.is_built_in, distribution)
     return ""
 
 

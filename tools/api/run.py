@@ -9,8 +9,8 @@ from typing import Any
 from ...core.errors import UsageError
 from ...core.interfaces.events import Listener, Notice, ignore
 from ...core.interfaces.result import Result
-from ...core.job.building import build_job
 from ...core.job.model import Job
+from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
@@ -46,7 +46,8 @@ def run(
             raise UsageError("`preset` has no effect: the job is complete")
         chosen = job.replace(**options) if options else job
     else:
-        chosen = build_job(options, read_job_file(Path(job)) if job is not None else None, preset)
+        file = read_job_file(Path(job)) if job is not None else None
+        chosen = make_job(options, plugins.registry, file, preset)
     for problem in plugins.problems:
         on_event(Notice(problem))
     paths = [output] if isinstance(output, str | Path) else output

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     WRITERS = "writers"
     OPTIMIZERS = "optimizers"
     INITIALIZERS = "initializers"
+    PRESETS = "presets"
 
 
 def command(
@@ -40,7 +41,7 @@ def command(
 ) -> None:
     """List plugins and their contributions, with options.
 
-    Contributions are backends, backbones, loss terms, writers, optimizers and initialisers.
+    Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets.
     """
     from ...plugins.manager import load_plugins
 
