@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         LossTermSpec,
         NoOptions,
         OptimizerSpec,
+        PresetSpec,
         WriterArguments,
         WriterSpec,
     )
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from .core.interfaces.trunk import ChainTrunk, Trunk
     from .core.interfaces.writer import Writer, WriteRequest
     from .core.job.model import Job
+    from .core.job.paths import JobPath
     from .core.job.presets import PRESETS
     from .core.sizes.pyramid import Scale
     from .plugins import hooks
@@ -144,6 +146,7 @@ _HOMES = {
         "LossTermSpec",
         "NoOptions",
         "OptimizerSpec",
+        "PresetSpec",
         "WriterArguments",
         "WriterSpec",
     ),
@@ -165,6 +168,7 @@ _HOMES = {
     ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
     ".core.interfaces.writer": ("WriteRequest", "Writer"),
     ".core.job.model": ("Job",),
+    ".core.job.paths": ("JobPath",),
     ".core.job.presets": ("PRESETS",),
     ".core.sizes.pyramid": ("Scale",),
     ".plugins.former": ("SumTerm", "Sums"),
@@ -206,6 +210,7 @@ __all__ = [
     "InitializerSpec",
     "Iterate",
     "Job",
+    "JobPath",
     "LayerInfo",
     "LayerStatistics",
     "LazyCotangents",
@@ -222,6 +227,7 @@ __all__ = [
     "OptimizerSpec",
     "OutputError",
     "PluginError",
+    "PresetSpec",
     "Pullback",
     "QueueFinished",
     "QueueStarted",

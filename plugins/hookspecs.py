@@ -19,6 +19,7 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     WriterSpec,
 )
 
@@ -174,6 +175,20 @@ def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-
     ...     yield InitializerSpec(name="gray", summary="plain gray", options=Gray)
     >>> [spec.options().random for spec in initializers()]
     [False]
+    """
+
+
+@hookspec
+def stylectl_presets() -> Iterable[PresetSpec]:  # type: ignore[empty-body]
+    """Called once, before a job is read; returns the presets that the plugin contributes.
+
+    >>> from stylectl import PRESETS, PresetSpec, hooks
+    >>> values = PRESETS["balanced"] | {"size": 320, "iterations": 120}
+    >>> @hooks.presets
+    ... def presets():
+    ...     yield PresetSpec(name="postcard", summary="320 px, 120 steps", table=values)
+    >>> [spec.table["size"] for spec in presets()]
+    [320]
     """
 
 

@@ -23,10 +23,11 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     Spec,
     WriterSpec,
 )
-from ..core.planning.registry import Registry
+from ..core.planning.registry import Distribution, Registry
 from ..core.shown import error_line, one_line
 from . import hookspecs
 from .finding import FoundPlugin, find_plugins, named_plugin
@@ -40,6 +41,7 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_writers": ("writers", WriterSpec),
     "stylectl_optimizers": ("optimizers", OptimizerSpec),
     "stylectl_initializers": ("initializers", InitializerSpec),
+    "stylectl_presets": ("presets", PresetSpec),
 }
 
 
@@ -193,8 +195,9 @@ def _add(
             manager.unregister(name=plugin.name)
         reason = one_line(str(error)) if isinstance(error, StylectlError) else error_line(error)
         return reason, ()
+    distribution = Distribution(plugin.distribution, plugin.version) if plugin.version else None
     for table, spec in contributions:
-        getattr(registry, table).add(spec, label, plugin.is_built_in)
+        getattr(registry, table).add(spec, label, plugin.is_built_in, distribution)
     return "", contributions
 
 

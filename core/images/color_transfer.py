@@ -57,7 +57,7 @@ def _recolored(
     size: tuple[int, int],
 ) -> SourceImage:
     # The run uses the image at this size at most; more pixels need not be recolored.
-    image = _smaller(style.image, round(max(size) * max(1.0, style.scale)))
+    image = _smaller(style.image, round(max(size) * max(1.0, style.relative_size)))
     style_pixels, content_pixels = _pixels(image).reshape(-1, 3), source.reshape(-1, 3)
     weights = _weights(style, content, source.shape[:2])
     if not weights.any():  # the content is transparent in all of the style's regions

@@ -40,13 +40,13 @@ class StyleInput:
     """A style image.
 
     - `source`: index of the job's style that the image belongs to.
-    - `scale`: that style's `scale`.
+    - `relative_size`: that style's `size`.
     - `share`: the image's part of the mixture of all; the shares add up to 1.
     """
 
     image: SourceImage
     source: int
-    scale: float
+    relative_size: float
     share: float
     regions: tuple[StyleRegion, ...]
 
@@ -58,7 +58,7 @@ class Inputs:
     - `content`: None for a texture.
     - `start`: the image to start from, if the job names one.
     - `content_mask`: the content's mask, if it has one.
-    - `hashes`: SHA-256 of each file, by its path in the job.
+    - `hashes`: SHA-256 of each file that the job names, by its path in the job.
     - `notices`: messages for the user.
     """
 
@@ -187,7 +187,7 @@ class _Reader:
             )
             if regions:
                 inputs += [
-                    StyleInput(image, number, style.scale, sum(parts), _visible(regions, image))
+                    StyleInput(image, number, style.size, sum(parts), _visible(regions, image))
                     for image in images
                 ]
         return tuple(inputs)

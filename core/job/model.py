@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .choices import Choice, ImagePath, Regions, StyleImage, TermChoice
+from .choices import Choice, ImagePath, JobPlugins, Regions, StyleImage, TermChoice
 from .halves import HOW_COMPUTED
 from .text import bytes_of
 
@@ -89,10 +89,13 @@ class Job(BaseModel):
         default=False, description="give each term's gradient at each layer an L1 norm of 1"
     )
     terms: tuple[TermChoice, ...] = Field(min_length=1)
+    plugins: Annotated[JobPlugins, HOW_COMPUTED] = Field(
+        default=JobPlugins(), description="the installed plugins that the job needs"
+    )
 
     @classmethod
     def from_preset(cls, preset: str | None = None, **options: Any) -> Job:
-        """Return the job of a preset (None: the default preset) with `options`.
+        """Return the job of a built-in preset (None: the default one) with `options`.
 
         The options are those of `stylectl.run`:
         ``Job.from_preset("balanced", content="a.jpg", styles=["b.jpg"])``.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from ..interfaces.optimizer import Initializer, StartingPoint
+from ..job.paths import JobPath
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +80,7 @@ class FromFile(Initializer):
 
     random = False
 
-    path: str = Field(description="the image file")
+    path: Annotated[str, JobPath] = Field(description="the image file")
 
     def image(self, start: StartingPoint) -> Tensor:
         """Return the file's pixels."""

@@ -21,7 +21,7 @@ from ..interfaces.result import Result, Snapshot
 from ..interfaces.specs import WriterArguments, WriterSpec
 from ..interfaces.writer import Writer, WriteRequest
 from ..job.model import Job
-from ..job.paths import SAMPLES
+from ..job.paths import SAMPLES, option_paths
 from ..planning.registry import Registry
 from ..shown import error_line
 from ..validation import validated
@@ -82,12 +82,13 @@ def plan_outputs(
     for name in options:
         if registry.writers.get(name).name not in used:
             raise UsageError(f"the options of the writer {name} have no effect: no output needs it")
-    inputs = {SAMPLES.get(path, Path(path)).resolve() for path in job.input_paths}
+    read = [*job.input_paths, *option_paths(job, registry.option_models)]
+    inputs = {SAMPLES.get(path, Path(path)).resolve() for path in read}
     for index, output in enumerate(outputs):
         path = output.path
         _check_name(path)
         if path.resolve() in inputs:
-            raise UsageError(f"{path}: the output would overwrite an input image")
+            raise UsageError(f"{path}: the output would overwrite an input of the job")
         if path.resolve().parent in inputs:
             raise UsageError(f"{path}: the output would be one of the images of a style's folder")
         if path.resolve() in {other.path.resolve() for other in outputs[:index]}:

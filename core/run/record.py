@@ -18,7 +18,7 @@ from ..files import status_of
 from ..images.formats.pillow_limits import unlimited_pillow
 from ..interfaces.result import RECORD_FORMAT, Result
 from ..interfaces.writer import RECORD_KEY
-from ..job.paths import SAMPLES, map_paths, recorded_path, relocated, without_tilde
+from ..job.paths import SAMPLES, JobFile, map_paths, recorded_path, without_tilde
 from ..job.toml import read_toml
 from ..planning.plan import Plan
 
@@ -37,23 +37,21 @@ def record_for(result: Result, folder: Path) -> dict[str, Any]:
     def from_folder(path: str) -> str:
         return recorded_path(path, Path.cwd(), folder.resolve())
 
-    record = {"job": map_paths(result.job.as_table(), from_folder), **result.summary()}
+    job = map_paths(result.job.as_table(), from_folder, result.option_models)
+    record = {"job": job, **result.summary()}
     record["inputs"] = {from_folder(path): sha256 for path, sha256 in result.inputs.items()}
     return record
 
 
-def read_job_file(path: Path) -> dict[str, Any]:
+def read_job_file(path: Path) -> JobFile:
     """Read a job's plain values from TOML, or from a file with a record (PNG, JSON).
 
-    Paths in the values are relative to the current folder. Raises UsageError for a missing or
-    malformed file, or one that contains no job.
+    Raises UsageError for a missing or malformed file, or one that contains no job.
     """
     if status_of(path) is None:
         raise UsageError(f"{path}: no such job file")
     has_record = path.suffix.lower() in _READERS
-    table = read_record(path)["job"] if has_record else read_toml(path)
-    folder = path.parent.resolve()
-    return map_paths(table, lambda file: relocated(without_tilde(file), folder, Path.cwd()))
+    return JobFile(read_record(path)["job"] if has_record else read_toml(path), path.parent)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -74,10 +72,10 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def state_of(path: Path, plan: Plan, inputs: Mapping[str, str]) -> State:
-    """Return the state of the PNG at `path`, as the result of `plan` for the given input images.
+    """Return the state of the PNG at `path`, as the result of `plan` for the given input files.
 
-    `inputs` maps the images' paths, as in the job, to their SHA-256. How the result was computed
-    (`HOW_COMPUTED` in core/job/halves.py) does not count.
+    `inputs` maps the paths of images and of other files, as in the job, to their SHA-256. How the
+    result was computed (`HOW_COMPUTED` in core/job/halves.py) does not count.
     """
     if status_of(path) is None:
         return "missing"
@@ -90,7 +88,7 @@ def state_of(path: Path, plan: Plan, inputs: Mapping[str, str]) -> State:
             actual = path if path in SAMPLES else str((base / without_tilde(path)).resolve())
             return recorded_path(actual, base, folder)
 
-        values = plan.determining(map_paths(job, from_folder))
+        values = plan.determining(map_paths(job, from_folder, plan.models))
         return [values, {from_folder(path): sha256 for path, sha256 in inputs.items()}]
 
     # JSON turns tuples into lists, as in a record.
@@ -138,8 +136,25 @@ def _from_1(record: dict[str, Any]) -> dict[str, Any]:
     return record | {"format": 2}
 
 
+def _from_2(record: dict[str, Any]) -> dict[str, Any]:
+    """Rename the key `scale` of styles to `size`."""
+    styles = record["job"].get("styles")
+    if not isinstance(styles, list):
+        return record | {"format": 3}
+    renamed = [
+        {"size" if key == "scale" else key: value for key, value in style.items()}
+        if isinstance(style, dict)
+        else style
+        for style in styles
+    ]
+    return record | {"format": 3, "job": record["job"] | {"styles": renamed}}
+
+
 #: Former format -> the function that converts a record to the next format.
-_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _from_1,
+    2: _from_2,
+}
 
 
 def _migrated(record: dict[str, Any], path: Path) -> dict[str, Any]:

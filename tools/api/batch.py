@@ -35,8 +35,8 @@ def batch(
     Finished results are found and not made again; what jobs have in common is computed once. Raises
     UsageError before the work begins; results that fail later are in the report.
     """
-    file = read_job_file(Path(job)) if job is not None else None
     plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
+    file = read_job_file(Path(job)) if job is not None else None
     maker = TaskMaker(plugins.registry, file)
     common = options | ({"preset": preset} if preset else {})
     tasks = []

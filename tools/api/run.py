@@ -10,8 +10,8 @@ from ...core.errors import UsageError
 from ...core.files import paths_of
 from ...core.interfaces.events import Listener, Notice, ignore
 from ...core.interfaces.result import Result
-from ...core.job.building import build_job
 from ...core.job.model import Job
+from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
 from ...core.run.outputs import Target
 from ...core.run.record import read_job_file
@@ -51,7 +51,8 @@ def run(
             raise UsageError("`preset` has no effect: the job is complete")
         chosen = job.replace(**options) if options else job
     else:
-        chosen = build_job(options, read_job_file(Path(job)) if job is not None else None, preset)
+        file = read_job_file(Path(job)) if job is not None else None
+        chosen = make_job(options, plugins.registry, file, preset)
     for problem in plugins.problems:
         on_event(Notice(problem))
     files = [output] if isinstance(output, str | Path) else output

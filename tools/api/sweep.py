@@ -42,6 +42,6 @@ def sweep(
         for key, values in axes.items()
     ]
     common = options | ({"preset": preset} if preset else {})
-    file = read_job_file(Path(job)) if job is not None else None
     plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
+    file = read_job_file(Path(job)) if job is not None else None
     return run_sheet(settings, common, file, Path(output), cell_size, plugins, on_event)

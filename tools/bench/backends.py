@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ...core.job.building import build_job
+from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
 from ...core.planning.registry import Registry
 from ...core.run.preparation import Prepared, prepare
@@ -59,7 +59,7 @@ def measure(
     StylectlError and its subclasses.
     """
     prepared_jobs = [
-        prepare(make_plan(build_job(options, preset=preset), registry)) for options in jobs
+        prepare(make_plan(make_job(options, registry, preset=preset), registry)) for options in jobs
     ]
     gflops = 2 * _forward_gflops(prepared_jobs[0])
     with ExitStack() as stack:

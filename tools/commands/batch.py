@@ -67,8 +67,9 @@ def command(
     from ..queue.worker import run_tasks
 
     flags = options | ({"preset": preset} if preset else {})
-    common = fixed(read_settings(settings or []), flags)
     plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
+    common = fixed(read_settings(settings or [], models), flags)
     maker = TaskMaker(plugins.registry, read_job_file(job) if job else None)
     if manifest:
         tasks = manifest_tasks(manifest, output, common, maker)

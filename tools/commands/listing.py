@@ -33,6 +33,7 @@ class Kind(StrEnum):
     WRITERS = "writers"
     OPTIMIZERS = "optimizers"
     INITIALIZERS = "initializers"
+    PRESETS = "presets"
 
 
 def command(
@@ -46,7 +47,7 @@ def command(
 ) -> None:
     """List plugins and their contributions, with options.
 
-    Contributions are backends, backbones, loss terms, writers, optimizers and initialisers.
+    Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets.
     """
     from ...plugins.manager import load_plugins
 

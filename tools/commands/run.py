@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from ...core.errors import UsageError
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import with_job_options
+
+if TYPE_CHECKING:
+    from ...plugins.manager import Plugins
 
 _OUT = "Output"
 
@@ -62,16 +65,19 @@ def command(
         raise UsageError("a content image needs a style image: stylectl run PHOTO PAINTING")
     if print_job and (output or writer or as_json):
         raise UsageError("--print-job paints nothing: --output, --writer, --json have no effect")
+    from ...plugins.manager import load_plugins
     from ..console.writers import read_writers
     from ..queue.settings import fixed, read_settings
 
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
     images = {"content": photo, "styles": paintings or None}
     flags = options | {name: value for name, value in images.items() if value is not None}
-    flags = fixed(read_settings(settings or []), flags | ({"preset": preset} if preset else {}))
+    flags |= {"preset": preset} if preset else {}
+    flags = fixed(read_settings(settings or [], models), flags)
     preset = flags.pop("preset", None)
     writers = read_writers(writer or [])
-    outputs, switched_off, folders = output or [], no_plugin or [], plugins_dir or []
-    return _run(flags, preset, job, outputs, writers, switched_off, folders, as_json, print_job)
+    return _run(flags, preset, job, output or [], writers, plugins, as_json, print_job)
 
 
 def _run(
@@ -80,21 +86,20 @@ def _run(
     job_file: Path | None,
     outputs: list[str],
     writers: dict[str, dict[str, Any]],
-    switched_off: list[str],
-    folders: list[Path],
+    plugins: Plugins,
     as_json: bool,
     print_job: bool,
 ) -> int:
-    from ...core.job.building import build_job
     from ...core.job.toml import job_toml
+    from ...core.planning.job_files import make_job
     from ...core.planning.planner import make_plan
     from ...core.run.record import read_job_file
-    from ...plugins.manager import load_plugins
 
-    job = build_job(options, read_job_file(job_file) if job_file else None, preset)
-    plugins = load_plugins(switched_off, folders=folders)
     print_problems(plugins.problems)
-    plan = make_plan(job, plugins.registry)
+    registry = plugins.registry
+    file = read_job_file(job_file) if job_file else None
+    job = make_job(options, registry, file, preset)
+    plan = make_plan(job, registry)
     if print_job:
         typer.echo(job_toml(plan.job), nl=False)
         return 0

@@ -40,7 +40,9 @@ def command(
     from ..queue.settings import check_given_once, read_settings
     from ..queue.sheet import run_sheet
 
-    axes = read_settings(settings or [])
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
+    axes = read_settings(settings or [], models)
     keys = {axis.key for axis in axes}
     if photo and not paintings and "styles" not in keys:
         raise UsageError(
@@ -56,7 +58,6 @@ def command(
     common = options | {name: value for name, value in images.items() if value}
     common |= {"preset": preset} if preset else {}
     file = read_job_file(job) if job else None
-    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     with queue_progress("cell") as show:
         report = run_sheet(axes, common, file, output, cell_size, plugins, show)
     sheet = None if report.interrupted else str(output)

@@ -6,11 +6,12 @@ import re
 import sys
 from collections.abc import Iterable
 
-from ...core.job.options import OPTIONS
+from ...core.job.options import FORMER_NAMES, OPTIONS
 from ...core.shown import escaped
 
 #: Flags beside those of a job's options.
 _OTHER_FLAGS = (
+    *FORMER_NAMES,
     "preset",
     "no_plugin",
     "plugins_dir",
@@ -37,7 +38,7 @@ def print_problems(problems: Iterable[str]) -> None:
 def with_flags(message: str) -> str:
     """Return a message with its options written as flags.
 
-    `style_scale=0.5` becomes ``--style-scale 0.5``; a key of a choice or a loss term, which has no
+    `style_size=0.5` becomes ``--style-size 0.5``; a key of a choice or a loss term, which has no
     flag of its own, becomes ``--set optimizer.history=20``. Control characters, which a file's name
     or a plugin's message may have, are escaped.
     """

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.job.paths import JobFile
 from ...plugins.manager import Plugins
 from .cells import make_grid
 from .contact_sheet import draw_sheet, write_sheet
@@ -19,7 +20,7 @@ from .worker import run_tasks
 def run_sheet(
     settings: Sequence[Setting],
     options: Mapping[str, Any],
-    file: Mapping[str, Any] | None,
+    file: JobFile | None,
     output: Path,
     cell_size: int,
     plugins: Plugins,

@@ -16,8 +16,10 @@ from stylectl.core.job.building import build_job
 from stylectl.core.job.paths import SAMPLES
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.job.toml import job_toml
+from stylectl.core.planning.job_files import make_job
 from stylectl.core.run.outputs import free_name
 from stylectl.core.run.record import read_job_file
+from stylectl.plugins.manager import load_plugins
 from torch import Tensor
 
 PHOTO, PAINTING = (str(SAMPLES[name]) for name in ("sample:photo", "sample:painting"))
@@ -69,8 +71,9 @@ def test_the_png_carries_the_job_that_makes_it_again() -> None:
     assert again.job.model_copy(update={"styles": first.job.styles}) == first.job
     assert np.array_equal(again.image, first.image)
     Path("job.toml").write_text(job_toml(first.job))
-    assert build_job({}, read_job_file(Path("job.toml"))) == first.job
-    larger = build_job({"size": (96, 80)}, read_job_file(Path("tex.png")))
+    registry = load_plugins().registry
+    assert make_job({}, registry, read_job_file(Path("job.toml"))) == first.job
+    larger = make_job({"size": (96, 80)}, registry, read_job_file(Path("tex.png")))
     assert (larger.content, larger.size) == (None, (96, 80))
 
 

@@ -58,8 +58,9 @@ def check_sweep(arguments: list[str]) -> None:
     command = typer.main.get_command(app).commands["sweep"]  # type: ignore[attr-defined]
     given = command.make_context("sweep", arguments).params
     options = {"content": given["photo"], "styles": list(given["paintings"])}
-    settings = read_settings(given["settings"])
-    make_grid(settings, options, Path("cells"), TaskMaker(load_plugins().registry))
+    registry = load_plugins().registry
+    settings = read_settings(given["settings"], registry.option_models)
+    make_grid(settings, options, Path("cells"), TaskMaker(registry))
 
 
 def test_what_is_missing_is_made_and_nothing_else(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_finished_pictures_are_found_and_others_made_again(counting: Any, images
     fourth = stylectl.batch(ALL, on_event=said.append, **{**SMALL, "iterations": 5})
     assert len(fourth.painted) == 4
     why = [event.why for event in said if isinstance(event, stylectl.TaskStarted)]
-    assert why == ["again: it has other settings or images"] * 4
+    assert why == ["again: it has other settings or files"] * 4
 
 
 def test_paths_may_be_given_in_another_way(
