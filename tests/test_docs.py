@@ -26,9 +26,7 @@ KINDS = ("backends", "backbones", "terms", "writers")
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def sections(page: Path) -> dict[str, str]:
@@ -80,6 +78,7 @@ def test_every_picture_and_page_that_is_linked_is_there() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.subprocess
 def test_every_command_that_is_shown_is_one() -> None:
     found = re.findall(r"^```(\w*)\n(.*?)^```$", EVERY_PAGE, re.MULTILINE | re.DOTALL)
     blocks = "".join(block for language, block in found if not language)

@@ -11,11 +11,13 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+pytestmark = pytest.mark.subprocess
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "backends", "plugins", "tools")
@@ -28,14 +30,17 @@ class Environment:
     scripts: Path
     packages: Path
     folder: Path
+    plugins: list[str] = field(default_factory=list)
 
-    def install(self, wheel: Path) -> None:
+    def install(self, wheel: Path, plugin: str = "") -> None:
+        """With the name of the plugin that it brings: those of the tests' own environment show."""
+        self.plugins.extend(filter(None, [plugin]))
         options = ["--no-deps", "--no-index", "--force-reinstall"]
         self.run("python", "-m", "pip", "install", *options, str(wheel))
 
     def run(self, program: str, *arguments: str) -> str:
         variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        variables.pop("STYLECTL_PLUGINS", None)
+        variables["STYLECTL_PLUGINS"] = ",".join(self.plugins)
         done = subprocess.run(
             [self.scripts / program, *arguments],
             capture_output=True,
@@ -127,7 +132,9 @@ def test_the_wheel_paints_the_sample_pair_in_an_environment_of_its_own(
 def test_the_example_plugin_brings_a_term_a_backbone_and_a_writer(
     environment: Environment, tmp_path: Path
 ) -> None:
-    environment.install(built(ROOT / "examples" / "stylectl-plugin-demo", tmp_path / "demo"))
+    environment.install(
+        built(ROOT / "examples" / "stylectl-plugin-demo", tmp_path / "demo"), "demo"
+    )
     listed = json.loads(environment.run("stylectl", "list", "--json"))
     assert {"name": "demo", "from": "stylectl-plugin-demo 0.1.0", "state": "loaded"} in listed[
         "plugins"
@@ -161,7 +168,7 @@ def test_a_new_plugin_builds_and_passes_its_own_tests(
 ) -> None:
     environment.run("stylectl", "plugins", "new", "two-words")
     project = environment.folder / "stylectl-plugin-two-words"
-    environment.install(built(project, tmp_path / "new"))
+    environment.install(built(project, tmp_path / "new"), "two-words")
     texts = [file.read_text() for file in project.rglob("*.*")]
     assert "demo" not in "".join(texts)
     listed = json.loads(environment.run("stylectl", "list", "terms", "--json"))

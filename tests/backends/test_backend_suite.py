@@ -52,13 +52,13 @@ class TestTorchInFp16(TestTorch):
     precisions = ("fp16",)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
 class TestTorchOnCuda(TestTorch):
     devices = ("cuda",)
     precisions = ("float32", "tf32", "bf16", "fp16")
 
 
-@pytest.mark.usefixtures("cache")
 class TestOnnx(BackendSuite):
     gradient = "native"
 
@@ -73,12 +73,14 @@ class TestOnnxWithTheGradientOfTorch(TestOnnx):
     gradient = "torch"
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not on_cuda(), reason="this machine has no CUDA that ONNX Runtime can use")
 class TestOnnxOnCuda(TestOnnx):
     devices = ("cuda",)
     precisions = ("float32", "tf32", "fp16")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not on_cuda(), reason="this machine has no CUDA that ONNX Runtime can use")
 class TestOnnxOnCudaWithTheGradientOfTorch(TestOnnxOnCuda):
     gradient = "torch"
