@@ -38,15 +38,11 @@ FURTHEST, MEAN = 3, 0.3
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 @pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def one_thread() -> Any:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -114,7 +110,6 @@ def test_a_manifest_is_read(
 
 
 def test_a_batchs_finished_result_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     shutil.copy(FIXTURES / "batch" / "b.png", "b.png")
     picture = {"content": "sample:photo", "styles": ["sample:painting"], "output": "b.png"}
@@ -143,7 +138,6 @@ def test_json_has_the_keys_that_it_had(
 ) -> None:
     from stylectl.tools.cli import app
 
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     Path("one.toml").write_text(
         '[[pictures]]\ncontent = "sample:photo"\nstyles = ["sample:painting"]\n'

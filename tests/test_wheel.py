@@ -11,11 +11,13 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+pytestmark = pytest.mark.subprocess
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "backends", "plugins", "tools")
@@ -28,8 +30,11 @@ class Environment:
     scripts: Path
     packages: Path
     folder: Path
+    plugins: list[str] = field(default_factory=list)
 
-    def install(self, wheel: Path) -> None:
+    def install(self, wheel: Path, plugin: str = "") -> None:
+        """With the name of the plugin that it brings: those of the tests' own environment show."""
+        self.plugins.extend(filter(None, [plugin]))
         options = ["--no-deps", "--no-index", "--force-reinstall"]
         self.run("python", "-m", "pip", "install", *options, str(wheel))
 
@@ -175,7 +180,7 @@ def test_a_new_plugin_builds_and_passes_its_own_tests(
 ) -> None:
     environment.run("stylectl", "plugins", "new", "two-words")
     project = environment.folder / "stylectl-plugin-two-words"
-    environment.install(built(project, tmp_path / "new"))
+    environment.install(built(project, tmp_path / "new"), "two-words")
     texts = [file.read_text() for file in project.rglob("*.*")]
     assert "demo" not in "".join(texts)
     listed = json.loads(environment.run("stylectl", "list", "terms", "--json"))

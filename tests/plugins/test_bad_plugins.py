@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -454,6 +455,7 @@ def test_an_interruption_is_one_whatever_listeners_do(install: Install, tmp_path
     assert (tmp_path / "out.png").exists()
 
 
+@pytest.mark.subprocess
 def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked(
     install: Install, tmp_path: Path
 ) -> None:
@@ -465,7 +467,7 @@ def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked
             [*command, "--scales", "1", "--term", "bad", "-o", str(tmp_path / "out.png")],
             capture_output=True,
             text=True,
-            env={"PYTHONPATH": site, "STYLECTL_TRACE_PLUGINS": trace, "HOME": str(tmp_path)},
+            env={**os.environ, "PYTHONPATH": site, "STYLECTL_TRACE_PLUGINS": trace},
         )
         assert done.returncode == 1
         complaints = [line for line in done.stderr.splitlines() if "stylectl-bad 1.2" in line]

@@ -34,8 +34,6 @@ BACKENDS = pytest.mark.parametrize("backend", ["torch", "onnx"])
 @pytest.fixture(autouse=True)
 def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the images that the tests use: a photo of waves, two textures, and masks."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     y, x = np.mgrid[:SIDE, :SIDE]
     waves = np.stack([np.sin(x / 5), np.sin(y / 7), np.sin((x + y) / 9)], axis=2)

@@ -18,9 +18,7 @@ from stylectl.plugins.manager import load_plugins
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def test_a_job_is_made_from_a_preset() -> None:

@@ -27,9 +27,7 @@ STYLE_LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
 @pytest.fixture(scope="module")
 def registry() -> Registry:
     """What the built-in plugins bring, whatever else is installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def plan(

@@ -67,9 +67,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def test_every_option_is_tried_here() -> None:

@@ -54,9 +54,8 @@ def temporary_files(
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry() -> Registry:
     """The built-in writers, and some that fail half-way."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     made = load_plugins().registry
     failures = {
         ".full": OSError(28, "No space left on device"),

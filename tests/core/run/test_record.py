@@ -27,7 +27,6 @@ SMALL: dict[str, Any] = {"size": 32, "iterations": 1, "scales": 1, "device": "cp
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
 
 
 def plan_of(**options: Any) -> Plan:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.subprocess
+
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
 TERM = """
@@ -17,7 +19,7 @@ class Darkness(LossTerm):
     layers = (IMAGE_LAYER,)
     reads = frozenset()
 
-    def __init__(self, layers, options): ...
+    def __init__(self, arguments): ...
 
     def bind(self, references):
         return lambda features: features[IMAGE_LAYER].square().mean()

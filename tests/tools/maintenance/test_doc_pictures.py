@@ -25,7 +25,6 @@ PICTURES = {each.output: each for each in SHOWN}
 @pytest.fixture(autouse=True)
 def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
 
 
 def test_one_file_is_made_by_one_command() -> None:
@@ -63,6 +62,7 @@ def check_sweep(arguments: list[str]) -> None:
     make_grid(settings, options, Path("cells"), TaskMaker(registry))
 
 
+@pytest.mark.subprocess
 def test_what_is_missing_is_made_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     there = PICTURES[next(iter(PICTURES))]

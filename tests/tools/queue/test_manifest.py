@@ -17,9 +17,7 @@ from stylectl.tools.queue.tasks import TaskMaker
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 @pytest.fixture
