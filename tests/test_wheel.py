@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -30,11 +30,8 @@ class Environment:
     scripts: Path
     packages: Path
     folder: Path
-    plugins: list[str] = field(default_factory=list)
 
-    def install(self, wheel: Path, plugin: str = "") -> None:
-        """With the name of the plugin that it brings: those of the tests' own environment show."""
-        self.plugins.extend(filter(None, [plugin]))
+    def install(self, wheel: Path) -> None:
         options = ["--no-deps", "--no-index", "--force-reinstall"]
         self.run("python", "-m", "pip", "install", *options, str(wheel))
 
@@ -180,7 +177,7 @@ def test_a_new_plugin_builds_and_passes_its_own_tests(
 ) -> None:
     environment.run("stylectl", "plugins", "new", "two-words")
     project = environment.folder / "stylectl-plugin-two-words"
-    environment.install(built(project, tmp_path / "new"), "two-words")
+    environment.install(built(project, tmp_path / "new"))
     texts = [file.read_text() for file in project.rglob("*.*")]
     assert "demo" not in "".join(texts)
     listed = json.loads(environment.run("stylectl", "list", "terms", "--json"))

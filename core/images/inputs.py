@@ -217,7 +217,7 @@ class _Reader:
         size = self._job.size
         long_side = size if isinstance(size, int) else max(size)
         # No image of the run is larger.
-        largest = round(long_side * max(1.0, *(style.scale for style in self._job.styles)))
+        largest = round(long_side * max(1.0, *(style.size for style in self._job.styles)))
         read = region_map(self._covering_image(path, masked), largest)
         self._notices |= dict.fromkeys(read.notices)
         return read
