@@ -11,7 +11,19 @@ from importlib.metadata import version
 import typer
 
 from ..core.malloc import keep_freed_memory
-from .commands import batch, bench, cache, export, listing, parity, plugins, run, show, sweep
+from .commands import (
+    batch,
+    bench,
+    cache,
+    export,
+    listing,
+    parity,
+    plugins,
+    resume,
+    run,
+    show,
+    sweep,
+)
 from .console.exit import run_and_exit
 from .console.options import JobCommand
 
@@ -22,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run", cls=JobCommand)(run.command)
+app.command("resume")(resume.command)
 app.command("sweep", cls=JobCommand)(sweep.command)
 app.command("batch", cls=JobCommand)(batch.command)
 app.command("show")(show.command)
@@ -49,6 +62,6 @@ def _program(
 
 
 def main() -> None:
-    """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 after Ctrl-C."""
     keep_freed_memory()
     run_and_exit(lambda: app(prog_name="stylectl", standalone_mode=False))

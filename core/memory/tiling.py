@@ -37,10 +37,11 @@ def network_cost(plan: Plan) -> NetworkCost:
 
 
 def tilers_for(
-    plan: Plan, scales: Sequence[ScaleSizes], backend: FeatureBackend
+    plan: Plan, scales: Sequence[ScaleSizes], backend: FeatureBackend, former: Sequence[Tiler] = ()
 ) -> tuple[Tiler, ...]:
     """Return the tiler of the result at each scale.
 
+    They are the `former` tilers, of a run that is resumed, if these fit the memory as it is now.
     Raises MemoryLimitError when the result fits neither as a whole nor in tiles. That is decided
     beforehand, since Linux grants more memory than there is and kills a process that uses it.
     """
@@ -52,6 +53,8 @@ def tilers_for(
         is_texture=plan.job.content is None,
         uncut_reason=_uncut_reason(plan),
     )
+    if len(former) == len(scales) and all(map(choice.fits, former, scales)):
+        return tuple(former)
     tilers = [choice.tiler(sizes.scale, sizes.style_pixels) for sizes in scales]
     cut_tilers = [tiler for tiler in tilers if tiler.most is not None]
     if not cut_tilers:
@@ -93,6 +96,14 @@ class _Choice:
         held = (optimizer or self.optimizer).images_held(steps)
         return self.cost.estimate(held, style_pixels)
 
+    def fits(self, tiler: Tiler, sizes: ScaleSizes) -> bool:
+        """Return whether the result fits the memory with this tiler."""
+        pixels, needed = sizes.scale.pixels, self.estimate(sizes.scale.steps, sizes.style_pixels)
+        if tiler.most is None:
+            return needed.uncut(pixels) <= self.budget.available
+        held = needed.cut(pixels, _most_crop_pixels(tiler, sizes.scale))
+        return not self.uncut_reason and held <= self.budget.available
+
     def tiler(self, scale: Scale, style_pixels: int) -> Tiler:
         """Return the tiler for a scale.
 
@@ -109,14 +120,18 @@ class _Choice:
             max(info.smallest_side for info in self.layers),
             needed.most_crop_pixels(scale.pixels, available),
         )
-        crops = [tile.crop_size for tile in tiler.tiles(*scale.size)]
-        crop_pixels = max(height * width for height, width in crops)
+        crop_pixels = _most_crop_pixels(tiler, scale)
         if needed.cut(scale.pixels, crop_pixels) > available:
             with_adam = self.estimate(scale.steps, style_pixels, Adam())
             raise too_large_in_tiles(
                 needed, with_adam, scale.size, self.is_texture, crop_pixels, self.budget
             )
         return tiler
+
+
+def _most_crop_pixels(tiler: Tiler, scale: Scale) -> int:
+    crops = [tile.crop_size for tile in tiler.tiles(*scale.size)]
+    return max(height * width for height, width in crops)
 
 
 def _uncut_reason(plan: Plan) -> str:

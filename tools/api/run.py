@@ -15,6 +15,7 @@ from ...core.planning.planner import make_plan
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.job_run import run_planned
+from ..queue.saving import read_saving
 
 
 def run(
@@ -23,6 +24,9 @@ def run(
     output: str | Path | Sequence[str | Path] = (),
     writers: Mapping[str, Mapping[str, Any]] = {},
     on_event: Listener = ignore,
+    checkpoint: bool | str | Path = False,
+    checkpoint_every: float | None = None,
+    save_every: int | str | None = None,
     no_plugin: Collection[str] = (),
     preset: str | None = None,
     **options: Any,
@@ -36,6 +40,11 @@ def run(
     `writers` has settings of the writers, such as ``{"png": {"bits": 16}}``. `on_event` is called
     with each event of the run; the last one, `RunFinished`, has the result, also that of an
     interrupted run.
+
+    With ``checkpoint=True``, an unfinished run can be resumed by the same call or by `stylectl
+    resume`; a path names the folder for the checkpoints, of which one is written every
+    `checkpoint_every` seconds (60). `save_every` writes the results of some steps as well: of every
+    50th with ``50``, after every ten minutes with ``"10m"``.
 
     Raises StylectlError and its subclasses, KeyboardInterrupt after Ctrl-C, and what `on_event`
     raises. After the first step, they are raised once the result so far is written to the outputs.
@@ -51,7 +60,11 @@ def run(
         on_event(Notice(problem))
     paths = [output] if isinstance(output, str | Path) else output
     plan = make_plan(chosen, plugins.registry)
-    result = run_planned(plan, [Path(path) for path in paths], writers, plugins, on_event)
+    saving = read_saving(
+        checkpoint, checkpoint_every, save_every, writers=writers, no_plugin=no_plugin
+    )
+    outputs = [Path(path) for path in paths]
+    result = run_planned(plan, outputs, writers, plugins, on_event, saving=saving)
     if result.stopped_by is not None:
         raise result.stopped_by
     return result

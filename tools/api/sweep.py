@@ -10,6 +10,7 @@ from ...core.interfaces.events import ignore
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.events import QueueListener, Report
+from ..queue.saving import read_saving
 from ..queue.settings import Setting, setting_named
 from ..queue.sheet import run_sheet
 
@@ -21,6 +22,8 @@ def sweep(
     job: str | Path | None = None,
     cell_size: int = 512,
     on_event: QueueListener = ignore,
+    checkpoint: bool | str | Path = False,
+    checkpoint_every: float | None = None,
     no_plugin: Collection[str] = (),
     preset: str | None = None,
     **options: Any,
@@ -31,8 +34,9 @@ def sweep(
     content="photo.jpg", styles=["painting.jpg"])`` draws the sheet `output`, a PNG, with the first
     axis along the columns. `options` hold for all cells, over the job file. The cells are kept in
     the folder ``sheet-cells`` beside the sheet, and made again only if their job or their images
-    changed. After Ctrl-C the report is `interrupted`, and no sheet is drawn. Raises UsageError
-    before the work begins; cells that fail later are in the report.
+    changed. With `checkpoint`, as in `stylectl.run`, an unfinished cell is resumed by the next
+    call. After Ctrl-C the report is `interrupted`, and no sheet is drawn. Raises UsageError before
+    the work begins; cells that fail later are in the report.
     """
     settings = [
         Setting(setting_named(key), tuple((str(value), value) for value in values))
@@ -41,4 +45,5 @@ def sweep(
     common = options | ({"preset": preset} if preset else {})
     file = read_job_file(Path(job)) if job is not None else None
     plugins = load_plugins(no_plugin)
-    return run_sheet(settings, common, file, Path(output), cell_size, plugins, on_event)
+    saving = read_saving(checkpoint, checkpoint_every, no_plugin=no_plugin)
+    return run_sheet(settings, common, file, Path(output), cell_size, plugins, on_event, saving)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,20 +30,29 @@ class Kind(StrEnum):
     WRITERS = "writers"
     OPTIMIZERS = "optimizers"
     INITIALIZERS = "initializers"
+    CHECKPOINTS = "checkpoints"
 
 
 def command(
-    kind: Annotated[Kind | None, typer.Argument(help="Left out: everything.")] = None,
+    kind: Annotated[Kind | None, typer.Argument(help="Left out: all but the checkpoints.")] = None,
     layers: Annotated[
         str | None, typer.Option(metavar="BACKBONE[:MODEL]", help="The layers of a backbone.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Another folder of checkpoints.")
     ] = None,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """List plugins and their contributions, with options.
+    """List plugins and their contributions, with options; or the checkpoints of unfinished runs.
 
     Contributions are backends, backbones, loss terms, writers, optimizers and initialisers.
     """
+    if kind is Kind.CHECKPOINTS:
+        _show({kind.value: _checkpoints(checkpoint)}, as_json)
+        return
+    if checkpoint is not None:
+        raise UsageError("--checkpoint requires: stylectl list checkpoints")
     from ...plugins.manager import load_plugins
 
     plugins = load_plugins(no_plugin or [])
@@ -50,11 +61,50 @@ def command(
             raise UsageError("--layers requires: stylectl list backbones")
         tables = {"layers": _layers(plugins.registry, layers)}
     else:
-        tables = {listed.value: _rows(plugins, listed) for listed in ([kind] if kind else Kind)}
+        kinds = [kind] if kind else [listed for listed in Kind if listed is not Kind.CHECKPOINTS]
+        tables = {listed.value: _rows(plugins, listed) for listed in kinds}
+    _show(tables, as_json)
+
+
+def _show(tables: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(tables))
     else:
         _print(tables)
+
+
+def _checkpoints(folder: Path | None) -> list[dict[str, Any]]:
+    from ...core.checkpoints.folder import checkpoints_in
+
+    checkpoints = checkpoints_in(folder)
+    rows = []
+    for stored in checkpoints.stored():
+        header = stored.header
+        rows.append(
+            {
+                "output": ", ".join(header.request.outputs) or "(none)",
+                "of": ", ".join(_images(header.job)),
+                "steps": f"{header.steps} of {header.all_steps}",
+                "MB": round(stored.size / 1e6, 1),
+                "age": _age(time.time() - header.written),
+                "state": "running" if checkpoints.in_use(stored) else "stopped",
+                "folder": str(stored.folder),
+            }
+        )
+    return rows
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} seconds"
+
+
+def _images(job: dict[str, Any]) -> list[str]:
+    """Return the paths of a job's content and style images."""
+    content = [job["content"]] if "content" in job else []
+    return content + [style["image"] for style in job.get("styles", [])]
 
 
 def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ...core.errors import OutputError, UsageError
+from ...core.leftovers import PRIVATE, temporary_folder
 
 #: The example plugin is the template, so that the written plugin is tested code.
 _TEMPLATE = Path(__file__).parent.parent.parent / "examples" / "stylectl-plugin-demo"
@@ -38,8 +38,8 @@ def new(
     if folder.exists():
         raise UsageError(f"{folder}: exists already")
     try:
-        with tempfile.TemporaryDirectory(dir=".", prefix=".stylectl-") as private:
-            complete = Path(private) / folder
+        with temporary_folder(Path(), PRIVATE) as private:
+            complete = private / folder
             for source in _template_files():
                 file = complete / _named(source.relative_to(_TEMPLATE).as_posix(), name)
                 file.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,10 @@ from ...core.job.options import OPTIONS
 from ...core.shown import escaped
 
 #: Flags beside those of a job's options.
-_OTHER_FLAGS = ("preset", "no_plugin", "writer", "output", "style_map", "cell_size", "option")
+_OTHER_FLAGS = (
+    *("preset", "no_plugin", "writer", "output", "style_map", "cell_size", "option"),
+    *("checkpoint", "checkpoint_every", "save_every"),
+)
 
 #: An option in backticks, with or without a value: `style_weight`, `size=512`, `optimizer.history`.
 _OPTION = re.compile(r"`([a-z][a-z0-9_]*(?:\.[\w-]+)?)(?:=([^`]*))?`")
