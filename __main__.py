@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from .tools.console.signals import stop_signals
+from .tools.console.signals import StartSignals, stop_signals
 
 
 def main() -> None:
     """Run the program; signals are handled before anything else is imported."""
     try:
-        with stop_signals():
+        with stop_signals(StartSignals):
             from .tools.cli import main as run_program
 
             run_program()

@@ -7,8 +7,10 @@ torch.
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 import typer
+import typer.core
 
 from ..core.malloc import keep_freed_memory
 from .commands import (
@@ -24,11 +26,27 @@ from .commands import (
     show,
     sweep,
 )
-from .console.exit import run_and_exit
+from .console.exit import interrupted, run_and_exit
 from .console.options import JobCommand
+
+
+class _Program(typer.core.TyperGroup):
+    """The program's commands, which a signal stops with its own exit code.
+
+    typer would turn any KeyboardInterrupt into 130.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. See click.Group.invoke."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            return interrupted(stop)
+
 
 app = typer.Typer(
     name="stylectl",
+    cls=_Program,
     help="Paint a photograph in the style of a painting.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -79,14 +79,24 @@ class Checkpoints:
         self.folder = folder
 
     def stored(self) -> list[StoredCheckpoint]:
-        """Return the checkpoints, the newest first; damaged ones are left out."""
+        """Return the checkpoints, the newest first, without those that are `unreadable`."""
         found = []
-        for folder in self._folders():
+        for folder in self.folders():
             with suppress(CheckpointError, OSError):
                 header = read_header(folder / _FILE)
-                size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-                found.append(StoredCheckpoint(folder, header, size))
+                found.append(StoredCheckpoint(folder, header, _size(folder)))
         return sorted(found, key=lambda stored: stored.header.written, reverse=True)
+
+    def unreadable(self) -> list[Path]:
+        """Return the folders of checkpoints that are damaged, or of another version's format."""
+        found = []
+        for folder in self.folders():
+            if (folder / _FILE).exists():
+                try:
+                    read_header(folder / _FILE)
+                except CheckpointError:
+                    found.append(folder)
+        return found
 
     def hold(self, stored: StoredCheckpoint) -> HeldCheckpoint | None:
         """Lock a checkpoint; None if another process has it, or it changed meanwhile."""
@@ -98,11 +108,12 @@ class Checkpoints:
             held.close()
         return None
 
-    def in_use(self, stored: StoredCheckpoint) -> bool:
-        """Return whether another process is making or resuming a checkpoint."""
-        if (held := self.hold(stored)) is None:
+    def in_use(self, folder: Path) -> bool:
+        """Return whether a process is making or resuming the checkpoint in a folder."""
+        try:
+            HeldCheckpoint(folder).close()
+        except (Timeout, OSError):
             return True
-        held.close()
         return False
 
     def new(self, stem: str) -> HeldCheckpoint:
@@ -118,25 +129,25 @@ class Checkpoints:
             raise
         return held
 
-    def remove(self, stored: StoredCheckpoint) -> bool:
-        """Delete a checkpoint. Return whether it is gone; another process may be using it."""
-        held = self.hold(stored)
-        if held is None:
-            return False
-        held.discard()
-        held.close()
-        return not stored.folder.exists()
+    def remove(self, folder: Path) -> bool:
+        """Delete the checkpoint in a folder, unless it is in use. Return whether it is gone."""
+        with suppress(Timeout, OSError):
+            held = HeldCheckpoint(folder)
+            held.discard()
+            held.close()
+        return not folder.exists()
 
     def clean(self) -> None:
         """Remove what processes left that were killed before their first checkpoint."""
-        for folder in self._folders():
+        for folder in self.folders():
             if not (folder / _FILE).exists():
                 with suppress(Timeout, OSError), held_lock(private_lock(folder)):
                     if not (folder / _FILE).exists():
                         shutil.rmtree(folder, ignore_errors=True)
         remove_free_locks(self.folder)
 
-    def _folders(self) -> list[Path]:
+    def folders(self) -> list[Path]:
+        """Return the folders of all checkpoints."""
         try:
             return sorted(path for path in self.folder.glob(_PATTERN) if path.is_dir())
         except OSError:
@@ -153,6 +164,11 @@ def checkpoints_in(folder: str | Path | None = None) -> Checkpoints:
     if Path(folder).exists() and not Path(folder).is_dir():
         raise UsageError(f"{folder}: this is a file; name a folder for the checkpoints")
     return Checkpoints(Path(folder))
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of the files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _make_private(folder: Path) -> None:

@@ -23,6 +23,10 @@ from .limits import Budget, memory_budget, too_large, too_large_in_tiles
 #: activation: float32 convolutions may sum in another order; half precision has 8 to 11 bits.
 _TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "tf32": 0.02, "fp16": 0.02, "bf16": 0.1}
 
+#: By how much a run that is resumed may exceed the memory, as it is now: what is free, and what the
+#: program itself takes, are never quite the same again.
+_SLACK = 1.1
+
 
 def network_cost(plan: Plan) -> NetworkCost:
     """Return what the plan's network and loss terms hold for each pixel."""
@@ -97,12 +101,13 @@ class _Choice:
         return self.cost.estimate(held, style_pixels)
 
     def fits(self, tiler: Tiler, sizes: ScaleSizes) -> bool:
-        """Return whether the result fits the memory with this tiler."""
+        """Return whether the result fits the memory with this tiler, about."""
         pixels, needed = sizes.scale.pixels, self.estimate(sizes.scale.steps, sizes.style_pixels)
+        available = _SLACK * self.budget.available
         if tiler.most is None:
-            return needed.uncut(pixels) <= self.budget.available
-        held = needed.cut(pixels, _most_crop_pixels(tiler, sizes.scale))
-        return not self.uncut_reason and held <= self.budget.available
+            return needed.uncut(pixels) <= available
+        crop_pixels = _most_crop_pixels(tiler, sizes.scale)
+        return not self.uncut_reason and needed.cut(pixels, crop_pixels) <= available
 
     def tiler(self, scale: Scale, style_pixels: int) -> Tiler:
         """Return the tiler for a scale.

@@ -88,6 +88,9 @@ class CheckpointKeeper:
         """
         self._conditions = planned_conditions(self._plan, self._registry)
         must = self._how.resumed
+        for folder in self._how.folder.unreadable():
+            if folder.name.startswith(f"{self._stem}-"):
+                self._listener(Notice(f"{folder}: a checkpoint that this version cannot read"))
         for stored in [must] if must else self._candidates():
             if self._take(stored):
                 break
@@ -171,7 +174,12 @@ class CheckpointKeeper:
         self.steps = None
         for stored in self._candidates():
             if stored.header.request.outputs == self._request.outputs and self._is_same(stored):
-                self._how.folder.remove(stored)
+                self._how.folder.remove(stored.folder)
+
+    @property
+    def _stem(self) -> str:
+        """Beginning of the name of the checkpoint's folder."""
+        return Path(self._request.outputs[0]).stem if self._request.outputs else "run"
 
     def _candidates(self) -> list[StoredCheckpoint]:
         """Return the checkpoints of the job or of an output, those of both first."""
@@ -204,8 +212,7 @@ class CheckpointKeeper:
 
     def _write(self, checkpoint: Checkpoint, steps: int, all_steps: int) -> None:
         if self._held is None:
-            stem = Path(self._request.outputs[0]).stem if self._request.outputs else "run"
-            self._held = self._how.folder.new(stem)
+            self._held = self._how.folder.new(self._stem)
         files = self._recorder.files
         self._held.add_snapshots([snapshot.file for snapshot in files])
         tensors = checkpoint.tensors()

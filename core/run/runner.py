@@ -62,7 +62,7 @@ class _Runner:
         self._run, self._listener = open_run, listener
         self._keeper, self._stills = keeper, stills
         self._scales = tuple(sizes.scale for sizes in open_run.prepared.scales)
-        self._started = 0.0
+        self._started, self._steps_done = 0.0, 0
         self._records: list[StepRecord] = []
         self._image: Tensor | None = None
         self._shown: Tensor | None = None
@@ -88,12 +88,9 @@ class _Runner:
             return self._result(stopped_by=error)
         return self._result()
 
-    @property
-    def _steps_done(self) -> int:
-        return sum(record.step > 0 for record in self._records)
-
     def _resume(self, resumed: Checkpoint) -> None:
         self._records = [*resumed.records]
+        self._steps_done = sum(record.step > 0 for record in resumed.records)
         self._image = resumed.image
         self._shown = self._run.shown(resumed.scale, resumed.image)
 
@@ -117,6 +114,7 @@ class _Runner:
             value, losses = step.evaluation.value, step.evaluation.losses
             seconds = time.perf_counter() - self._started
             self._records.append(StepRecord(index, number, losses, seconds))
+            self._steps_done += number > 0
             self._listener(StepDone(index, number, value, losses, seconds, step.shown))
             self._save()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from torch import Tensor
 
 from ..interfaces.events import Event, Listener, Notice, RunStarted, StepDone
 from ..interfaces.result import Snapshot
-from ..leftovers import temporary_folder
+from ..leftovers import remove_leftovers, temporary_folder
 from ..sizes.fitting import fit
 
 #: Longest side of a snapshot in pixels, as much as a film can use; larger images are reduced.
 LARGEST_SIDE = 1920
+#: Beginning of the names of folders for snapshots.
+_PREFIX = "stylectl-"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ class SnapshotRecorder:
 
     def __enter__(self) -> Self:
         if self._wanted:
-            self._folder = self._resources.enter_context(temporary_folder(None, "stylectl-"))
+            self._folder = self._resources.enter_context(temporary_folder(None, _PREFIX))
+        else:
+            remove_leftovers(Path(tempfile.gettempdir()), _PREFIX)
         return self
 
     def __exit__(

@@ -14,9 +14,13 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """No plugins beside the built-in ones, no GPU, no color, no wrapped lines, an own cache."""
+    """No plugins beside the built-in ones, no GPU, no color, no wrapped lines, own folders."""
     hidden = {"STYLECTL_PLUGINS": "", "CUDA_VISIBLE_DEVICES": "", "NO_COLOR": "1", "COLUMNS": "100"}
-    return {**os.environ, **hidden, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
+    folders = {
+        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),
+    }
+    return {**os.environ, **hidden, **folders}
 
 
 def runner(module: str, environment: dict[str, str]) -> Program:

@@ -37,14 +37,14 @@ def command(
         except OSError as error:
             raise OutputError(f"{folder}: cannot be deleted ({error.strerror})") from None
     checkpoints = checkpoints_in()
-    stored = checkpoints.stored()
-    kept = [one for one in stored if not (clear_checkpoints and checkpoints.remove(one))]
+    folders = checkpoints.folders()
+    kept = [one for one in folders if not (clear_checkpoints and checkpoints.remove(one))]
     if as_json:
         report = {
             "folder": str(folder),
             "bytes": sizes,
             "cleared": clear,
-            "checkpoints": {one.folder.name: one.size for one in kept},
+            "checkpoints": {path.name: _bytes(path) for path in kept},
         }
         typer.echo(json.dumps(report))
         return
@@ -52,11 +52,10 @@ def command(
         typer.echo(f"{size / 1e6:9.1f} MB  {name}")
     total = sum(sizes.values()) / 1e6
     typer.echo(f"{total:9.1f} MB  {'deleted from' if clear else 'in'} {folder}")
-    if deleted := len(stored) - len(kept):
-        typer.echo(f"           deleted {deleted} checkpoints")
-    if kept:
-        total = sum(one.size for one in kept) / 1e6
-        typer.echo(f"{total:9.1f} MB  in {len(kept)} checkpoints (stylectl list checkpoints)")
+    if folders:
+        total = sum(_bytes(path) for path in kept) / 1e6
+        deleted = f", {len(folders) - len(kept)} deleted" if clear_checkpoints else ""
+        typer.echo(f"{total:9.1f} MB  in {checkpoints.folder}, checkpoints: {len(kept)}{deleted}")
 
 
 def _entries(folder: Path) -> list[Path]:

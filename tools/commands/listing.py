@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,7 +50,7 @@ def command(
     Contributions are backends, backbones, loss terms, writers, optimizers and initialisers.
     """
     if kind is Kind.CHECKPOINTS:
-        _show({kind.value: _checkpoints(checkpoint)}, as_json)
+        _show({kind.value: _checkpoints(checkpoint)}, as_json, hidden=("folder",))
         return
     if checkpoint is not None:
         raise UsageError("--checkpoint requires: stylectl list checkpoints")
@@ -66,18 +67,21 @@ def command(
     _show(tables, as_json)
 
 
-def _show(tables: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
+def _show(
+    tables: dict[str, list[dict[str, Any]]], as_json: bool, hidden: Sequence[str] = ("options",)
+) -> None:
+    """Print the tables; the columns `hidden` are in the JSON alone."""
     if as_json:
         typer.echo(json.dumps(tables))
     else:
-        _print(tables)
+        _print(tables, hidden)
 
 
 def _checkpoints(folder: Path | None) -> list[dict[str, Any]]:
     from ...core.checkpoints.folder import checkpoints_in
 
     checkpoints = checkpoints_in(folder)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for stored in checkpoints.stored():
         header = stored.header
         rows.append(
@@ -87,10 +91,14 @@ def _checkpoints(folder: Path | None) -> list[dict[str, Any]]:
                 "steps": f"{header.steps} of {header.all_steps}",
                 "MB": round(stored.size / 1e6, 1),
                 "age": _age(time.time() - header.written),
-                "state": "running" if checkpoints.in_use(stored) else "stopped",
+                "state": "running" if checkpoints.in_use(stored.folder) else "stopped",
                 "folder": str(stored.folder),
             }
         )
+    for unreadable in checkpoints.unreadable():
+        blank = dict.fromkeys(("of", "steps", "MB", "age"), "")
+        row = {"output": unreadable.name, **blank, "state": "not readable by this version"}
+        rows.append({**row, "folder": str(unreadable)})
     return rows
 
 
@@ -192,14 +200,14 @@ def _described(option: dict[str, Any]) -> str:
     return ". ".join([", ".join(words), option["description"]]).removesuffix(". ")
 
 
-def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
+def _print(tables: dict[str, list[dict[str, Any]]], hidden: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
     console = Console()
     for title, rows in tables.items():
-        columns = [key for key in rows[0] if key != "options"] if rows else []
+        columns = [key for key in rows[0] if key not in hidden] if rows else []
         # A long name is folded, not cut, so that users can copy it.
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)

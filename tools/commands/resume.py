@@ -61,7 +61,7 @@ def _chosen(checkpoints: Checkpoints, output: Path | None) -> StoredCheckpoint:
     """Return the last checkpoint of an output, or of all. Raises UsageError if there is none."""
     for stored in checkpoints.stored():
         if output is None:
-            if not checkpoints.in_use(stored):
+            if not checkpoints.in_use(stored.folder):
                 return stored
         elif str(output.resolve()) in stored.header.request.outputs:
             return stored

@@ -32,13 +32,18 @@ def run_and_exit(program: Callable[[], int | None]) -> NoReturn:
     except typer.TyperException as error:
         code = _print_error(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort) as error:
-        code = _print_error("interrupted", exit_code_of(error))
+        code = interrupted(error)
     sys.exit(code)
 
 
 def exit_code_of(stop: BaseException) -> int:
     """Return the exit code of a program that was stopped."""
     return getattr(stop, "exit_code", None) or 130
+
+
+def interrupted(stop: BaseException) -> int:
+    """Print that the program was interrupted, and return its exit code."""
+    return _print_error("interrupted", exit_code_of(stop))
 
 
 def _show_warning(otherwise: Callable[..., None]) -> Callable[..., None]:

@@ -60,12 +60,16 @@ class StopSignals(StopRequests):
         if self._deferred or time.monotonic() < self._patient_until:
             self._pending = self._pending or Stopped(number)
         elif _may_not_raise(frame):
-            again = threading.Timer(_AGAIN, signal.raise_signal, [number])
-            again.daemon = True
-            again.start()
+            self._postpone(number)
         else:
             self._patient_until = time.monotonic() + _PATIENCE
             raise Stopped(number)
+
+    def _postpone(self, number: int) -> None:
+        """Handle a signal a little later."""
+        again = threading.Timer(_AGAIN, signal.raise_signal, [number])
+        again.daemon = True
+        again.start()
 
     def _leave_closed_terminals(self) -> None:
         """Send what is printed from now on nowhere, if the terminal was closed.
@@ -77,13 +81,21 @@ class StopSignals(StopRequests):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
+class StartSignals(StopSignals):
+    """Handler for the start of the program, which has nothing to lose yet."""
+
+    def _postpone(self, number: int) -> None:
+        os.write(2, b"stylectl: interrupted\n")
+        os._exit(Stopped(number).exit_code)
+
+
 @contextmanager
-def stop_signals() -> Iterator[StopSignals]:
-    """Handle the signals while the context is open, in the main thread.
+def stop_signals(handler: type[StopSignals] = StopSignals) -> Iterator[StopSignals]:
+    """Handle the signals by a new `handler` while the context is open, in the main thread.
 
     Signals that the program was started to ignore, as by nohup, stay ignored.
     """
-    signals = StopSignals()
+    signals = handler()
     former = {}
     if threading.current_thread() is threading.main_thread():
         for name in _NAMES:
@@ -93,8 +105,8 @@ def stop_signals() -> Iterator[StopSignals]:
     try:
         yield signals
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        for number, former_handler in former.items():
+            signal.signal(number, former_handler)
 
 
 def _may_not_raise(frame: FrameType | None) -> bool:

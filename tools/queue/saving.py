@@ -48,7 +48,9 @@ def read_saving(
         return saving
     seconds = CHECKPOINT_EVERY
     if checkpoint_every is not None:
-        seconds = seconds_of("checkpoint_every", str(checkpoint_every))
+        number = isinstance(checkpoint_every, int | float) and checkpoint_every >= 0
+        text = str(checkpoint_every)
+        seconds = float(text) if number else seconds_of("checkpoint_every", text)
     request = Request(
         folder=os.fspath(Path.cwd()),
         default_name=default_name,

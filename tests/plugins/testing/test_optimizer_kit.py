@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from stylectl import (
+    Evaluation,
     Initializer,
     InitializerSpec,
     Iterate,
@@ -224,3 +226,15 @@ class Spoiling(Initializer):
 def test_a_fault_of_an_initialiser_is_found(kind: type[Initializer], complaint: str) -> None:
     with pytest.raises(AssertionError, match=complaint):
         check_initializer(InitializerSpec(name="bad", summary="", options=kind))
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "adam"])
+def test_every_iterate_of_the_built_in_optimizers_has_a_state(
+    registry: Registry, name: str
+) -> None:
+    def evaluate(image: Tensor) -> Evaluation:
+        return Evaluation(0.5 * image.square().sum().item(), {}, image)
+
+    problem = Minimization(torch.full((1, 3, 4, 4), 0.5), evaluate, 5)
+    iterates = islice(registry.optimizers.get(name).options().iterate(problem), 6)
+    assert all(iterate.state is not None for iterate in iterates)
