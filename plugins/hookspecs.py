@@ -147,11 +147,12 @@ def stylectl_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body
     ...     step_size: float = 0.1
     ...     def images_held(self, steps):
     ...         return 3
-    ...     def iterate(self, image, evaluate, step_scale, steps):
+    ...     def iterate(self, problem):
+    ...         image, step_size = problem.image, problem.step_factor * self.step_size
     ...         while True:
-    ...             evaluation = evaluate(image)
+    ...             evaluation = problem.evaluate(image)
     ...             yield Iterate(image, evaluation)
-    ...             image = image - step_scale * self.step_size * evaluation.gradient
+    ...             image = image - step_size * evaluation.gradient
     >>> @hooks.optimizers
     ... def optimizers():
     ...     yield OptimizerSpec(name="descent", summary="plain descent", options=Descent)

@@ -60,8 +60,8 @@ class Result:
       files that options name, such as a network's weights.
     - `details`: how the backend ran, beside the device: `FeatureBackend.details`, and `tiles`, if
       the result was computed in tiles.
-    - `stopped_by`: the exception that ended the run early, or None: KeyboardInterrupt, or an error
-      after the first step.
+    - `stopped_by`: the exception that ended the run early, or None: KeyboardInterrupt (with the
+      name of a signal as its message), or an error after the first step.
     - `scales`: the schedule, also of a run that ended early.
     - `option_models`: the models of the options of the job's choices, which mark paths of files.
     """
@@ -93,7 +93,7 @@ class Result:
         if self.stopped_by is None:
             return None
         if isinstance(self.stopped_by, KeyboardInterrupt):
-            return "Ctrl-C"
+            return str(self.stopped_by) or "Ctrl-C"
         return f"{type(self.stopped_by).__name__}: {self.stopped_by}"
 
     @property

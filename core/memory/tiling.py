@@ -24,6 +24,10 @@ from .limits import Budget, memory_budget, too_large, too_large_in_tiles
 #: activation: float32 convolutions may sum in another order; half precision has 8 to 11 bits.
 _TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "tf32": 0.02, "fp16": 0.02, "bf16": 0.1}
 
+#: By how much a run that is resumed may exceed the memory, as it is now: what is free, and what the
+#: program itself takes, are never quite the same again.
+_SLACK = 1.1
+
 
 def network_cost(plan: Plan) -> NetworkCost:
     """Return what the plan's network and loss terms hold for each pixel."""
@@ -38,10 +42,11 @@ def network_cost(plan: Plan) -> NetworkCost:
 
 
 def tilers_for(
-    plan: Plan, scales: Sequence[ScaleSizes], backend: FeatureBackend
+    plan: Plan, scales: Sequence[ScaleSizes], backend: FeatureBackend, former: Sequence[Tiler] = ()
 ) -> tuple[Tiler, ...]:
     """Return the tiler of the result at each scale.
 
+    They are the `former` tilers, of a run that is resumed, if these fit the memory as it is now.
     Raises MemoryLimitError when the result fits neither as a whole nor in tiles. That is decided
     beforehand, since Linux grants more memory than there is and kills a process that uses it.
     """
@@ -53,6 +58,8 @@ def tilers_for(
         is_texture=plan.job.content is None,
         uncut_reason=_uncut_reason(plan),
     )
+    if len(former) == len(scales) and all(map(choice.fits, former, scales)):
+        return tuple(former)
     tilers = [choice.tiler(sizes.scale, sizes.style_pixels) for sizes in scales]
     cut_tilers = [tiler for tiler in tilers if tiler.most is not None]
     if not cut_tilers:
@@ -94,6 +101,15 @@ class _Choice:
         held = (optimizer or self.optimizer).images_held(steps)
         return self.cost.estimate(held, style_pixels)
 
+    def fits(self, tiler: Tiler, sizes: ScaleSizes) -> bool:
+        """Return whether the result fits the memory with this tiler, about."""
+        pixels, needed = sizes.scale.pixels, self.estimate(sizes.scale.steps, sizes.style_pixels)
+        available = _SLACK * self.budget.available
+        if tiler.most is None:
+            return needed.uncut(pixels) <= available
+        crop_pixels = _most_crop_pixels(tiler, sizes.scale)
+        return not self.uncut_reason and needed.cut(pixels, crop_pixels) <= available
+
     def tiler(self, scale: Scale, style_pixels: int) -> Tiler:
         """Return the tiler for a scale.
 
@@ -110,14 +126,18 @@ class _Choice:
             max(info.smallest_side for info in self.layers),
             needed.most_crop_pixels(scale.pixels, available),
         )
-        crops = [tile.crop_size for tile in tiler.tiles(*scale.size)]
-        crop_pixels = max(height * width for height, width in crops)
+        crop_pixels = _most_crop_pixels(tiler, scale)
         if needed.cut(scale.pixels, crop_pixels) > available:
             with_adam = self.estimate(scale.steps, style_pixels, Adam())
             raise too_large_in_tiles(
                 needed, with_adam, scale.size, self.is_texture, crop_pixels, self.budget
             )
         return tiler
+
+
+def _most_crop_pixels(tiler: Tiler, scale: Scale) -> int:
+    crops = [tile.crop_size for tile in tiler.tiles(*scale.size)]
+    return max(height * width for height, width in crops)
 
 
 def _uncut_reason(plan: Plan) -> str:

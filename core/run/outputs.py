@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import Timeout
 
 from ..attribution import attributed_to
 from ..errors import OutputError, PluginError, StylectlError, UsageError
@@ -22,6 +24,13 @@ from ..interfaces.specs import WriterArguments, WriterSpec
 from ..interfaces.writer import Writer, WriteRequest
 from ..job.model import Job
 from ..job.paths import SAMPLES, option_paths
+from ..leftovers import (
+    PRIVATE,
+    held_lock,
+    private_lock,
+    remove_free_locks,
+    remove_leftovers,
+)
 from ..planning.registry import Registry
 from ..shown import error_line
 from ..validation import validated
@@ -146,13 +155,33 @@ def result_stem(content: str | None, style: str) -> str:
     return "_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names)
 
 
-def free_name(content: str | None, style: str) -> Path:
-    """Return a default name in the current folder that no file has yet."""
+@contextmanager
+def reserved_name(content: str | None, style: str, former: Path | None = None) -> Iterator[Path]:
+    """Yield a default name in the current folder that no file has, and no other process uses.
+
+    It is `former`, the name in a run that is resumed, unless another process uses that. Raises
+    OutputError if no lock can be made there.
+    """
+    for path in chain([former] if former else [], _default_names(content, style)):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held_lock(private_lock(path)))
+            except Timeout:
+                continue
+            except OSError as error:
+                raise OutputError(
+                    f"{path}: the folder cannot be written to ({error.strerror})"
+                ) from None
+            if path == former or not path.exists():
+                yield path
+                return
+
+
+def _default_names(content: str | None, style: str) -> Iterator[Path]:
     stem = result_stem(content, style)
-    path, number = Path(f"{stem}.png"), 2
-    while path.exists():
-        path, number = Path(f"{stem}-{number}.png"), number + 1
-    return path
+    yield Path(f"{stem}.png")
+    for number in count(2):
+        yield Path(f"{stem}-{number}.png")
 
 
 def write_outputs(
@@ -160,36 +189,47 @@ def write_outputs(
     outputs: Sequence[Output],
     snapshots: Iterable[Snapshot] = (),
     listener: Listener = ignore,
+    on_written: Callable[[Path], None] = ignore,
 ) -> None:
-    """Write every output, and raise the first failure at the end.
+    """Write every output, call `on_written` for each, and raise the first failure at the end.
 
     An output that fails does not stop the others. If no output could be written, the result is
     rescued: it is saved in the system's folder for temporary files, and the error names the file.
     """
-    failure: StylectlError | None = None
+    first_failure: StylectlError | None = None
     written = 0
     for output in outputs:
-        if result.alpha is not None and not output.spec.keeps_alpha:
-            listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
-        if result.job.color_profile == "keep" and not getattr(
-            output.writer, "keeps_profile", False
-        ):
-            listener(Notice(f"{output.path}: {output.path.suffix} is sRGB, without a profile"))
-        try:
-            _write(result, output, snapshots)
+        failure = write_output(result, output, snapshots, listener)
+        first_failure = first_failure or failure
+        if failure is None:
             written += 1
-        except StylectlError as error:
-            failure = failure or error
-        except OSError as error:
-            failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
-        except (Exception, SystemExit) as error:  # a plugin's writer may raise anything
-            failure = failure or PluginError(
-                f"{output.path}: {output.label} failed: {error_line(error)}"
-            )
-    if failure and not written and (path := _rescue(result, outputs, snapshots)):
-        raise failure.reworded(f"{failure}; the result is rescued in {path}")
-    if failure:
-        raise failure
+            on_written(output.path)
+    if first_failure and not written and (path := _rescue(result, outputs, snapshots)):
+        raise first_failure.reworded(f"{first_failure}; the result is rescued in {path}")
+    if first_failure:
+        raise first_failure
+
+
+def write_output(
+    result: Result,
+    output: Output,
+    snapshots: Iterable[Snapshot] = (),
+    listener: Listener = ignore,
+) -> StylectlError | None:
+    """Write an output; return the failure, or None."""
+    if result.alpha is not None and not output.spec.keeps_alpha:
+        listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
+    if result.job.color_profile == "keep" and not getattr(output.writer, "keeps_profile", False):
+        listener(Notice(f"{output.path}: {output.path.suffix} is sRGB, without a profile"))
+    try:
+        _write(result, output, snapshots)
+    except StylectlError as error:
+        return error
+    except OSError as error:
+        return OutputError(f"{output.path}: cannot be written ({error})")
+    except (Exception, SystemExit) as error:  # a plugin's writer may raise anything
+        return PluginError(f"{output.path}: {output.label} failed: {error_line(error)}")
+    return None
 
 
 def _rescue(
@@ -236,6 +276,8 @@ def _check_folder(path: Path, needed: int) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"{path}: there is no folder {folder}; make it first")
+    remove_leftovers(folder, PRIVATE)
+    remove_free_locks(folder)
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -7,11 +7,12 @@ that is computed with a cached loss is bit for bit the one that is computed with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from ..fingerprint import fingerprint
 from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend
@@ -25,8 +26,8 @@ from ..objective.tiled_objective import TiledObjective
 from ..objective.weighted_losses import WeightedLoss
 from ..planning.plan import Plan
 from ..planning.terms import PlannedTerm
+from ..sizes.tiles import Tiler
 from .binding import Binder
-from .fingerprint import fingerprint
 from .open_run import OpenRun
 from .preparation import Prepared, prepare
 from .scale_inputs import ScaleInputs
@@ -102,15 +103,17 @@ class Session:
         """Read the plan's images and compute the sizes. Raises UsageError and ImageError."""
         return prepare(plan, self._files_of, self._hash_of)
 
-    def open(self, prepared: Prepared) -> OpenRun:
+    def open(self, prepared: Prepared, former: Sequence[Tiler] = ()) -> OpenRun:
         """Open the backend for a prepared job, and choose the tiles.
+
+        They are those of the `former` tilers, of a run that is resumed, where they fit the memory.
 
         Raises BackendError, PluginError and WeightsError, and MemoryLimitError for a result that
         does not fit the memory.
         """
         plan = prepared.plan
         backend = self.backend(plan)
-        tilers = tilers_for(plan, prepared.scales, backend)
+        tilers = tilers_for(plan, prepared.scales, backend, former)
         backend.prepare(
             [
                 tile.crop_size

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -10,7 +12,13 @@ import torch
 from torch import Tensor
 
 from ...core.errors import StylectlError
-from ...core.interfaces.optimizer import Evaluation, StartingPoint
+from ...core.interfaces.optimizer import (
+    Evaluation,
+    Iterate,
+    Minimization,
+    OptimizerState,
+    StartingPoint,
+)
 from ...core.interfaces.specs import InitializerSpec, OptimizerSpec
 from ...core.optimizers.checked import CheckedOptimizer, checked_image
 from ...core.validation import validated
@@ -30,8 +38,9 @@ def check_optimizer(spec: OptimizerSpec, *, options: Mapping[str, Any] = {}) -> 
     - It lowers the function.
     - It changes neither the image that it gets nor an image that it has yielded.
     - It has no state outside an iteration: two alternating iterations do not disturb each other.
-    - With a step scale of 1/1000, the first step is shorter.
+    - With a step factor of 1/1000, the first step is shorter.
     - It returns the number of images that it holds.
+    - If its iterates have a state, the minimisation goes on from each of them, to the last bit.
 
     Raises AssertionError.
     """
@@ -47,13 +56,16 @@ def check_optimizer(spec: OptimizerSpec, *, options: Mapping[str, Any] = {}) -> 
             optimizer.images_held(_STEPS) >= 2,
             "images_held must count an image and a gradient, at least",
         )
-        iterates, copies = [], []
-        for iterate in islice(optimizer.iterate(start, _evaluate, 1.0, _STEPS), _STEPS + 1):
+        problem = Minimization(start, _evaluate, _STEPS)
+        iterates, copies, states = [], [], []
+        for iterate in islice(optimizer.iterate(problem), _STEPS + 1):
             iterates.append(iterate)
             copies.append(iterate.image.clone())
-        pair = [optimizer.iterate(start, _evaluate, 1.0, _STEPS) for _ in range(2)]
+            states.append(_stored(iterate))
+        pair = [optimizer.iterate(problem) for _ in range(2)]
         alternating = [[next(iteration).image for iteration in pair] for _ in range(_STEPS + 1)]
-        (_, short) = islice(optimizer.iterate(start, _evaluate, 1e-3, _STEPS), 2)
+        (_, short) = islice(optimizer.iterate(replace(problem, step_factor=1e-3)), 2)
+        resumed = _resumed(optimizer, problem, copies, states)
     except StylectlError as error:
         raise AssertionError(str(error)) from error
     require(torch.equal(start, before), "it changes the image that it starts from")
@@ -68,7 +80,36 @@ def check_optimizer(spec: OptimizerSpec, *, options: Mapping[str, Any] = {}) -> 
             "two iterations disturb each other; keep the state in the iterator",
         )
     lengths = [(step.image - start).norm().item() for step in (short, iterates[1])]
-    require(lengths[0] < lengths[1], "a smaller step scale does not shorten its first step")
+    require(lengths[0] < lengths[1], "a smaller step factor does not shorten its first step")
+    for step, images in resumed.items():
+        require(
+            all(torch.equal(*both) for both in zip(images, copies[step + 1 :], strict=True)),
+            f"resumed from its state after {step} steps, it takes other steps",
+        )
+
+
+def _stored(iterate: Iterate) -> OptimizerState | None:
+    """Return the iterate's state as a checkpoint stores it: copied, its values through JSON."""
+    if iterate.state is None:
+        return None
+    state = iterate.state()
+    tensors = {name: tensor.clone() for name, tensor in state.tensors.items()}
+    return OptimizerState(tensors, json.loads(json.dumps(state.values)))
+
+
+def _resumed(
+    optimizer: CheckedOptimizer,
+    problem: Minimization,
+    images: Sequence[Tensor],
+    states: Sequence[OptimizerState | None],
+) -> dict[int, list[Tensor]]:
+    """Return, for each step with a state, the images of the minimisation resumed from there."""
+    resumed = {}
+    for step, (image, state) in enumerate(zip(images, states, strict=True)):
+        if state is not None:
+            again = optimizer.iterate(replace(problem, image=image.clone(), state=state))
+            resumed[step] = [iterate.image for iterate in islice(again, _STEPS - step)]
+    return resumed
 
 
 def check_initializer(spec: InitializerSpec, *, options: Mapping[str, Any] = {}) -> None:

@@ -326,9 +326,10 @@ class Descent(Optimizer):
     step_size: float = 0.001
     def images_held(self, steps):
         return 3
-    def iterate(self, image, evaluate, step_scale, steps):
+    def iterate(self, problem):
+        image = problem.image
         while True:
-            evaluation = evaluate(image)
+            evaluation = problem.evaluate(image)
             yield Iterate(image, evaluation)
             {step}
 
@@ -342,7 +343,7 @@ def stylectl_optimizers():
 """
 )
 GRAY = "return start.content * 0 + 0.5"
-DESCENT = "image = image - step_scale * self.step_size * evaluation.gradient"
+DESCENT = "image = image - problem.step_factor * self.step_size * evaluation.gradient"
 
 
 def test_a_job_uses_an_installed_optimizer_and_initialiser(

@@ -11,6 +11,7 @@ from ...core.interfaces.events import ignore
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.events import QueueListener, Report
+from ..queue.saving import read_saving
 from ..queue.tasks import TaskMaker, check_paths, png_path
 from ..queue.worker import run_tasks
 
@@ -20,6 +21,8 @@ def batch(
     *,
     job: str | Path | None = None,
     on_event: QueueListener = ignore,
+    checkpoint: bool | str | Path = False,
+    checkpoint_every: float | None = None,
     no_plugin: Collection[str] = (),
     plugins_dir: str | Path | Sequence[str | Path] = (),
     preset: str | None = None,
@@ -32,7 +35,8 @@ def batch(
     for all results that do not override them. `no_plugin` and `plugins_dir` are as for
     `stylectl.run`.
 
-    Finished results are found and not made again; what jobs have in common is computed once. Raises
+    Finished results are found and not made again; what jobs have in common is computed once. With
+    `checkpoint`, as in `stylectl.run`, an unfinished result is resumed by the next call. Raises
     UsageError before the work begins; results that fail later are in the report.
     """
     plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
@@ -46,4 +50,10 @@ def batch(
         path = png_path(label, picture.get("output"))
         tasks.append(maker.task(label, path, {**common, **picture_options}))
     check_paths(tasks)
-    return run_tasks(tasks, plugins, on_event)
+    saving = read_saving(
+        checkpoint,
+        checkpoint_every,
+        no_plugin=no_plugin,
+        plugins_dir=paths_of(plugins_dir),
+    )
+    return run_tasks(tasks, plugins, on_event, saving)

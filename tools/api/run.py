@@ -17,6 +17,7 @@ from ...core.run.outputs import Target
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.job_run import run_planned
+from ..queue.saving import read_saving
 
 
 def run(
@@ -25,6 +26,9 @@ def run(
     output: str | Path | Sequence[str | Path] = (),
     writers: Mapping[str, Mapping[str, Any]] = {},
     on_event: Listener = ignore,
+    checkpoint: bool | str | Path = False,
+    checkpoint_every: float | None = None,
+    save_every: int | str | None = None,
     no_plugin: Collection[str] = (),
     plugins_dir: str | Path | Sequence[str | Path] = (),
     preset: str | None = None,
@@ -42,6 +46,11 @@ def run(
     interrupted run. `no_plugin` names plugins that are not loaded, and `plugins_dir` folders with
     plugins of one file.
 
+    With ``checkpoint=True``, an unfinished run can be resumed by the same call or by `stylectl
+    resume`; a path names the folder for the checkpoints, of which one is written every
+    `checkpoint_every` seconds (60). `save_every` writes the results of some steps as well: of every
+    50th with ``50``, after every ten minutes with ``"10m"``.
+
     Raises StylectlError and its subclasses, KeyboardInterrupt after Ctrl-C, and what `on_event`
     raises. After the first step, they are raised once the result so far is written to the outputs.
     """
@@ -58,7 +67,15 @@ def run(
     files = [output] if isinstance(output, str | Path) else output
     targets = [Target.read(file) if isinstance(file, str) else Target(Path(file)) for file in files]
     plan = make_plan(chosen, plugins.registry)
-    result = run_planned(plan, targets, writers, plugins, on_event)
+    saving = read_saving(
+        checkpoint,
+        checkpoint_every,
+        save_every,
+        writers=writers,
+        no_plugin=no_plugin,
+        plugins_dir=paths_of(plugins_dir),
+    )
+    result = run_planned(plan, targets, writers, plugins, on_event, saving=saving)
     if result.stopped_by is not None:
         raise result.stopped_by
     return result

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,21 +37,30 @@ class Kind(StrEnum):
     OPTIMIZERS = "optimizers"
     INITIALIZERS = "initializers"
     PRESETS = "presets"
+    CHECKPOINTS = "checkpoints"
 
 
 def command(
-    kind: Annotated[Kind | None, typer.Argument(help="Left out: everything.")] = None,
+    kind: Annotated[Kind | None, typer.Argument(help="Left out: all but the checkpoints.")] = None,
     layers: Annotated[
         str | None, typer.Option(metavar="BACKBONE[:MODEL]", help="The layers of a backbone.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Another folder of checkpoints.")
     ] = None,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """List plugins and their contributions, with options.
+    """List plugins and their contributions, with options; or the checkpoints of unfinished runs.
 
     Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets.
     """
+    if kind is Kind.CHECKPOINTS:
+        _show({kind.value: _checkpoints(checkpoint)}, as_json, hidden=("folder",))
+        return
+    if checkpoint is not None:
+        raise UsageError("--checkpoint requires: stylectl list checkpoints")
     from ...plugins.manager import load_plugins
 
     plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
@@ -57,11 +69,57 @@ def command(
             raise UsageError("--layers requires: stylectl list backbones")
         tables = {"layers": _layers(plugins.registry, layers)}
     else:
-        tables = {listed.value: _rows(plugins, listed) for listed in ([kind] if kind else Kind)}
+        kinds = [kind] if kind else [listed for listed in Kind if listed is not Kind.CHECKPOINTS]
+        tables = {listed.value: _rows(plugins, listed) for listed in kinds}
+    _show(tables, as_json)
+
+
+def _show(
+    tables: dict[str, list[dict[str, Any]]], as_json: bool, hidden: Sequence[str] = ("options",)
+) -> None:
+    """Print the tables; the columns `hidden` are in the JSON alone."""
     if as_json:
         typer.echo(json.dumps(tables))
     else:
-        _print(tables)
+        _print(tables, hidden)
+
+
+def _checkpoints(folder: Path | None) -> list[dict[str, Any]]:
+    from ...core.checkpoints.folder import checkpoints_in
+
+    checkpoints = checkpoints_in(folder)
+    rows: list[dict[str, Any]] = []
+    for stored in checkpoints.stored():
+        header = stored.header
+        rows.append(
+            {
+                "output": ", ".join(header.request.outputs) or "(none)",
+                "of": ", ".join(_images(header.job)),
+                "steps": f"{header.steps} of {header.all_steps}",
+                "MB": round(stored.size / 1e6, 1),
+                "age": _age(time.time() - header.written),
+                "state": "running" if checkpoints.in_use(stored.folder) else "stopped",
+                "folder": str(stored.folder),
+            }
+        )
+    for unreadable in checkpoints.unreadable():
+        blank = dict.fromkeys(("of", "steps", "MB", "age"), "")
+        row = {"output": unreadable.name, **blank, "state": "not readable by this version"}
+        rows.append({**row, "folder": str(unreadable)})
+    return rows
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} seconds"
+
+
+def _images(job: dict[str, Any]) -> list[str]:
+    """Return the paths of a job's content and style images."""
+    content = [job["content"]] if "content" in job else []
+    return content + [style["image"] for style in job.get("styles", [])]
 
 
 def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
@@ -164,14 +222,14 @@ def _described(option: dict[str, Any]) -> str:
     return ". ".join([", ".join(words), option["description"]]).removesuffix(". ")
 
 
-def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
+def _print(tables: dict[str, list[dict[str, Any]]], hidden: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
     console = Console()
     for title, rows in tables.items():
-        columns = [key for key in rows[0] if key not in _IN_JSON_ONLY] if rows else []
+        columns = [key for key in rows[0] if key not in {*_IN_JSON_ONLY, *hidden}] if rows else []
         # A long name is folded, not cut, so that users can copy it.
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)

@@ -52,7 +52,9 @@ def list_plugins(
     """List the plugins, with their states and contributions, as stylectl list plugins does."""
     from . import listing
 
-    listing.command(listing.Kind.PLUGINS, None, no_plugin, plugins_dir, as_json)
+    listing.command(
+        listing.Kind.PLUGINS, no_plugin=no_plugin, plugins_dir=plugins_dir, as_json=as_json
+    )
 
 
 @app.command("check")

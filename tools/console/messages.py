@@ -12,14 +12,8 @@ from ...core.shown import escaped
 #: Flags beside those of a job's options.
 _OTHER_FLAGS = (
     *FORMER_NAMES,
-    "preset",
-    "no_plugin",
-    "plugins_dir",
-    "writer",
-    "output",
-    "style_map",
-    "cell_size",
-    "option",
+    *("preset", "no_plugin", "plugins_dir", "writer", "output", "style_map", "cell_size", "option"),
+    *("checkpoint", "checkpoint_every", "save_every"),
 )
 
 #: An option in backticks, with or without a value: `style_weight`, `size=512`, `optimizer.history`.

@@ -12,6 +12,7 @@ import torch
 from stylectl.backends.pytorch.backend import TorchBackend
 from stylectl.backends.pytorch.options import TorchOptions
 from stylectl.core.interfaces.backend import FeatureBackend, Features, Pullback
+from stylectl.core.interfaces.optimizer import Minimization
 from stylectl.core.job.building import build_job
 from stylectl.core.objective.cuda_graph import GraphedFunction
 from stylectl.core.objective.objective import Objective
@@ -212,7 +213,7 @@ def test_curvature_is_the_same_on_cuda() -> None:
 def test_steps_come_out_again(precision: str) -> None:
     def picture() -> Tensor:
         function, content, _ = objective({}, precision=precision)
-        iterates = LBFGS().iterate(content, function.evaluate, 1.0, 100)
+        iterates = LBFGS().iterate(Minimization(content, function.evaluate, 100))
         return [each.image for each in islice(iterates, 12)][-1]
 
     assert torch.equal(picture(), picture())

@@ -23,7 +23,7 @@ from stylectl.core.interfaces.writer import Writer, WriteRequest
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.outputs import Target, free_name, plan_outputs, write_outputs
+from stylectl.core.run.outputs import Target, plan_outputs, reserved_name, write_outputs
 from stylectl.core.sizes.pyramid import Scale
 from stylectl.plugins.manager import load_plugins
 
@@ -430,26 +430,46 @@ def test_others_may_read_the_file_as_the_umask_says(
 # Names for outputs that were not named
 
 
-def test_a_free_name_tells_both_images(folder: Path) -> None:
-    assert free_name("a/photo.jpg", "b/night.jpeg") == Path("photo_night.png")
-    assert free_name("sample:photo", "sample:painting") == Path("photo_painting.png")
+def test_a_default_name_has_both_images_names(folder: Path) -> None:
+    with reserved_name("a/photo.jpg", "b/night.jpeg") as name:
+        assert name == Path("photo_night.png")
+    with reserved_name("sample:photo", "sample:painting") as name:
+        assert name == Path("photo_painting.png")
 
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir], ids=["file", "folder"])
-def test_a_free_name_is_never_taken(folder: Path, make: Callable[[Path], None]) -> None:
+def test_a_default_name_is_never_taken(folder: Path, make: Callable[[Path], None]) -> None:
     seen = set()
     for _ in range(4):
-        name = free_name("photo.jpg", "night.jpg")
-        assert not name.exists()
-        assert name not in seen
-        seen.add(name)
-        make(name)
+        with reserved_name("photo.jpg", "night.jpg") as name:
+            assert not name.exists()
+            assert name not in seen
+            seen.add(name)
+            make(name)
 
 
-def test_long_names_still_give_a_free_name(folder: Path) -> None:
-    name = free_name("p" * 200 + ".jpg", "n" * 200 + ".jpg")
-    name.touch()
-    assert name.suffix == ".png"
+def test_two_runs_at_one_time_have_different_default_names(folder: Path) -> None:
+    with reserved_name("photo.jpg", "night.jpg") as first:
+        with reserved_name("photo.jpg", "night.jpg") as second:
+            assert (first, second) == (Path("photo_night.png"), Path("photo_night-2.png"))
+        with reserved_name("photo.jpg", "night.jpg") as third:
+            assert third == second
+    assert names(folder) == []
+
+
+def test_a_resumed_run_keeps_its_default_name_unless_it_is_in_use(folder: Path) -> None:
+    former = Path("photo_night.png")
+    former.touch()
+    with reserved_name("photo.jpg", "night.jpg", former) as first:
+        assert first == former
+        with reserved_name("photo.jpg", "night.jpg", former) as second:
+            assert second == Path("photo_night-2.png")
+
+
+def test_long_names_still_give_a_default_name(folder: Path) -> None:
+    with reserved_name("p" * 200 + ".jpg", "n" * 200 + ".jpg") as name:
+        name.touch()
+        assert name.suffix == ".png"
 
 
 def test_a_picture_that_could_be_written_nowhere_is_rescued(

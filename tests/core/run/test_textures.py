@@ -17,7 +17,7 @@ from stylectl.core.job.paths import SAMPLES
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.job.toml import job_toml
 from stylectl.core.planning.job_files import make_job
-from stylectl.core.run.outputs import free_name
+from stylectl.core.run.outputs import reserved_name
 from stylectl.core.run.record import read_job_file
 from stylectl.plugins.manager import load_plugins
 from torch import Tensor
@@ -176,7 +176,8 @@ def test_both_backends_paint_alike() -> None:
 
 
 def test_its_name_is_the_paintings() -> None:
-    assert free_name(None, "images/night.jpg") == Path("night_texture.png")
+    with reserved_name(None, "images/night.jpg") as name:
+        assert name == Path("night_texture.png")
 
 
 def test_a_style_too_small_is_still_an_error(tmp_path: Path) -> None:

@@ -464,8 +464,6 @@ def test_folders_are_listed_once_and_plans_made_once(
     assert len(listed) == 1
 
 
-def test_lock_files_stay_where_another_process_may_have_opened_them(
-    counting: Any, images: Path
-) -> None:
+def test_no_lock_files_are_left(counting: Any, images: Path) -> None:
     stylectl.batch(ALL[:1], **SMALL)
-    assert [path.name for path in Path("out/.stylectl-locks").iterdir()] == ["a_x.png.lock"]
+    assert [path.name for path in Path("out").iterdir()] == ["a_x.png"]
