@@ -38,6 +38,8 @@ def kit_checks(table: str, spec: Spec) -> list[KitCheck]:
         "terms": testing.loss_term_checks,
         "backbones": testing.backbone_checks,
         "writers": testing.writer_checks,
+        "optimizers": testing.optimizer_checks,
+        "initializers": testing.initializer_checks,
     }
     if table not in functions:
         return []
