@@ -190,7 +190,9 @@ def _copy_tags(page: TiffPage, image: Image.Image) -> None:
     exif = image.getexif()
     for tag in _COPIED_TAGS:
         value = page.tags.valueof(tag)
-        if value is not None:
+        if isinstance(value, str):
+            exif[tag] = value.encode()
+        elif value is not None:
             rational = isinstance(value, tuple) and len(value) == 2 and value[1]
             exif[tag] = value[0] / value[1] if rational else value
     profile = page.tags.valueof(_ICC_PROFILE)
