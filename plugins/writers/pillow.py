@@ -12,8 +12,7 @@ from ...core.interfaces.result import Result, Snapshot
 from ...core.interfaces.specs import WriterSpec
 from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
-from .carried import carried, in_its_profile
-from .pixels import eight_bits
+from .pixels import carried, eight_bits, in_its_profile
 
 
 class JPEGOptions(BaseModel):

@@ -14,8 +14,7 @@ from ...core.interfaces.result import Result, Snapshot
 from ...core.interfaces.specs import WriterSpec
 from ...core.interfaces.writer import RECORD_KEY, Writer
 from ..hookspecs import hookimpl
-from .carried import carried, in_its_profile
-from .pixels import channels, eight_bits
+from .pixels import carried, channels, eight_bits, in_its_profile
 from .png16 import write_png16
 
 

@@ -14,8 +14,7 @@ from ...core.interfaces.result import Result, Snapshot
 from ...core.interfaces.specs import WriterSpec
 from ...core.interfaces.writer import Writer
 from ..hookspecs import hookimpl
-from .carried import carried, in_its_profile
-from .pixels import channels, whole_numbers
+from .pixels import carried, channels, in_its_profile, whole_numbers
 
 _ARTIST, _COPYRIGHT = 315, 33432
 

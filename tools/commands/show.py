@@ -40,5 +40,6 @@ def command(
         return
     job = build_job({}, read_job_file(picture))
     for key in _KEYS:
-        typer.echo(f"# {key}: {json.dumps(record.get(key))}")
+        if key in record:  # `metadata=job` leaves the figures out
+            typer.echo(f"# {key}: {json.dumps(record[key])}")
     typer.echo(job_toml(job), nl=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_an_image_that_is_larger_than_the_free_memory_is_refused(
 def test_a_mask_is_bounded_as_well(large: Path, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_memory, "held_bytes", lambda: 10**9)
     value = [str(large)] if role == "style_mask" else str(large)
-    options = {role: value, "size": 64, "device": "cpu", "max_memory": "1100MB"}
+    options: dict[str, Any] = {role: value, "size": 64, "device": "cpu", "max_memory": "1100MB"}
     with pytest.raises(MemoryLimitError, match=r"large\.png: decoding"):
         stylectl.run(**options)
 
