@@ -16,9 +16,14 @@ from .alpha import without_hidden_colors
 from .decoding import read_image
 from .files import ListFiles, is_folder, style_files
 from .formats.icc import MatrixProfile
+from .formats.limits import Limits
 from .masks import mask_of, opacity, resized
 from .region_maps import RegionMap, paired_regions, region_map
 from .style_shares import shares_of
+
+#: Bytes for each pixel of what follows decoding: filling of transparent pixels, and their mask;
+#: a mask.
+_FILLING, _MASK = 16, 5
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,13 @@ def read_inputs(job: Job, files_of: ListFiles = style_files) -> Inputs:
     return _Reader(job, files_of).inputs()
 
 
+def _limits(job: Job) -> Limits:
+    """Return the limits of the job's images; on a GPU, `max_memory` limits the device's memory."""
+    device = str(job.backend.options.get("device", "auto"))
+    on_host = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    return Limits(job.max_pixels, job.max_memory if on_host else None)
+
+
 @dataclass(frozen=True)
 class _Masked:
     """Image or texture that a mask or a map covers; sizes in pixels."""
@@ -96,6 +108,7 @@ class _Reader:
 
     def __init__(self, job: Job, files_of: ListFiles) -> None:
         self._job, self._files_of = job, files_of
+        self._limits = _limits(job)
         self._hashes: dict[str, str] = {}
         self._masks: dict[str, Tensor] = {}
         # In order, each once: an image that is read twice has its notices once.
@@ -116,21 +129,21 @@ class _Reader:
         return Inputs(content, styles, start, mask, self._hashes, tuple(self._notices))
 
     def _image(self, path: str) -> SourceImage:
-        return without_hidden_colors(self._drawing(path))
+        image = self._drawing(path)
+        if image.alpha is not None:
+            self._check_memory(image, _FILLING)
+        return without_hidden_colors(image)
 
     def _drawing(self, path: str) -> SourceImage:
         """Return the image of a file as it is; the colors of transparent pixels are the file's."""
-        image = read_image(path, self._job.max_pixels, self._max_memory)
+        image = read_image(path, self._limits.max_pixels, self._limits.max_memory)
         self._hashes[path] = image.sha256
         self._notices |= dict.fromkeys(image.notices)
         return image
 
-    @property
-    def _max_memory(self) -> str | None:
-        """The job's limit, where it is one of the host: on a GPU it limits the device's memory."""
-        device = str(self._job.backend.options.get("device", "auto"))
-        on_host = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-        return self._job.max_memory if on_host else None
+    def _check_memory(self, image: SourceImage, bytes_per_pixel: int) -> None:
+        height, width = image.size
+        self._limits.check_memory(image.path, width, height, bytes_per_pixel * height * width)
 
     def _check_profile(self, content: SourceImage) -> None:
         """Add a notice if the result cannot have the content's color profile."""
@@ -146,7 +159,9 @@ class _Reader:
         if path is None:
             return None
         if path not in self._masks:
-            self._masks[path], notices = mask_of(self._covering_image(path, masked))
+            image = self._covering_image(path, masked)
+            self._check_memory(image, _MASK)
+            self._masks[path], notices = mask_of(image)
             self._notices |= dict.fromkeys(notices)
         return self._masks[path]
 

@@ -95,12 +95,13 @@ def resized(mask: Tensor, height: int, width: int) -> Tensor:
 
     Pixels that lie across a cell's border count in part. So a position of a layer belongs to a
     region as far as its cell lies in it, masks that add up to 1 still do, and thin regions are not
-    lost. The memory beside mask and result is that of a few rows.
+    lost. The memory beside mask and result is that of a few rows. A mask of that size is returned
+    as it is.
     """
     rows_first = height * mask.shape[1] <= mask.shape[0] * width
     if rows_first:
-        return _along_rows(_along_rows(mask.T, height).T, width).clamp_(0, 1)
-    return _along_rows(_along_rows(mask, width).T, height).T.contiguous().clamp_(0, 1)
+        return _along_rows(_along_rows(mask.T, height).T, width).contiguous()
+    return _along_rows(_along_rows(mask, width).T, height).T.contiguous()
 
 
 def _along_rows(mask: Tensor, cells: int) -> Tensor:
@@ -111,7 +112,7 @@ def _along_rows(mask: Tensor, cells: int) -> Tensor:
     """
     pixels = mask.shape[1]
     if pixels == cells:
-        return mask.to(torch.float32, copy=True)
+        return mask.float()
     edges = torch.arange(cells + 1) * pixels  # in units of 1 / cells of a pixel
     whole, part = edges // cells, (edges % cells).double() / cells
     inside = whole.clamp_max(pixels - 1)
@@ -120,7 +121,7 @@ def _along_rows(mask: Tensor, cells: int) -> Tensor:
         strip = mask[top : top + _ROWS].double()
         sums = torch.nn.functional.pad(strip.cumsum(1), (1, 0))
         at_edges = sums[:, whole] + part * strip[:, inside]
-        result[top : top + _ROWS] = at_edges.diff(dim=1) * (cells / pixels)
+        result[top : top + _ROWS] = (at_edges.diff(dim=1) * (cells / pixels)).clamp_(0, 1)
     return result
 
 

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ...core.interfaces.specs import WriterArguments, WriterSpec
 from ...core.interfaces.writer import Writer, WriteRequest
 from .. import hooks
-from .carried import carried, in_its_profile
-from .pixels import eight_bits
+from .pixels import carried, eight_bits, in_its_profile
 
 
 class JPEGOptions(BaseModel):

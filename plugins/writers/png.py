@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...core.interfaces.specs import WriterArguments, WriterSpec
 from ...core.interfaces.writer import RECORD_KEY, Writer, WriteRequest
 from .. import hooks
-from .carried import carried, in_its_profile
-from .pixels import channels, eight_bits
+from .pixels import carried, channels, eight_bits, in_its_profile
 from .png16 import write_png16
 
 

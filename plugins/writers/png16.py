@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL.PngImagePlugin import PngInfo, putchunk
 
-from .carried import Carried
-from .pixels import whole_numbers
+from .pixels import Carried, whole_numbers
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPES = {3: 2, 4: 6}

@@ -13,8 +13,7 @@ from ...core.interfaces.result import Result
 from ...core.interfaces.specs import WriterArguments, WriterSpec
 from ...core.interfaces.writer import Writer, WriteRequest
 from .. import hooks
-from .carried import carried, in_its_profile
-from .pixels import channels, whole_numbers
+from .pixels import carried, channels, in_its_profile, whole_numbers
 
 _ARTIST, _COPYRIGHT = 315, 33432
 

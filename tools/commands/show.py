@@ -51,5 +51,6 @@ def command(
         typer.echo(f"# {one_line(str(error))}")
         typer.echo("# Paths in that plugin's options are relative to the file's folder.")
     for key in _KEYS:
-        typer.echo(f"# {key}: {json.dumps(record.get(key))}")
+        if key in record:  # `metadata=job` leaves the figures out
+            typer.echo(f"# {key}: {json.dumps(record[key])}")
     typer.echo(job_toml(job), nl=False)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageCms
 
+from ...shown import one_line
+
 #: Rows (R, G, B) -> XYZ of sRGB's primaries, adapted to D50; the columns add up to D50.
 _SRGB_TO_XYZ = np.array(
     [
@@ -25,6 +27,8 @@ _SRGB_TO_XYZ = np.array(
 )
 #: Largest difference, in levels of 8 bits, of colors converted by a profile that is sRGB itself.
 _SAME = 1
+#: Longest name of a profile that is shown.
+_MOST_NAME = 60
 #: Samples of a curve that is inverted.
 _SAMPLES = 4096
 #: Rows of a result that are converted at a time.
@@ -41,7 +45,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]:
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        name = ImageCms.getProfileDescription(source).strip() or "its color profile"
+        name = one_line(ImageCms.getProfileDescription(source), _MOST_NAME) or "without a name"
         space = source.profile.xcolor_space
         if image.mode == "L" and space == "RGB ":
             image = image.convert("RGB")

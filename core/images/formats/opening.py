@@ -133,7 +133,7 @@ def _notices(path: str, image: Image.Image) -> list[str]:
 def _needed_bytes(image: Image.Image) -> int:
     """Return the bytes that decoding takes at its peak, beside the file's."""
     decoded = _BYTES.get(image.mode, 4)
-    converted = 0 if image.mode == "RGB" else 4
+    converted = 0 if image.mode == "RGB" else 5 if image.mode[0] in "IF" else 4
     with_alpha = 9 if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") else 0
     frames = 8 if image.format in _WITH_FRAMES else 0
     turned = 4 if "exif" in image.info else 0  # `getexif` would decode a PNG

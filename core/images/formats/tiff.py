@@ -7,8 +7,11 @@ gray with transparency.
 from __future__ import annotations
 
 import io
+import logging
+import math
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +62,7 @@ def read_tiff(path: str, data: bytes, limits: Limits) -> tuple[Image.Image, list
     """
     import tifffile
 
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _quiet_tifffile(), tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         limits.check_pixels(path, page.imagewidth, page.imagelength)
         _check_kind(path, page)
@@ -73,11 +76,23 @@ def read_tiff(path: str, data: bytes, limits: Limits) -> tuple[Image.Image, list
             if "imagecodecs" not in str(error):
                 raise
             raise ImageError(
-                f"{path}: this kind of TIFF ({page.compression!s}, {page.bitspersample} bits) "
+                f"{path}: this kind of TIFF ({_name(page.compression)}, {page.bitspersample} bits) "
                 "needs `pip install 'stylectl[formats]'`, or save it uncompressed"
             ) from None
         _copy_tags(page, image)
     return image, [f"{path}: {notice}" for notice in notices]
+
+
+@contextmanager
+def _quiet_tifffile() -> Iterator[None]:
+    """Switch off what tifffile logs about damaged files: an error says so."""
+    logger = logging.getLogger("tifffile")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _check_kind(path: str, page: TiffPage) -> None:
@@ -85,11 +100,11 @@ def _check_kind(path: str, page: TiffPage) -> None:
     problem = ""
     colors = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3}.get(int(page.photometric or 0))
     if colors is None:
-        problem = f"its colors are {page.photometric!s}, and not gray or RGB"
+        problem = f"its colors are {_name(page.photometric)}, and not gray or RGB"
     elif page.dtype is None or page.samplesperpixel < colors or page.imagedepth != 1:
         problem = "its samples are not those of an image"
     elif page.compression not in _COMPRESSIONS:
-        problem = f"its compression is {page.compression!s}"
+        problem = f"its compression is {_name(page.compression)}"
     elif page.dtype.kind not in "uif":
         problem = f"its numbers are {page.dtype.name}"
     if problem:
@@ -97,6 +112,11 @@ def _check_kind(path: str, page: TiffPage) -> None:
             f"{path}: this kind of TIFF is not supported, since {problem}; save it as RGB with 8 "
             "or 16 bits"
         )
+
+
+def _name(number: object) -> str:
+    """Return tifffile's name of a number, such as LZW; a number that it does not know as it is."""
+    return str(getattr(number, "name", number))
 
 
 def _segment_bytes(page: TiffPage) -> int:
@@ -116,11 +136,19 @@ def _needed_bytes(page: TiffPage) -> int:
 
 
 def _check_segments(path: str, page: TiffPage) -> None:
-    """Raise ImageError for a deflated segment that is larger than the page says."""
+    """Raise ImageError for missing segments, and for deflated ones that are larger than they say.
+
+    tifffile would take missing ones for black.
+    """
+    offsets, counts = page.dataoffsets, page.databytecounts
+    size = page.parent.filehandle.size
+    is_whole = all(sum(part) <= size for part in zip(offsets, counts, strict=False))
+    if not len(offsets) == len(counts) == math.prod(page.chunked) or not is_whole:
+        raise ImageError(f"{path}: the image is damaged: a part of it is missing")
     if page.compression not in _DEFLATE:
         return
     most = _segment_bytes(page)
-    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+    for offset, count in zip(offsets, counts, strict=True):
         page.parent.filehandle.seek(offset)
         data, size = page.parent.filehandle.read(count), 0
         inflater = zlib.decompressobj()
@@ -190,7 +218,9 @@ def _copy_tags(page: TiffPage, image: Image.Image) -> None:
     exif = image.getexif()
     for tag in _COPIED_TAGS:
         value = page.tags.valueof(tag)
-        if value is not None:
+        if isinstance(value, str):
+            exif[tag] = value.encode()
+        elif value is not None:
             rational = isinstance(value, tuple) and len(value) == 2 and value[1]
             exif[tag] = value[0] / value[1] if rational else value
     profile = page.tags.valueof(_ICC_PROFILE)

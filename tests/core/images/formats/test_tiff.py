@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -212,12 +213,23 @@ def test_camera_raw_that_is_no_tiff_is_refused_with_advice(tmp_path: Path, start
         read_image(str(path))
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}])
+def test_a_truncated_file_is_damaged_and_not_black(
+    tmp_path: Path, options: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = colors().astype(np.float32)
+    whole = Path(written(tmp_path / "a.tif", data, photometric="rgb", **options))
+    path = tmp_path / "half.tif"
+    path.write_bytes(whole.read_bytes()[:-600])
+    with pytest.raises(ImageError, match=r"half\.tif: the image is damaged"):
+        read_image(str(path))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_heic_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500))
-    try:
-        import pillow_heif  # noqa: F401
-    except ImportError:
+    if find_spec("pillow_heif") is None:
         with pytest.raises(ImageError, match=r"HEIC needs `pip install 'stylectl\[formats\]'`"):
             read_image(str(path))
     else:
