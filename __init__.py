@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         StartingPoint,
     )
     from .core.interfaces.result import Result, Snapshot, StepRecord
-    from .core.interfaces.source_image import SourceImage
+    from .core.interfaces.source_image import Metadata, SourceImage
     from .core.interfaces.specs import (
         BackboneArguments,
         BackboneSpec,
@@ -139,7 +139,7 @@ _HOMES = {
         "StartingPoint",
     ),
     ".core.interfaces.result": ("Result", "Snapshot", "StepRecord"),
-    ".core.interfaces.source_image": ("SourceImage",),
+    ".core.interfaces.source_image": ("Metadata", "SourceImage"),
     ".core.interfaces.specs": (
         "BackboneArguments",
         "BackboneSpec",
@@ -224,6 +224,7 @@ __all__ = [
     "LossTermArguments",
     "LossTermSpec",
     "MemoryLimitError",
+    "Metadata",
     "Minimization",
     "NoOptions",
     "Notice",

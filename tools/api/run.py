@@ -46,8 +46,8 @@ def run(
     interrupted run. `no_plugin` names plugins that are not loaded, and `plugins_dir` folders with
     plugins of one file.
 
-    With ``checkpoint=True``, an unfinished run can be resumed by the same call or by `stylectl
-    resume`; a path names the folder for the checkpoints, of which one is written every
+    With ``checkpoint=True``, an unfinished run can be resumed by the same call or by
+    ``stylectl resume``; a path names the folder for the checkpoints, of which one is written every
     `checkpoint_every` seconds (60). `save_every` writes the results of some steps as well: of every
     50th with ``50``, after every ten minutes with ``"10m"``.
 
