@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..errors import NumericalError
-from ..interfaces.optimizer import Iterate, Minimization, Optimizer, OptimizerState
+from ..interfaces.optimizer import (
+    Evaluate,
+    Evaluation,
+    Iterate,
+    Minimization,
+    Optimizer,
+    OptimizerState,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MOST_RECOVERIES = 5
 _SHORTER = 0.25
@@ -25,7 +37,8 @@ def steps_with_recovery(
     shorter steps, and `notify` is called with a message. Raises NumericalError if the first
     evaluation is not finite, or if a few restarts did not help.
     """
-    image, evaluate, steps, state = problem.image, problem.evaluate, problem.steps, problem.state
+    image, steps, state = problem.image, problem.steps, problem.state
+    evaluate = _naming_overflow(problem.evaluate)
     del problem  # frees its image once that is replaced
     attempts, done, begun, source = 0, -1, 0, ""
     if state is not None:
@@ -63,6 +76,27 @@ def steps_with_recovery(
         f"the loss is still not finite ({source}) after {_MOST_RECOVERIES} restarts with smaller "
         "steps; lower the weights, or choose another optimizer or precision"
     )
+
+
+def _naming_overflow(evaluate: Evaluate) -> Evaluate:
+    """Return `evaluate`, which names the largest loss where a step left the range of float32.
+
+    At such an image every loss is not finite, also those that are not the reason.
+    """
+    losses: dict[str, float] = {}
+
+    def evaluated(image: Tensor) -> Evaluation:
+        nonlocal losses
+        evaluation = evaluate(image)
+        if math.isfinite(evaluation.value):
+            losses = evaluation.losses
+        elif losses and not image.isfinite().all():
+            name = max(losses, key=lambda name: abs(losses[name]))
+            source = f"a step from the loss {name} = {losses[name]:.4g} left the range of float32"
+            return replace(evaluation, nonfinite_source=source)
+        return evaluation
+
+    return evaluated
 
 
 def _with_values(iterate: Iterate, values: dict[str, int]) -> Iterate:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from torch import Tensor
 
 from ..checkpoints.checkpoint import Checkpoint, random_states
+from ..errors import NumericalError
 from ..interfaces.events import Listener, Notice, RunStarted, ScaleStarted, StepDone, ignore
 from ..interfaces.optimizer import OptimizerState
 from ..interfaces.result import Result, StepRecord
@@ -20,6 +21,15 @@ from .open_run import OpenRun
 from .preparation import Prepared
 from .session import Session
 from .stills import Stills
+
+#: Least change of a pixel that counts: half a level of 16 bits.
+_LEAST_CHANGE = 0.5 / 65535
+
+_NOTHING_MOVED = (
+    "no step changed a pixel, so that the result is the starting image: it is the minimum of the "
+    "loss terms, or their weights are too small or too large for float32; change the weights, or "
+    "start from another image with `init`"
+)
 
 
 def run(
@@ -67,6 +77,7 @@ class _Runner:
         self._image: Tensor | None = None
         self._shown: Tensor | None = None
         self._state: Callable[[], OptimizerState] | None = None
+        self._moved = False
 
     def run(self) -> Result:
         details = self._run.details
@@ -86,12 +97,14 @@ class _Runner:
             if not self._steps_done:
                 raise  # the starting point alone is not a result
             return self._result(stopped_by=error)
+        if self._steps_done and not self._moved:
+            return self._result(stopped_by=NumericalError(_NOTHING_MOVED))
         return self._result()
 
     def _resume(self, resumed: Checkpoint) -> None:
         self._records = [*resumed.records]
         self._steps_done = sum(record.step > 0 for record in resumed.records)
-        self._image = resumed.image
+        self._image, self._moved = resumed.image, True
         self._shown = self._run.shown(resumed.scale, resumed.image)
 
     def _run_scales(self, resumed: Checkpoint | None) -> None:
@@ -109,7 +122,11 @@ class _Runner:
             index, self._image, lambda text: self._listener(Notice(text)), resumed
         )
         del resumed  # its images are replaced
+        before: Tensor | None = None
         for number, step in enumerate(steps, start=first):
+            if not self._moved:
+                before = step.image if before is None else before
+                self._moved = (step.image - before).abs().max().item() > _LEAST_CHANGE
             self._image, self._shown, self._state = step.image, step.shown, step.state
             value, losses = step.evaluation.value, step.evaluation.losses
             seconds = time.perf_counter() - self._started
