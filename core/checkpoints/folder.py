@@ -36,7 +36,10 @@ class StoredCheckpoint:
 
 
 class HeldCheckpoint:
-    """Folder of one checkpoint, locked by this process; there may be no checkpoint in it yet."""
+    """Folder of one checkpoint, locked by this process.
+
+    There may be no checkpoint in it yet. Snapshots have a name for each step.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Lock the folder. Raises filelock.Timeout if another process has the lock, and OSError."""
@@ -54,7 +57,7 @@ class HeldCheckpoint:
         snapshots = self.folder / _SNAPSHOTS
         _make_private(snapshots)
         for file in files:
-            if file.parent != snapshots:
+            if not (snapshots / file.name).exists():
                 with whole_file(snapshots / file.name) as copy:
                     shutil.copyfile(file, copy)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from ..errors import CheckpointError
 from ..files import whole_file
 from ..shown import error_line
+from ..sizes.tiles import Tiler
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +64,7 @@ class Header(_Plain):
     - `written`: seconds since 1970.
     - `job`: the job's plain values.
     - `conditions`: all that determines the bits of the result; see conditions.py.
-    - `tilers`: of each scale, the fields of its `Tiler`.
+    - `tilers`: one for each scale.
     - `steps`, `all_steps`: optimizer steps so far, and of the whole run.
     - `wanted_snapshots`, `snapshots`: the number that the outputs requested, and those so far.
     - `values`: the values of the `Checkpoint`.
@@ -75,7 +76,7 @@ class Header(_Plain):
     request: Request
     job: dict[str, Any]
     conditions: dict[str, dict[str, Any]]
-    tilers: tuple[dict[str, Any], ...]
+    tilers: tuple[Tiler, ...]
     steps: int
     all_steps: int
     wanted_snapshots: int
@@ -101,6 +102,8 @@ def write_checkpoint(path: Path, header: Header, tensors: Mapping[str, Tensor]) 
             save_file(separate, file, metadata={_KEY: text})
         except SafetensorError as error:  # such as a full disk
             raise OSError(str(error)) from None
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:  # such as a sparse tensor
+            raise OSError(error_line(error)) from None
 
 
 def read_header(path: Path) -> Header:

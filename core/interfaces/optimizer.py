@@ -48,7 +48,7 @@ Evaluate = Callable[["Tensor"], Evaluation]
 class OptimizerState:
     """State of an optimizer after a step, from which another process can go on.
 
-    - `tensors`: by name, of any shape and type.
+    - `tensors`: dense ones, by name, of any shape and type.
     - `values`: plain values, as in JSON: numbers, texts, booleans, None, lists and tables of them.
 
     The receiver does not modify it.

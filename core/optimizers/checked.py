@@ -84,8 +84,9 @@ class CheckedOptimizer(Optimizer):
         if not isinstance(state, OptimizerState) or not isinstance(state.tensors, Mapping):
             raise PluginError(f"{self.label}: the state must be an OptimizerState")
         for name, tensor in state.tensors.items():
-            if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-                raise PluginError(f"{self.label}: the state's {name!r} is not a tensor")
+            dense = isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided
+            if not isinstance(name, str) or not dense:
+                raise PluginError(f"{self.label}: the state's {name!r} is not a dense tensor")
         try:
             json.dumps(state.values)
         except (TypeError, ValueError, RecursionError) as error:

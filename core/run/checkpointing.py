@@ -26,7 +26,7 @@ from ..checkpoints.format import (
     read_header,
     write_checkpoint,
 )
-from ..errors import CheckpointError, UsageError
+from ..errors import CheckpointError, PluginError, UsageError
 from ..interfaces.events import Listener, Notice
 from ..planning.plan import Plan
 from ..planning.registry import Registry
@@ -117,7 +117,7 @@ class CheckpointKeeper:
         """Tilers of the checkpoint to resume; none if there is no such checkpoint."""
         if self._held is None:
             return ()
-        return [Tiler(**fields) for fields in read_header(self._held.file).tilers]
+        return read_header(self._held.file).tilers
 
     def resume(self, run: OpenRun) -> Checkpoint | None:
         """Return the checkpoint to go on from, or None to start from the beginning.
@@ -154,11 +154,14 @@ class CheckpointKeeper:
         """Write a checkpoint, made by `make`, if it is time for one."""
         if self._off or time.monotonic() - self._last < self._how.every:
             return
-        checkpoint = make()
+        reason = f"the optimizer {self._plan.job.optimizer.name} gives no state"
+        try:
+            checkpoint = make()
+        except PluginError as error:
+            checkpoint, reason = None, str(error)
         if checkpoint is None:
             self._off = True
-            name = self._plan.job.optimizer.name
-            self._listener(Notice(f"no checkpoint is kept: the optimizer {name} has no states"))
+            self._listener(Notice(f"no checkpoint is kept: {reason}"))
             return
         try:
             with self._stops.deferred():
@@ -226,7 +229,7 @@ class CheckpointKeeper:
             request=self._request,
             job=self._plan.job.as_table(),
             conditions=self._conditions,
-            tilers=tuple(asdict(tiler) for tiler in self._tilers),
+            tilers=tuple(self._tilers),
             steps=steps,
             all_steps=all_steps,
             wanted_snapshots=self._recorder.wanted,
@@ -249,7 +252,7 @@ class CheckpointKeeper:
         missing = self._recorder.wanted > header.wanted_snapshots or len(present) < len(files)
         if missing and self._recorder.wanted:
             self._listener(
-                Notice("of the steps so far, the outputs show few images or none: none were kept")
+                Notice("the outputs lack images of the steps so far, which were not kept")
             )
         self._recorder.resume(present, seen)
 

@@ -83,8 +83,12 @@ def command(
     """
     if photo and not paintings:
         raise UsageError("a content image needs a style image: stylectl run PHOTO PAINTING")
-    if print_job and (output or writer or as_json):
-        raise UsageError("--print-job paints nothing: --output, --writer, --json have no effect")
+    saving_flags = save_every or checkpoint or no_checkpoint or checkpoint_every
+    if print_job and (output or writer or as_json or saving_flags):
+        raise UsageError(
+            "--print-job paints nothing: --output, --writer, --json, --save-every and those of "
+            "checkpoints have no effect"
+        )
     kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
     from ...core.job.toml import job_toml
     from ...core.planning.job_files import make_job

@@ -211,7 +211,7 @@ def test_a_film_is_complete_after_a_resumption() -> None:
 def test_a_film_that_was_not_asked_for_before_lacks_images_and_that_is_said() -> None:
     stopped(6)
     _, events = resumed(output="out.gif")
-    assert "none were kept" in notices(events)
+    assert "lack images of the steps so far" in notices(events)
 
 
 # What is not taken
@@ -405,3 +405,50 @@ def test_a_still_overwrites_no_input() -> None:
 def test_stills_need_an_output_that_shows_the_result_alone() -> None:
     with pytest.raises(stylectl.UsageError, match="no effect"):
         paint(output="out.gif", save_every=5)
+
+
+# Optimizers of plugins
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("None", "the optimizer descent gives no state"),
+        ("lambda: OptimizerState({}, {'set': {1}})", "the state's values"),
+        ("lambda: OptimizerState({'it': image.to_sparse()})", "'it' is not a dense tensor"),
+    ],
+)
+def test_an_optimizer_without_a_state_that_can_be_kept_runs_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, words: str
+) -> None:
+    code = f"""
+from stylectl import Iterate, Optimizer, OptimizerSpec, OptimizerState, hookimpl
+
+class Descent(Optimizer):
+    def images_held(self, steps):
+        return 3
+    def iterate(self, problem):
+        image = problem.image
+        while True:
+            evaluation = problem.evaluate(image)
+            yield Iterate(image, evaluation, {state})
+            image = image - 1e-4 * problem.step_factor * evaluation.gradient
+
+@hookimpl
+def stylectl_optimizers():
+    yield OptimizerSpec(name="descent", summary="", options=Descent)
+"""
+    (tmp_path / "site").mkdir()
+    module = f"plugin_descent_{abs(hash(state))}"
+    (tmp_path / "site" / f"{module}.py").write_text(code)
+    info = tmp_path / "site" / "stylectl_descent-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stylectl-descent\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[stylectl]\ndescent = {module}\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setenv("STYLECTL_PLUGINS", "descent")
+    result, events = resumed(optimizer="descent")
+    assert result.iterations == 8
+    assert notices(events).count("no checkpoint") == 1
+    assert words in notices(events)
+    assert not Path("kept").exists() or not checkpoints_in("kept").stored()

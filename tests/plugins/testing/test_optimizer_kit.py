@@ -163,7 +163,7 @@ def test_a_third_partys_optimizer_passes(kind: type[Optimizer]) -> None:
         (Empty, "images_held gives 0"),
         (Forgetting, "resumed from its state after 1 steps"),
         (Unplain, "state's values"),
-        (NoTensor, "'momentum' is not a tensor"),
+        (NoTensor, "'momentum' is not a dense tensor"),
     ],
 )
 def test_a_fault_of_an_optimizer_is_found(kind: type[Optimizer], complaint: str) -> None:
