@@ -28,7 +28,7 @@ class _Plain(BaseModel):
 
 
 class Request(_Plain):
-    """What was asked for beside the job.
+    """Requests beside the job: outputs, writers, plugins.
 
     - `folder`: the current folder, to which the paths in the job are relative.
     - `outputs`: absolute paths.

@@ -42,7 +42,7 @@ _AFRESH = "starting from the beginning"
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """How the checkpoint of a run is kept.
+    """Settings of a run's checkpoint.
 
     - `folder`: where.
     - `every`: seconds from one checkpoint to the next, and to the first one.

@@ -24,7 +24,7 @@ from .stills import SaveEvery, Stills
 
 @dataclass(frozen=True)
 class Saving:
-    """What a run saves on the way, beside its outputs.
+    """Checkpoints and stills of a run, beside its outputs.
 
     - `checkpoints`: how its checkpoint is kept; None keeps none.
     - `every`: how often a still is written; None writes none.

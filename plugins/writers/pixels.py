@@ -1,4 +1,4 @@
-"""What writers take from a result: its pixels, and what a file carries beside them.
+"""Pixels of a result for writers, and the metadata that its files carry.
 
 The job's `metadata` and `color_profile` decide what that is: docs/images.md has the table.
 """

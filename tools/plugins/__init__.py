@@ -1,1 +1,1 @@
-"""What `stylectl plugins` does: plugins from the template, pip, checks of plugins."""
+"""Parts of `stylectl plugins`: new plugins from the template, pip, checks."""

@@ -1,4 +1,4 @@
-"""What runs save on the way, as commands and the Python API state it."""
+"""Checkpoints and stills of runs, as commands and the Python API state them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_saving(
     default_name: bool = False,
     resumed: StoredCheckpoint | None = None,
 ) -> Saving:
-    """Return what a run saves on the way.
+    """Return the checkpoints and stills of a run.
 
     `checkpoint` is False for no checkpoints, True for the user's folder, or a folder.
     `checkpoint_every` is a time (see `seconds_of`); `save_every` is read by `SaveEvery.read`. The
