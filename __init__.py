@@ -24,9 +24,14 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from .core.interfaces.backbone import Backbone, LayerInfo
-    from .core.interfaces.backend import BackendOptions, FeatureBackend, Features, Pullback
+    from .core.interfaces.backend import (
+        BackendOptions,
+        FeatureBackend,
+        Features,
+        LazyCotangents,
+        Pullback,
+    )
     from .core.interfaces.contract import check_image, check_layers, checked_pullback
-    from .core.interfaces.cotangents import LazyCotangents
     from .core.interfaces.events import (
         Event,
         Notice,
@@ -117,9 +122,14 @@ _HOMES = {
         "WeightsError",
     ),
     ".core.interfaces.backbone": ("Backbone", "LayerInfo"),
-    ".core.interfaces.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
+    ".core.interfaces.backend": (
+        "BackendOptions",
+        "FeatureBackend",
+        "Features",
+        "LazyCotangents",
+        "Pullback",
+    ),
     ".core.interfaces.contract": ("check_image", "check_layers", "checked_pullback"),
-    ".core.interfaces.cotangents": ("LazyCotangents",),
     ".core.interfaces.events": (
         "Event",
         "Notice",

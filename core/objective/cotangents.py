@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from ..attribution import attributed_to
-from ..interfaces.backend import Features
-from ..interfaces.cotangents import LazyCotangents
+from ..interfaces.backend import Features, LazyCotangents
 from ..interfaces.statistics import StatisticsLoss, tensors_of
 from .weighted_losses import WeightedLoss, WeightedStatistics, gradients
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...backends.accuracy.distances import relative_l2
 from ...core.deprecation import warn_deprecated
 from ...core.errors import BackendError
-from ...core.interfaces.cotangents import LazyCotangents
+from ...core.interfaces.backend import LazyCotangents
 from ...core.interfaces.specs import BackendSpec
 from ...core.objective.cuda_graph import GraphedFunction
 from .backend_case import (
