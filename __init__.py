@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .core.deprecation import StylectlDeprecationWarning
     from .core.errors import (
         BackendError,
+        ImageError,
+        ListenerError,
+        MemoryLimitError,
+        NumericalError,
         OutputError,
         PluginError,
         StylectlError,
@@ -20,9 +24,14 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from .core.interfaces.backbone import Backbone, LayerInfo
-    from .core.interfaces.backend import BackendOptions, FeatureBackend, Features, Pullback
+    from .core.interfaces.backend import (
+        BackendOptions,
+        FeatureBackend,
+        Features,
+        LazyCotangents,
+        Pullback,
+    )
     from .core.interfaces.contract import check_image, check_layers, checked_pullback
-    from .core.interfaces.cotangents import LazyCotangents
     from .core.interfaces.events import (
         Event,
         Notice,
@@ -36,10 +45,13 @@ if TYPE_CHECKING:
         Evaluation,
         Initializer,
         Iterate,
+        Minimization,
         Optimizer,
+        OptimizerState,
         StartingPoint,
     )
     from .core.interfaces.result import Result, Snapshot, StepRecord
+    from .core.interfaces.source_image import Metadata, SourceImage
     from .core.interfaces.specs import (
         BackboneArguments,
         BackboneSpec,
@@ -50,6 +62,7 @@ if TYPE_CHECKING:
         LossTermSpec,
         NoOptions,
         OptimizerSpec,
+        PresetSpec,
         WriterArguments,
         WriterSpec,
     )
@@ -71,7 +84,9 @@ if TYPE_CHECKING:
     from .core.interfaces.trunk import ChainTrunk, Trunk
     from .core.interfaces.writer import Writer, WriteRequest
     from .core.job.model import Job
+    from .core.job.paths import JobPath
     from .core.job.presets import PRESETS
+    from .core.sizes.pyramid import Scale
     from .plugins import hooks
     from .plugins.former import Sums, SumTerm  # noqa: F401 - deprecated
     from .plugins.hookspecs import API_VERSION, hookimpl
@@ -88,6 +103,7 @@ if TYPE_CHECKING:
         TaskStarted,
     )
 
+    #: Version of the installed package.
     __version__: str
 
 #: Module -> the public names in it.
@@ -95,6 +111,10 @@ _HOMES = {
     ".core.deprecation": ("StylectlDeprecationWarning",),
     ".core.errors": (
         "BackendError",
+        "ImageError",
+        "ListenerError",
+        "MemoryLimitError",
+        "NumericalError",
         "OutputError",
         "PluginError",
         "StylectlError",
@@ -102,9 +122,14 @@ _HOMES = {
         "WeightsError",
     ),
     ".core.interfaces.backbone": ("Backbone", "LayerInfo"),
-    ".core.interfaces.backend": ("BackendOptions", "FeatureBackend", "Features", "Pullback"),
+    ".core.interfaces.backend": (
+        "BackendOptions",
+        "FeatureBackend",
+        "Features",
+        "LazyCotangents",
+        "Pullback",
+    ),
     ".core.interfaces.contract": ("check_image", "check_layers", "checked_pullback"),
-    ".core.interfaces.cotangents": ("LazyCotangents",),
     ".core.interfaces.events": (
         "Event",
         "Notice",
@@ -118,10 +143,13 @@ _HOMES = {
         "Evaluation",
         "Initializer",
         "Iterate",
+        "Minimization",
         "Optimizer",
+        "OptimizerState",
         "StartingPoint",
     ),
     ".core.interfaces.result": ("Result", "Snapshot", "StepRecord"),
+    ".core.interfaces.source_image": ("Metadata", "SourceImage"),
     ".core.interfaces.specs": (
         "BackboneArguments",
         "BackboneSpec",
@@ -132,6 +160,7 @@ _HOMES = {
         "LossTermSpec",
         "NoOptions",
         "OptimizerSpec",
+        "PresetSpec",
         "WriterArguments",
         "WriterSpec",
     ),
@@ -153,7 +182,9 @@ _HOMES = {
     ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
     ".core.interfaces.writer": ("WriteRequest", "Writer"),
     ".core.job.model": ("Job",),
+    ".core.job.paths": ("JobPath",),
     ".core.job.presets": ("PRESETS",),
+    ".core.sizes.pyramid": ("Scale",),
     ".plugins.former": ("SumTerm", "Sums"),
     ".plugins.hookspecs": ("API_VERSION", "hookimpl"),
     ".tools.api.batch": ("batch",),
@@ -188,23 +219,32 @@ __all__ = [
     "FeatureBackend",
     "FeatureTile",
     "Features",
+    "ImageError",
     "Initializer",
     "InitializerSpec",
     "Iterate",
     "Job",
+    "JobPath",
     "LayerInfo",
     "LayerStatistics",
     "LazyCotangents",
+    "ListenerError",
     "Loss",
     "LossTerm",
     "LossTermArguments",
     "LossTermSpec",
+    "MemoryLimitError",
+    "Metadata",
+    "Minimization",
     "NoOptions",
     "Notice",
+    "NumericalError",
     "Optimizer",
     "OptimizerSpec",
+    "OptimizerState",
     "OutputError",
     "PluginError",
+    "PresetSpec",
     "Pullback",
     "QueueFinished",
     "QueueStarted",
@@ -214,8 +254,10 @@ __all__ = [
     "Result",
     "RunFinished",
     "RunStarted",
+    "Scale",
     "ScaleStarted",
     "Snapshot",
+    "SourceImage",
     "StartingPoint",
     "Statistics",
     "StatisticsTerm",

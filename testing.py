@@ -16,7 +16,12 @@ from .plugins.testing.backend_case import BackendTolerance
 from .plugins.testing.backend_suite import BackendSuite
 from .plugins.testing.checks import Check, parametrize_with_checks
 from .plugins.testing.network import KinkedBackbone, TinyBackbone
-from .plugins.testing.optimizers import check_initializer, check_optimizer
+from .plugins.testing.optimizers import (
+    check_initializer,
+    check_optimizer,
+    initializer_checks,
+    optimizer_checks,
+)
 from .plugins.testing.pictures import painting, photo, result
 from .plugins.testing.terms import check_loss_term, loss_term_checks
 from .plugins.testing.writers import check_writer, writer_checks
@@ -33,8 +38,10 @@ __all__ = [
     "check_loss_term",
     "check_optimizer",
     "check_writer",
+    "initializer_checks",
     "load_plugins",
     "loss_term_checks",
+    "optimizer_checks",
     "painting",
     "parametrize_with_checks",
     "photo",

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..core.leftovers import temporary_folder
+
 _CHECKSUM = "sha256"
 
 
@@ -27,8 +29,8 @@ def kept_folder(parent: Path, key: str, make: Callable[[Path], None]) -> Iterato
         del make
         yield cached
         return
-    with tempfile.TemporaryDirectory(dir=_writable(parent), prefix=".new-") as temporary:
-        new = Path(temporary) / "made"
+    with temporary_folder(_writable(parent), ".new-") as temporary:
+        new = temporary / "made"
         new.mkdir()
         make(new)
         del make  # it may hold what the files were made from

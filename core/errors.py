@@ -51,6 +51,10 @@ class OutputError(StylectlError):
     """A result that cannot be written to its path."""
 
 
+class CheckpointError(StylectlError):
+    """A checkpoint that cannot be resumed: damaged, or of another version, job or input."""
+
+
 class MemoryLimitError(StylectlError):
     """A result that needs more memory than is available; the message has a size that would fit."""
 

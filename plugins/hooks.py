@@ -1,4 +1,4 @@
-"""Typed marks of the hooks, so that a type checker finds a misspelt or a wrong one.
+"""Typed marks of the hooks, so that a type checker finds a misspelt or a wrong one::
 
     from stylectl import hooks
 
@@ -21,6 +21,7 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     WriterSpec,
 )
 from .hookspecs import hookimpl
@@ -31,6 +32,7 @@ LossTerms = TypeVar("LossTerms", bound=Callable[[], Iterable[LossTermSpec[Any]]]
 Writers = TypeVar("Writers", bound=Callable[[], Iterable[WriterSpec[Any]]])
 Optimizers = TypeVar("Optimizers", bound=Callable[[], Iterable[OptimizerSpec]])
 Initializers = TypeVar("Initializers", bound=Callable[[], Iterable[InitializerSpec]])
+Presets = TypeVar("Presets", bound=Callable[[], Iterable[PresetSpec]])
 OnRunStarted = TypeVar("OnRunStarted", bound=Callable[[RunStarted], None])
 OnStep = TypeVar("OnStep", bound=Callable[[StepDone], None])
 OnRunFinished = TypeVar("OnRunFinished", bound=Callable[[RunFinished], None])
@@ -64,6 +66,11 @@ def optimizers(function: Optimizers) -> Optimizers:
 def initializers(function: Initializers) -> Initializers:
     """Mark a function that returns or yields the plugin's initialisers."""
     return hookimpl(specname="stylectl_initializers")(function)
+
+
+def presets(function: Presets) -> Presets:
+    """Mark a function that returns or yields the plugin's presets."""
+    return hookimpl(specname="stylectl_presets")(function)
 
 
 def run_started(function: OnRunStarted) -> OnRunStarted:

@@ -19,6 +19,7 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     WriterSpec,
 )
 
@@ -32,6 +33,8 @@ API_VERSION = 2
 SUPPORTED_API_VERSIONS = (1, 2)
 
 hookspec = pluggy.HookspecMarker(PROJECT)
+#: Mark of a function that implements the hook of its name. `optionalhook=True`: the hook may be
+#: unknown to the stylectl that loads the plugin.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
@@ -144,11 +147,12 @@ def stylectl_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body
     ...     step_size: float = 0.1
     ...     def images_held(self, steps):
     ...         return 3
-    ...     def iterate(self, image, evaluate, step_scale, steps):
+    ...     def iterate(self, problem):
+    ...         image, step_size = problem.image, problem.step_factor * self.step_size
     ...         while True:
-    ...             evaluation = evaluate(image)
+    ...             evaluation = problem.evaluate(image)
     ...             yield Iterate(image, evaluation)
-    ...             image = image - step_scale * self.step_size * evaluation.gradient
+    ...             image = image - step_size * evaluation.gradient
     >>> @hooks.optimizers
     ... def optimizers():
     ...     yield OptimizerSpec(name="descent", summary="plain descent", options=Descent)
@@ -172,6 +176,20 @@ def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-
     ...     yield InitializerSpec(name="gray", summary="plain gray", options=Gray)
     >>> [spec.options().random for spec in initializers()]
     [False]
+    """
+
+
+@hookspec
+def stylectl_presets() -> Iterable[PresetSpec]:  # type: ignore[empty-body]
+    """Called once, before a job is read; returns the presets that the plugin contributes.
+
+    >>> from stylectl import PRESETS, PresetSpec, hooks
+    >>> values = PRESETS["balanced"] | {"size": 320, "iterations": 120}
+    >>> @hooks.presets
+    ... def presets():
+    ...     yield PresetSpec(name="postcard", summary="320 px, 120 steps", table=values)
+    >>> [spec.table["size"] for spec in presets()]
+    [320]
     """
 
 

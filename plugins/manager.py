@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import pluggy
@@ -22,13 +23,15 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     Spec,
     WriterSpec,
 )
-from ..core.planning.registry import Registry
+from ..core.planning.registry import Distribution, Registry
 from ..core.shown import error_line, one_line
 from . import hookspecs
 from .finding import FoundPlugin, find_plugins, named_plugin
+from .folders import plugin_folders
 
 #: Hook -> the registry's table for its contributions, and their type.
 _HOOKS: dict[str, tuple[str, type[Spec]]] = {
@@ -38,17 +41,28 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_writers": ("writers", WriterSpec),
     "stylectl_optimizers": ("optimizers", OptimizerSpec),
     "stylectl_initializers": ("initializers", InitializerSpec),
+    "stylectl_presets": ("presets", PresetSpec),
 }
+
+
+#: Specs of one plugin, each with the name of its table in the registry.
+Contributions = tuple[tuple[str, Spec], ...]
 
 
 @dataclass(frozen=True)
 class PluginRecord:
-    """State of a plugin that was found; `reason` says why it is not loaded."""
+    """State of a plugin that was found; `reason` says why it is not loaded.
+
+    `distribution` and `version` are those of an installed one.
+    """
 
     name: str
     origin: str
     state: Literal["loaded", "skipped", "broken"]
     reason: str = ""
+    distribution: str = ""
+    version: str = ""
+    contributions: Contributions = ()
 
 
 @dataclass(frozen=True)
@@ -72,17 +86,25 @@ class Plugins:
         return _call(self._manager, name, hook, **arguments)
 
 
-def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = ()) -> Plugins:
-    """Load the built-in plugins, the installed ones, and `extra` modules.
+def load_plugins(
+    switched_off: Collection[str] = (),
+    extra: Iterable[object] = (),
+    folders: Iterable[Path] = (),
+) -> Plugins:
+    """Load the built-in plugins, the installed ones, those of `folders`, and `extra` modules.
 
-    The installed ones have entry points in the group ``stylectl``; `extra` are modules that are not
-    installed, for tests. The environment variable STYLECTL_PLUGINS, if set, lists the installed
-    plugins that may be loaded, separated by commas (empty: none); STYLECTL_TRACE_PLUGINS=1 shows
-    each call of a hook on stderr. A broken plugin is recorded and left out. The standard output of
-    plugins while they are loaded goes to stderr. Raises UsageError when a name in `switched_off` is
-    unknown or stands for several plugins.
+    The installed ones have entry points in the group ``stylectl``; those of `folders`, and of the
+    folders in the environment variable STYLECTL_PLUGINS_DIR, are files ``NAME.py``; `extra` are
+    modules that are not installed, for tests. The environment variable STYLECTL_PLUGINS, if set,
+    lists the installed plugins that may be loaded, separated by commas (empty: none);
+    STYLECTL_TRACE_PLUGINS=1 shows each call of a hook on stderr. A broken plugin is recorded and
+    left out. The standard output of plugins while they are loaded goes to stderr.
+
+    Raises UsageError when a name in `switched_off` is unknown or stands for several plugins, or
+    when one of the `folders` has no plugin.
     """
-    plugins = find_plugins(extra)
+    paths, folder_problems = plugin_folders(folders)
+    plugins = find_plugins(extra, paths)
     off = {_switched_off(name, plugins).name for name in switched_off}
     allowed, problems = _allowed(plugins)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -93,21 +115,32 @@ def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = (
     registry = Registry()
     records = []
     for plugin in plugins:
+        contributions: Contributions = ()
         state: Literal["loaded", "skipped", "broken"] = "skipped"
         if plugin.name in off:
             reason = "switched off"
         elif plugin.name not in allowed:
             reason = "not named in STYLECTL_PLUGINS"
         else:
-            reason = _add(manager, registry, plugin)
+            reason, contributions = _add(manager, registry, plugin)
             state = "broken" if reason else "loaded"
-        records.append(PluginRecord(plugin.name, plugin.origin, state, reason))
+        records.append(
+            PluginRecord(
+                plugin.name,
+                plugin.origin,
+                state,
+                reason,
+                plugin.distribution,
+                plugin.version,
+                contributions,
+            )
+        )
     broken = [
         f"the plugin {record.name} ({record.origin}) is left out: {record.reason}"
         for record in records
         if record.state == "broken"
     ]
-    return Plugins(tuple(records), registry, (*broken, *problems), manager)
+    return Plugins(tuple(records), registry, (*broken, *folder_problems, *problems), manager)
 
 
 def _switched_off(name: str, plugins: list[FoundPlugin]) -> FoundPlugin:
@@ -132,8 +165,12 @@ def _allowed(plugins: list[FoundPlugin]) -> tuple[frozenset[str], tuple[str, ...
     return frozenset(allowed), tuple(problems)
 
 
-def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin) -> str:
-    """Register the plugin and its contributions; return the reason for a failure, or ""."""
+def _add(
+    manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin
+) -> tuple[str, Contributions]:
+    """Register the plugin; return the reason for a failure, or "", and its contributions."""
+    if manager.has_plugin(plugin.name):
+        return "another plugin has its name", ()
     label = f"the plugin {plugin.name} ({plugin.origin})"
     try:
         _check_version(plugin)
@@ -144,11 +181,11 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin)
             _check_api_version(module)
             manager.register(module, name=plugin.name)
             _check_hooks(manager, plugin.name)
-            contributions = [
+            contributions = tuple(
                 (table, spec)
                 for hook, (table, kind) in _HOOKS.items()
                 for spec in _specs(manager, plugin.name, hook, kind)
-            ]
+            )
         for table, spec in contributions:
             getattr(registry, table).check_free(spec)
     except KeyboardInterrupt:
@@ -156,10 +193,12 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin)
     except BaseException as error:  # a third party's code may raise anything
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
-        return one_line(str(error)) if isinstance(error, StylectlError) else error_line(error)
+        reason = one_line(str(error)) if isinstance(error, StylectlError) else error_line(error)
+        return reason, ()
+    distribution = Distribution(plugin.distribution, plugin.version) if plugin.version else None
     for table, spec in contributions:
-        getattr(registry, table).add(spec, label, plugin.is_built_in)
-    return ""
+        getattr(registry, table).add(spec, label, plugin.is_built_in, distribution)
+    return "", contributions
 
 
 def _check_version(plugin: FoundPlugin) -> None:

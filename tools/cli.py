@@ -7,21 +7,52 @@ torch.
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 import typer
+import typer.core
 
 from ..core.malloc import keep_freed_memory
-from .commands import batch, bench, cache, export, listing, parity, plugins, run, show, sweep
-from .console.exit import run_and_exit
+from .commands import (
+    batch,
+    bench,
+    cache,
+    export,
+    listing,
+    parity,
+    plugins,
+    resume,
+    run,
+    show,
+    sweep,
+)
+from .console.exit import interrupted, run_and_exit
 from .console.options import JobCommand
+
+
+class _Program(typer.core.TyperGroup):
+    """The program's commands, which a signal stops with its own exit code.
+
+    typer would turn any KeyboardInterrupt into 130.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. See click.Group.invoke."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            return interrupted(stop)
+
 
 app = typer.Typer(
     name="stylectl",
+    cls=_Program,
     help="Paint a photograph in the style of a painting.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.command("run", cls=JobCommand)(run.command)
+app.command("resume")(resume.command)
 app.command("sweep", cls=JobCommand)(sweep.command)
 app.command("batch", cls=JobCommand)(batch.command)
 app.command("show")(show.command)
@@ -49,6 +80,6 @@ def _program(
 
 
 def main() -> None:
-    """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 after Ctrl-C."""
     keep_freed_memory()
     run_and_exit(lambda: app(prog_name="stylectl", standalone_mode=False))

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.interfaces.backend import Features, Pullback
-from ...core.interfaces.cotangents import LazyCotangents
+from ...core.interfaces.backend import Features, LazyCotangents, Pullback
 from ...core.interfaces.trunk import ChainTrunk
 from .fast_convolution import FastConvolution
 from .padding_vjp import unpadded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -38,6 +38,41 @@ class BackendOptions(BaseModel):
 
     device: Annotated[str, HOW_COMPUTED] = "auto"
     precision: Precision = "float32"
+
+
+class LazyCotangents(Mapping[str, "Tensor"]):
+    """Cotangents by layer, each of which a pullback may remove with `take`.
+
+    The caller keeps no reference to them, so that the memory of a cotangent is free once it has
+    been taken and used. The `pending` ones are computed when they are first accessed.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, Tensor],
+        pending: Mapping[str, Callable[[], Tensor]] = MappingProxyType({}),
+    ) -> None:
+        self._known, self._pending = dict(known), dict(pending)
+
+    def take(self, layer: str) -> Tensor:
+        """Remove and return the layer's cotangent."""
+        cotangent = self[layer]
+        del self._known[layer]
+        return cotangent
+
+    def __getitem__(self, layer: str) -> Tensor:
+        if layer in self._pending:
+            self._known[layer] = self._pending.pop(layer)()
+        return self._known[layer]
+
+    def __contains__(self, layer: object) -> bool:
+        return layer in self._known or layer in self._pending
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._known, *self._pending])
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._pending)
 
 
 class FeatureBackend(ABC):

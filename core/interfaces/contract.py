@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BackendError, UsageError, did_you_mean
-from .backend import Features, Pullback
-from .cotangents import LazyCotangents
+from .backend import Features, LazyCotangents, Pullback
 
 
 def check_image(image: Tensor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..job.model import Job
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 class RunStarted:
     """Start of a run: the job is valid, its images are read, its network is ready.
 
-    `details` are those of the Result.
+    `details` are those of the Result. `steps_done` is the number of optimizer steps that were made
+    before, if the run goes on from a checkpoint.
     """
 
     job: Job
     scales: tuple[Scale, ...]
     device: str
     details: Mapping[str, str]
+    steps_done: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,18 @@ class Notice:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """End of a run: the last event, also of an interrupted run that has a result."""
+    """End of a run: the last event, also of an interrupted run that has a result.
+
+    `outputs` are the files that were written. `checkpoint` is the number of steps after which an
+    interrupted run can be resumed, or None.
+    """
 
     result: Result
+    outputs: tuple[Path, ...] = ()
+    checkpoint: int | None = None
 
 
+#: What happens in a run; a listener is called with each.
 Event = RunStarted | ScaleStarted | StepDone | Notice | RunFinished
 Listener = Callable[[Event], None]
 

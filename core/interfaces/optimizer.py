@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,15 +45,51 @@ Evaluate = Callable[["Tensor"], Evaluation]
 
 
 @dataclass(frozen=True)
+class OptimizerState:
+    """State of an optimizer after a step, from which another process can go on.
+
+    - `tensors`: dense ones, by name, of any shape and type.
+    - `values`: plain values, as in JSON: numbers, texts, booleans, None, lists and tables of them.
+
+    The receiver does not modify it.
+    """
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Minimization:
+    """Task of an optimizer.
+
+    - `image`: (N, 3, H, W), to start from.
+    - `evaluate`: the objective.
+    - `steps`: about as many iterates will be taken; memory is allocated for that number.
+    - `step_factor`: in (0, 1], shortens every step; below 1 after the loss was not finite.
+    - `state`: to go on with, or None. It belongs to an iterate of a minimisation that differs in
+      nothing else; `image` is then that iterate's image.
+    """
+
+    image: Tensor
+    evaluate: Evaluate
+    steps: int
+    step_factor: float = 1.0
+    state: OptimizerState | None = None
+
+
+@dataclass(frozen=True)
 class Iterate:
     """Outcome of one step.
 
     `image` is the result so far (for an averaging optimizer: the average); `evaluation` belongs to
-    the point that was evaluated in this step. Both are new tensors in each step.
+    the point that was evaluated in this step. Both are new tensors in each step. `state` returns
+    the state after this step; it is called before the next iterate is taken, if at all. None: a run
+    cannot be resumed at this step.
     """
 
     image: Tensor
     evaluation: Evaluation
+    state: Callable[[], OptimizerState] | None = None
 
 
 class Optimizer(BaseModel, ABC):
@@ -66,14 +102,12 @@ class Optimizer(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @abstractmethod
-    def iterate(
-        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
-    ) -> Iterator[Iterate]:
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
         """Yield the starting point, then one iterate for each step, without end.
 
-        About `steps` iterates will be taken; memory is allocated for that number. `step_scale` in
-        (0, 1] shortens every step; it is below 1 after the loss was not finite. The iterator does
-        not test for that: it yields such an evaluation as it is.
+        With a `problem.state`, yield the iterates after the one that the state belongs to, without
+        that one: bit for bit those that would have followed it. The iterator does not test whether
+        an evaluation is finite: it yields it as it is.
         """
 
     @abstractmethod
@@ -100,12 +134,15 @@ class StartingPoint:
     - `styles`: each style image (1, 3, H', W'), RGB in [0, 1], with its weight.
     - `generator`: the run's source of random numbers.
     - `image`: the image file to start from, if the job names one.
+    - `opacities`: for each style image its opacity (H', W') in [0, 1], or None if it is opaque;
+      empty if all are. Transparent pixels have the colors of the nearest opaque ones.
     """
 
     content: Tensor
     styles: Sequence[tuple[Tensor, float]]
     generator: torch.Generator
     image: SourceImage | None = None
+    opacities: Sequence[Tensor | None] = ()
 
 
 class Initializer(BaseModel, ABC):

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from ..deprecation import warn_deprecated
-from ..errors import PluginError
+from ..errors import PluginError, UsageError
+from ..job.presets import Preset
+from ..job.tables import plain_copy
 from ..shown import one_line
 from .backbone import Backbone
 from .backend import BackendOptions, FeatureBackend
@@ -252,6 +254,29 @@ class InitializerSpec(Spec):
         super().__post_init__()
         if not issubclass(self.options, Initializer):
             raise PluginError(f"InitializerSpec {self.name!r}: `options` should be an Initializer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetSpec(Preset, Spec):
+    """A preset, named starting values of a job.
+
+    - `table`: values in the form of a job file, without the images. It states `scales`,
+      `iterations`, `init`, `optimizer` and `terms`, which have no other default.
+    - `texture`: values that replace those of `table` where the result is a texture, which has no
+      content image. None: such a result has no term `content` and starts from `style`.
+    """
+
+    def __post_init__(self) -> None:
+        """Check the values, and keep a copy of them. Raises PluginError."""
+        super().__post_init__()
+        if self.options is not NoOptions:
+            raise PluginError(f"PresetSpec {self.name!r}: a preset has no options")
+        try:
+            self.check()
+            object.__setattr__(self, "table", plain_copy(self.table))
+            object.__setattr__(self, "texture", plain_copy(self.texture))
+        except (TypeError, UsageError) as error:
+            raise PluginError(f"PresetSpec {self.name!r}: {one_line(str(error))}") from None
 
 
 def _take_one_argument(spec: BackendSpec[Any] | LossTermSpec[Any], *former: str) -> None:

@@ -123,3 +123,14 @@ def bytes_of(text: str) -> int:
     if size == 0:
         raise ValueError("should be a size such as 4GB or 800MB")
     return size
+
+
+def seconds_of(option: str, text: str) -> float:
+    """Return the seconds of a time such as ``90s``, ``10m`` or ``1h``; seconds without a unit.
+
+    Raises UsageError for other text.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if match is None:
+        raise UsageError(f"`{option}`: {text!r} is not a time such as 90s, 10m or 1h")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

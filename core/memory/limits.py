@@ -129,18 +129,18 @@ def too_large_in_tiles(
 
 
 def style_too_large(
-    needed_bytes: int, size: Size, style_scale: float, budget: Budget, reason: str
+    needed_bytes: int, size: Size, relative_size: float, budget: Budget, reason: str
 ) -> MemoryLimitError:
     """Return the error for a style image of `size` that cannot be evaluated, even in tiles.
 
     `reason` says why, in the form "even in the smallest tiles" or "and ... cannot be computed in
     tiles: ...".
     """
-    share = max(budget.available, 0) / needed_bytes
+    fitting = max(budget.available, 0) / needed_bytes
     return MemoryLimitError(
         f"out of memory: the style image at {size[1]}x{size[0]} px takes about "
         f"{in_words(needed_bytes)} and {budget}, {reason}; "
-        f"`style_scale={style_scale * share**0.5 * 0.95:.2g}` or a smaller `size` would fit"
+        f"`style_size={relative_size * fitting**0.5 * 0.95:.2g}` or a smaller `size` would fit"
     )
 
 

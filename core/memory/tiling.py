@@ -26,6 +26,10 @@ from .plan_estimate import evaluates_styles, network_layers, scale_estimate
 #: activation: float32 convolutions may sum in another order; half precision has 8 to 11 bits.
 _TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "tf32": 0.02, "fp16": 0.02, "bf16": 0.1}
 
+#: By how much a run that is resumed may exceed the memory, as it is now: what is free, and what the
+#: program itself takes, are never quite the same again.
+_SLACK = 1.1
+
 
 def tilers_for(
     plan: Plan,
@@ -33,14 +37,18 @@ def tilers_for(
     scales: Sequence[ScaleSizes],
     backend: FeatureBackend,
     budget: Budget,
+    former: Sequence[Tilers] = (),
 ) -> tuple[Tilers, ...]:
     """Return the tilers of each scale.
 
+    They are the `former` tilers, of a run that is resumed, if these fit the memory as it is now.
     Raises MemoryLimitError when the result, or a style image, fits neither as a whole nor in tiles.
     That is decided beforehand, since Linux grants more memory than there is and kills a process
     that uses it.
     """
     choice = _Choice(plan, inputs, budget, backend.memory_factor, _Reasons.of(plan))
+    if len(former) == len(scales) and all(map(choice.fits, former, scales)):
+        return tuple(former)
     tilers = tuple(choice.tilers(sizes) for sizes in scales)
     cut = [
         tiler for pair in tilers for tiler in (pair.styles, pair.result) if tiler.most is not None
@@ -92,6 +100,24 @@ class _Choice:
     memory_factor: float
     reasons: _Reasons
     halos: int = 1
+
+    def fits(self, tilers: Tilers, sizes: ScaleSizes) -> bool:
+        """Return whether result and style images fit the memory with these tilers, about."""
+        pixels, needed = sizes.scale.pixels, self._estimate(sizes)
+        available = _SLACK * self.budget.available
+        if tilers.result.most is None:
+            result_bytes = needed.uncut(pixels)
+        elif self.reasons.result:
+            return False
+        else:
+            result_bytes = needed.cut(pixels, _largest_crop(tilers.result, sizes.scale.size))
+        if result_bytes > available:
+            return False
+        if not sizes.styles or not evaluates_styles(self.plan):
+            return True
+        style_pixels, size = max(zip(sizes.style_pixels, sizes.styles, strict=True))
+        crop_pixels = _largest_crop(tilers.styles, size)
+        return needed.binding(pixels, style_pixels, crop_pixels) <= available
 
     def tilers(self, sizes: ScaleSizes) -> Tilers:
         """Return the tilers of a scale.
@@ -146,12 +172,12 @@ class _Choice:
             return Tiler.uncut()
         if self.reasons.styles:
             reason = f"and {self.reasons.styles}"
-            raise style_too_large(needed_bytes, size, style.scale, self.budget, reason)
+            raise style_too_large(needed_bytes, size, style.relative_size, self.budget, reason)
         tiler = self.tiler(needed.most_style_crop_pixels(pixels, style_pixels, available))
         needed_bytes = needed.binding(pixels, style_pixels, _largest_crop(tiler, size))
         if needed_bytes > available:
             reason = "even in the smallest tiles"
-            raise style_too_large(needed_bytes, size, style.scale, self.budget, reason)
+            raise style_too_large(needed_bytes, size, style.relative_size, self.budget, reason)
         return tiler
 
 

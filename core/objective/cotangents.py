@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from ..attribution import attributed_to
-from ..interfaces.backend import Features
-from ..interfaces.cotangents import LazyCotangents
+from ..interfaces.backend import Features, LazyCotangents
 from ..interfaces.statistics import StatisticsLoss, tensors_of
 from .weighted_losses import WeightedLoss, WeightedStatistics, gradients
 
@@ -60,7 +59,7 @@ def normalized_cotangents(
     """Return the weighted losses (L,) and the sum of the terms' normalized gradients at each layer.
 
     A term's gradient at each of its layers is scaled to an L1 norm of 1, times the term's weight
-    and the layer's share (`-normalize_gradients` of Johnson 2015, "neural-style"). A weight thus
+    and the layer's weight (`-normalize_gradients` of Johnson 2015, "neural-style"). A weight thus
     sets the term's part of the gradient, whatever its loss measures.
 
     The cotangents are not the gradient of any function.
@@ -72,7 +71,7 @@ def normalized_cotangents(
         values.append(value.detach())
         for layer, gradient in gradients(value, leaves).items():
             norm = gradient.abs().sum() + term.weight * _EPSILON
-            scaled = gradient * (term.weight * term.shares.get(layer, 1.0) / norm)
+            scaled = gradient * (term.weight * term.layer_weights.get(layer, 1.0) / norm)
             total[layer] = total[layer] + scaled if layer in total else scaled
     return torch.stack(values), LazyCotangents(total)
 

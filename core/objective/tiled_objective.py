@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from ..attribution import attributed_to
-from ..interfaces.backend import FeatureBackend, Features
-from ..interfaces.cotangents import LazyCotangents
+from ..interfaces.backend import FeatureBackend, Features, LazyCotangents
 from ..interfaces.optimizer import Evaluation
 from ..interfaces.statistics import Key, Statistics, StatisticsLoss, added, tensors_of
 from ..interfaces.terms import IMAGE_LAYER

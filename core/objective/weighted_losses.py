@@ -27,14 +27,14 @@ from ..interfaces.terms import IMAGE_LAYER, Cut, Loss
 class WeightedLoss:
     """A bound loss term with its weight in the objective.
 
-    `label` names the term in messages; `shares` are its layers' weights within the term.
+    `label` names the term in messages; `layer_weights` are its layers' weights within the term.
     """
 
     name: str
     weight: float
     loss: Loss
     label: str
-    shares: Mapping[str, float] = field(default_factory=dict)
+    layer_weights: Mapping[str, float] = field(default_factory=dict)
 
     def value(self, leaves: Features) -> Tensor:
         """Return the weighted loss. Raises PluginError unless it is a scalar with a gradient."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from ..interfaces.optimizer import Evaluate, Iterate, Optimizer
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from ..interfaces.optimizer import Iterate, Minimization, Optimizer, OptimizerState
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
 
@@ -37,25 +33,38 @@ class Adam(Optimizer):
         """
         return 8
 
-    def iterate(
-        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
-    ) -> Iterator[Iterate]:
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
         """Yield the starting point, then the averaged iterates; see Optimizer.iterate."""
         import torch
 
-        step_size, decay = step_scale * self.step_size, self.averaging
-        first, second = torch.zeros_like(image), torch.zeros_like(image)
-        average = torch.zeros_like(image)
-        evaluation = evaluate(image)
-        yield Iterate(image, evaluation)
-        step = 0
+        evaluate, step_size = problem.evaluate, problem.step_factor * self.step_size
+        decay, resumed = self.averaging, problem.state
+        if resumed is None:
+            image, step = problem.image, 0
+            first, second, average = (torch.zeros_like(image) for _ in range(3))
+        else:
+            image, step = resumed.tensors["point"], resumed.values["step"]
+            first, second = resumed.tensors["first"], resumed.tensors["second"]
+            average, gradient = resumed.tensors["average"], resumed.tensors["gradient"]
+        del problem  # frees its images once they are replaced
+
+        def state() -> OptimizerState:
+            tensors = {"point": image, "gradient": gradient}
+            tensors |= {"first": first, "second": second, "average": average}
+            return OptimizerState(tensors, {"step": step})
+
+        if resumed is None:
+            evaluation = evaluate(image)
+            gradient = evaluation.gradient
+            yield Iterate(image, evaluation, state)
+        del resumed
         while True:
             step += 1
-            gradient = evaluation.gradient
             first = torch.lerp(first, gradient, 1 - _BETA1)
             second = torch.lerp(second, gradient.square(), 1 - _BETA2)
             corrected = (second / (1 - _BETA2**step)).sqrt() + _EPSILON
             image = image - step_size / (1 - _BETA1**step) * first / corrected
             average = torch.lerp(average, image, 1 - decay)
             evaluation = evaluate(image)
-            yield Iterate(average / (1 - decay**step), evaluation)
+            gradient = evaluation.gradient
+            yield Iterate(average / (1 - decay**step), evaluation, state)

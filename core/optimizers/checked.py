@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..attribution import attributed_to, is_out_of_memory
@@ -12,12 +15,15 @@ from ..interfaces.optimizer import (
     Evaluation,
     Initializer,
     Iterate,
+    Minimization,
     Optimizer,
+    OptimizerState,
     StartingPoint,
 )
 from ..shown import error_line
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -41,19 +47,18 @@ class CheckedOptimizer(Optimizer):
             changed = self.optimizer.without_values()
         return self.model_copy(update={"optimizer": changed})
 
-    def iterate(
-        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
-    ) -> Iterator[Iterate]:
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
         """See Optimizer.iterate.
 
         Raises PluginError for what is not an Iterate, for an iterate whose shape is not the
-        image's, and when the iterator ends.
+        image's, and when the iterator ends. A state raises it for what is not plain.
         """
-        objective = _CheckedObjective(evaluate, image, self.label)
-        iterates = None
+        shape = problem.image.shape
+        objective = _CheckedObjective(problem.evaluate, shape, self.label)
+        iterates = _iterates(self.optimizer, replace(problem, evaluate=objective))
+        del problem  # frees its image once that is replaced
         while True:
             try:
-                iterates = iterates or self.optimizer.iterate(image, objective, step_scale, steps)
                 iterate = next(iterates)
             except StopIteration:
                 raise PluginError(f"{self.label} stopped by itself") from None
@@ -63,11 +68,36 @@ class CheckedOptimizer(Optimizer):
                 if error is objective.failure or is_out_of_memory(error):
                     raise
                 raise PluginError(f"{self.label} failed: {error_line(error)}") from error
-            if not isinstance(iterate, Iterate) or iterate.image.shape != image.shape:
+            if not isinstance(iterate, Iterate) or iterate.image.shape != shape:
                 raise PluginError(
                     f"{self.label} must yield an Iterate with an image like the first"
                 )
+            if iterate.state is not None:
+                iterate = replace(iterate, state=partial(self._checked_state, iterate.state))
             yield iterate
+
+    def _checked_state(self, state_of: Callable[[], OptimizerState]) -> OptimizerState:
+        import torch
+
+        with attributed_to(self.label):
+            state = state_of()
+        if not isinstance(state, OptimizerState) or not isinstance(state.tensors, Mapping):
+            raise PluginError(f"{self.label}: the state must be an OptimizerState")
+        for name, tensor in state.tensors.items():
+            dense = isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided
+            if not isinstance(name, str) or not dense:
+                raise PluginError(f"{self.label}: the state's {name!r} is not a dense tensor")
+        try:
+            json.dumps(state.values)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise PluginError(f"{self.label}: the state's values: {error_line(error)}") from None
+        return state
+
+
+def _iterates(optimizer: Optimizer, problem: Minimization) -> Iterator[Iterate]:
+    iterates = optimizer.iterate(problem)
+    del problem
+    yield from iterates
 
 
 class _CheckedObjective:
@@ -76,8 +106,8 @@ class _CheckedObjective:
     An error of the objective is not attributed to the optimizer.
     """
 
-    def __init__(self, evaluate: Evaluate, first: Tensor, label: str) -> None:
-        self._evaluate, self._shape, self._label = evaluate, first.shape, label
+    def __init__(self, evaluate: Evaluate, shape: torch.Size, label: str) -> None:
+        self._evaluate, self._shape, self._label = evaluate, shape, label
         self.failure: Exception | None = None
 
     def __call__(self, image: Tensor) -> Evaluation:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..interfaces.optimizer import OptimizerState
+
 
 class CurvaturePairs:
     """Last steps s of a minimisation, and the change y of the gradient along each.
@@ -34,6 +36,18 @@ class CurvaturePairs:
     def clear(self) -> None:
         """Remove all pairs."""
         self._slots.clear()
+
+    def state(self) -> OptimizerState:
+        """Return the pairs, to restore them from."""
+        tensors = {"steps": self._rows(self._steps), "changes": self._rows(self._changes)}
+        return OptimizerState(tensors | {"products": self._products}, {"slots": [*self._slots]})
+
+    def restore(self, state: OptimizerState) -> None:
+        """Restore the pairs of a `state`, which had as much memory."""
+        self._slots = [*state.values["slots"]]
+        self._rows(self._steps).copy_(state.tensors["steps"])
+        self._rows(self._changes).copy_(state.tensors["changes"])
+        self._products.copy_(state.tensors["products"])
 
     def add(self, step: Tensor, gradient_change: Tensor) -> None:
         """Add the pair of s = `step` and y = `gradient_change`; s . y must be above 0.

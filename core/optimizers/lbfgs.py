@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from ..errors import UsageError
-from ..interfaces.optimizer import Evaluate, Iterate, Optimizer
+from ..interfaces.optimizer import (
+    Evaluate,
+    Evaluation,
+    Iterate,
+    Minimization,
+    Optimizer,
+    OptimizerState,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from ..interfaces.optimizer import Evaluation
 
 #: Root mean square change of the pixels, in [0, 1], in a step without curvature pairs.
 _FIRST_STEP_RMS = 0.01
@@ -42,43 +46,46 @@ class LBFGS(Optimizer):
         """
         return 2 * min(self.history, steps) + 5 + (3 if self.scaling == "spectral" else 0)
 
-    def iterate(
-        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
-    ) -> Iterator[Iterate]:
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
         """Yield the starting point, then the iterates; see Optimizer.iterate."""
-        import torch
+        from .inverse_hessian import InverseHessian, dots
 
-        from .curvature_pairs import CurvaturePairs
-        from .spectral_scaling import SpectralScaling
+        image, evaluate, resumed = problem.image, problem.evaluate, problem.state
+        step_factor, most = problem.step_factor, min(self.history, max(problem.steps, 1))
+        del problem  # frees its image once that is replaced
+        if resumed is None:
+            evaluation = evaluate(image)
+        else:
+            evaluation = Evaluation(resumed.values["value"], {}, resumed.tensors["gradient"])
+        inverse_hessian = InverseHessian(most, image, spectral=self.scaling == "spectral")
 
-        evaluation = evaluate(image)
-        spectrum = SpectralScaling(image) if self.scaling == "spectral" else None
-        pairs, initial = CurvaturePairs(min(self.history, max(steps, 1)), image), _identity
-        while True:
-            yield Iterate(image, evaluation)
-            gradient = evaluation.gradient
-            direction = -pairs.inverse_hessian_times(gradient, initial)
-            (slope,) = _dots((direction, gradient))
-            if slope >= 0:  # not a descent direction, by rounding: start again without pairs
-                pairs.clear()
-                initial, direction = _identity, -gradient
-                (slope,) = _dots((direction, gradient))
-            trial = step_scale if pairs else step_scale * _first_length(gradient)
-            length, new = self._search(image, evaluation, direction, slope, trial, evaluate)
-            step, change = length * direction, new.gradient - gradient
-            curvature, change_square, step_square = _dots(
-                (step, change), (change, change), (step, step)
+        def state() -> OptimizerState:
+            learned = inverse_hessian.state()
+            return OptimizerState(
+                {**learned.tensors, "gradient": evaluation.gradient},
+                {**learned.values, "value": evaluation.value},
             )
-            if curvature > 1e-10 * change_square**0.5 * step_square**0.5:
-                pairs.add(step, change)
-                inverse_curvature = curvature / change_square
-                if spectrum:
-                    spectrum.learn(step, change)
-                    initial = partial(spectrum.scaled, inverse_curvature=inverse_curvature)
-                else:
-                    initial = partial(torch.mul, inverse_curvature)
+
+        if resumed is None:
+            yield Iterate(image, evaluation, state)
+        else:
+            inverse_hessian.restore(resumed)
+        del resumed
+        while True:
+            gradient = evaluation.gradient
+            direction = -inverse_hessian.times(gradient)
+            (slope,) = dots((direction, gradient))
+            if slope >= 0:  # not a descent direction, by rounding: start again without pairs
+                inverse_hessian.forget()
+                direction = -gradient
+                (slope,) = dots((direction, gradient))
+            trial = step_factor * (1.0 if inverse_hessian.learned else _first_length(gradient))
+            length, new = self._search(image, evaluation, direction, slope, trial, evaluate)
+            step = length * direction
+            inverse_hessian.learn(step, new.gradient - gradient)
             image, evaluation = image + step, new
-            del direction, step, change, gradient, new  # frees memory for the next evaluation
+            del direction, step, gradient, new  # frees memory for the next evaluation
+            yield Iterate(image, evaluation, state)
 
     def without_values(self) -> LBFGS:
         """Return the same optimizer without a line search; see Optimizer.without_values.
@@ -114,22 +121,10 @@ class LBFGS(Optimizer):
                 return strong_wolfe(image, start, direction, slope, length, evaluate)
 
 
-def _identity(gradient: Tensor) -> Tensor:
-    return gradient
-
-
 def _first_length(gradient: Tensor) -> float:
     """Return the step length along the gradient without curvature pairs."""
-    (square,) = _dots((gradient, gradient))
+    from .inverse_hessian import dots
+
+    (square,) = dots((gradient, gradient))
     rms = (square / gradient.numel()) ** 0.5
     return _FIRST_STEP_RMS / rms if rms > 0 else 0.0
-
-
-def _dots(*pairs: tuple[Tensor, Tensor]) -> list[float]:
-    """Return the inner products of pairs of images; waits for the device once."""
-    import torch
-
-    values: list[float] = torch.stack(
-        [torch.dot(a.flatten(), b.flatten()) for a, b in pairs]
-    ).tolist()
-    return values

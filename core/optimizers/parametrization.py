@@ -66,8 +66,20 @@ class LuminanceParametrization(Parametrization):
 def parametrization_for(
     inputs: Inputs, color: ColorFrom, scale: Scale, device: torch.device
 ) -> Parametrization:
-    """Return the parametrisation of a job's `color`, for the images as they were read."""
-    if color != "luminance":
+    """Return the parametrisation of a job's `color`, for the images as they were read.
+
+    The result has the colors of a content image that is gray, so that it is gray as well, however
+    these colors are transferred.
+    """
+    if color == "style":
         return Parametrization()
     assert inputs.content is not None  # checked by the job's validation
-    return LuminanceParametrization(inputs.content.tensor(scale.height, scale.width).to(device))
+    content = inputs.content.tensor(scale.height, scale.width).to(device)
+    if color == "luminance" or _is_gray(content):
+        return LuminanceParametrization(content)
+    return Parametrization()
+
+
+def _is_gray(image: Tensor) -> bool:
+    """Return whether the channels are equal, but for the rounding to 8 bits."""
+    return (image.amax(1) - image.amin(1)).max().item() <= 1 / 255

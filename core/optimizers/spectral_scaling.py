@@ -56,6 +56,15 @@ class SpectralScaling:
         self._below, self._fraction = below.to(image.device), (position - below).to(image)
         self._products = torch.zeros(3, _BANDS, dtype=torch.float64)
 
+    @property
+    def products(self) -> Tensor:
+        """Averages of s.y, y.y and s.s by band, (3, bands): all that was learned."""
+        return self._products
+
+    def restore(self, products: Tensor) -> None:
+        """Restore the averages that were learned before."""
+        self._products = products.clone()
+
     def learn(self, step: Tensor, gradient_change: Tensor) -> None:
         """Update the curvatures from a step and the change of the gradient along it."""
         sums = self._weights.new_zeros(3, 2, len(self._band))

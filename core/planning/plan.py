@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
 from ..attribution import attributed_to
 from ..interfaces.backbone import Backbone, LayerInfo
 from ..interfaces.backend import BackendOptions, FeatureBackend
@@ -15,6 +13,7 @@ from ..interfaces.optimizer import Initializer, Optimizer
 from ..interfaces.specs import BackendArguments, BackendSpec
 from ..job.halves import determining_values
 from ..job.model import Job
+from ..job.paths import OptionModels, option_paths
 from ..job.tables import CHOICES
 from .terms import PlannedTerm
 
@@ -39,7 +38,13 @@ class Plan:
     initializer: Initializer
     initializer_label: str
     optimizer: Optimizer
-    models: Mapping[tuple[str, str], type[BaseModel]]
+    models: OptionModels
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the files that the job reads beside its images, such as a network's."""
+        images = self.job.input_paths
+        return [path for path in option_paths(self.job, self.models) if path not in images]
 
     @property
     def layers(self) -> tuple[str, ...]:

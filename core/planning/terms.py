@@ -21,15 +21,15 @@ from .strength import factor
 class PlannedTerm:
     """A term of the objective, created but not yet bound.
 
-    `weight` includes the factor of the job's strength; `label` names the term in messages; `shares`
-    are the layers' weights within the term.
+    `weight` includes the factor of the job's strength; `label` names the term in messages;
+    `layer_weights` are the layers' weights within the term.
     """
 
     name: str
     weight: float
     term: LossTerm
     label: str
-    shares: Mapping[str, float]
+    layer_weights: Mapping[str, float]
 
 
 def plan_term(
@@ -103,7 +103,7 @@ def default_layers(spec: LossTermSpec[Any], backbone: Backbone) -> dict[str, flo
     from_content = spec.layers_from == "content"
     defaults = backbone.default_content_layers if from_content else backbone.default_style_layers
     strides = {info.name: info.stride for info in backbone.layers}
-    deep = {name: share for name, share in defaults.items() if strides[name] >= spec.least_stride}
+    deep = {name: weight for name, weight in defaults.items() if strides[name] >= spec.least_stride}
     chosen = deep or defaults
     total = sum(chosen.values())
-    return {name: share / total for name, share in chosen.items()}
+    return {name: weight / total for name, weight in chosen.items()}

@@ -72,7 +72,9 @@ class Binder:
             loss = planned.term.bind(references)
         if not callable(loss):
             raise PluginError(f"{planned.label} must be bound to a function, not {loss!r}")
-        return WeightedLoss(planned.name, planned.weight, loss, planned.label, planned.shares)
+        return WeightedLoss(
+            planned.name, planned.weight, loss, planned.label, planned.layer_weights
+        )
 
     def _references(self, term: LossTerm) -> References:
         reads_content, reads_styles = "content" in term.reads, "styles" in term.reads

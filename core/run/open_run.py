@@ -8,17 +8,18 @@ from functools import cached_property
 
 from torch import Generator, Tensor
 
+from ..checkpoints.checkpoint import Checkpoint, restore_random_states
 from ..images.inputs import Inputs
 from ..images.resampling import resized
 from ..interfaces.backend import FeatureBackend
-from ..interfaces.optimizer import Evaluation, StartingPoint
+from ..interfaces.optimizer import Evaluation, Minimization, OptimizerState, StartingPoint
 from ..memory.limits import explaining_out_of_memory
 from ..memory.plan_estimate import scale_estimate
 from ..memory.tiling import tiles_in_words
 from ..objective.objective import Objective
 from ..objective.tiled_objective import TiledObjective
 from ..optimizers.checked import checked_image
-from ..optimizers.parametrization import parametrization_for
+from ..optimizers.parametrization import Parametrization, parametrization_for
 from ..optimizers.recovery import steps_with_recovery
 from ..planning.plan import Plan
 from ..sizes.tiles import Tilers
@@ -33,11 +34,13 @@ class Step:
     - `image`: the optimizer's image, (1, 3, H, W).
     - `shown`: the image that is shown, (1, 3, H, W); it differs from `image` where colors are kept.
     - `evaluation`: the objective at the point that was evaluated in this step.
+    - `state`: the optimizer's state, as `Iterate.state`.
     """
 
     image: Tensor
     shown: Tensor
     evaluation: Evaluation
+    state: Callable[[], OptimizerState] | None
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,17 @@ class OpenRun:
         return self._objective(self.plan, self.prepared.inputs, inputs)
 
     def steps(
-        self, index: int, before: Tensor | None, notify: Callable[[str], None]
+        self,
+        index: int,
+        before: Tensor | None,
+        notify: Callable[[str], None],
+        resumed: Checkpoint | None = None,
     ) -> Iterator[Step]:
         """Iterate over the steps of the scale `index`, its starting point first.
 
         `before` is the optimizer's image at the end of the previous scale, None for the first
-        scale. Raises MemoryLimitError if an allocation fails, NumericalError and PluginError.
+        scale. With a `resumed` checkpoint in this scale, the steps are those after it. Raises
+        MemoryLimitError if an allocation fails, NumericalError and PluginError.
         """
         plan, sizes = self.plan, self.prepared.scales[index]
         is_texture, limit = plan.job.content is None, plan.job.max_memory
@@ -87,28 +95,47 @@ class OpenRun:
         scale, device = sizes.scale, self.backend.device
         with explaining_out_of_memory(needed, scale.size, is_texture, limit, device):
             inputs = self.inputs_at(index)
-            if before is None:
-                start = self.first_image(inputs)
+            pixels = self._pixels(index)
+            if resumed is not None:
+                start, state = resumed.image, resumed.optimizer
+            elif before is None:
+                start, state = pixels.encode(self.first_image(inputs)), None
             else:
-                start = self._carried_over(before, inputs.content)
+                start, state = pixels.encode(self._carried_over(before, inputs.content)), None
             objective = self.objective(inputs)
-            pixels = parametrization_for(self.prepared.inputs, plan.job.color, scale, device)
-            iterates = steps_with_recovery(
-                plan.optimizer,
-                pixels.encode(start),
+            if resumed is not None:  # after the terms were bound, which may draw random numbers
+                restore_random_states(resumed.random, device)
+            problem = Minimization(
+                start,
                 lambda image: pixels.restrict(objective.evaluate(image)),
                 scale.steps,
-                notify,
+                state=state,
             )
-            del start
+            iterates = steps_with_recovery(plan.optimizer, problem, notify)
+            del problem, resumed, start, state, before  # frees their images
             for iterate in iterates:
-                yield Step(iterate.image, pixels.decode(iterate.image), iterate.evaluation)
+                shown = pixels.decode(iterate.image)
+                yield Step(iterate.image, shown, iterate.evaluation, iterate.state)
+
+    def shown(self, index: int, image: Tensor) -> Tensor:
+        """Return the image to show for the optimizer's image at the scale `index`."""
+        return self._pixels(index).decode(image)
+
+    def _pixels(self, index: int) -> Parametrization:
+        scale, color = self.prepared.scales[index].scale, self.plan.job.color
+        return parametrization_for(self.prepared.inputs, color, scale, self.backend.device)
 
     def first_image(self, inputs: ScaleInputs) -> Tensor:
         """Return the image to start from, at the first scale."""
         generator = Generator().manual_seed(self.plan.job.seed)
         styles = StyleImages(inputs.styles)
-        start = StartingPoint(inputs.content, styles, generator, self.prepared.inputs.start)
+        opacities = [
+            source.image.alpha_tensor(*style.size)
+            for source, style in zip(self.prepared.inputs.styles, inputs.styles, strict=True)
+        ]
+        start = StartingPoint(
+            inputs.content, styles, generator, self.prepared.inputs.start, opacities
+        )
         return checked_image(self.plan.initializer, start, self.plan.initializer_label)
 
     def _carried_over(self, image: Tensor, content: Tensor) -> Tensor:

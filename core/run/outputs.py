@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import Timeout
 
 from ..attribution import attributed_to
 from ..errors import OutputError, PluginError, StylectlError, UsageError
@@ -20,11 +23,38 @@ from ..interfaces.result import Result, Snapshot
 from ..interfaces.specs import WriterArguments, WriterSpec
 from ..interfaces.writer import Writer, WriteRequest
 from ..job.model import Job
-from ..job.paths import SAMPLES
+from ..job.paths import SAMPLES, option_paths
+from ..leftovers import (
+    PRIVATE,
+    held_lock,
+    private_lock,
+    remove_free_locks,
+    remove_leftovers,
+)
 from ..planning.registry import Registry
 from ..shown import error_line
 from ..validation import validated
 from .record import record_for
+
+#: ``NAME:FILE``. A single letter is a drive of Windows, as in ``C:out.png``.
+_WITH_WRITER = re.compile(r"(\w[\w+-]+):(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file that is wanted, and the name of its writer; None: its suffix chooses the writer."""
+
+    path: Path
+    writer: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Target:
+        """Read ``FILE`` or ``NAME:FILE``, such as ``png:out.png``.
+
+        A file whose own name looks like that is written ``./png:out.png``.
+        """
+        match = _WITH_WRITER.fullmatch(text)
+        return cls(Path(match[2]), match[1]) if match else cls(Path(text))
 
 
 @dataclass(frozen=True)
@@ -38,7 +68,7 @@ class Output:
 
 
 def plan_outputs(
-    paths: Sequence[Path],
+    wanted: Sequence[Path | Target],
     job: Job,
     size: tuple[int, int],
     registry: Registry,
@@ -47,24 +77,27 @@ def plan_outputs(
 ) -> tuple[Output, ...]:
     """Create the writers and check the folders, for a result of `size` (height, width).
 
-    `options` has the options of the writers, by the writers' names; a writer that is named there is
-    preferred for its suffixes. `listener` gets a notice for a suffix that several writers claim.
+    `wanted` are the files to write. `options` has the options of the writers, by the writers'
+    names; a writer that is named there is preferred for its suffixes. `listener` gets a notice for
+    a suffix that several writers claim.
 
-    Raises UsageError for an unknown suffix, options that are wrong or of a writer that no output
-    needs, a missing folder or a path that is one of the job's inputs, and OutputError for a folder
-    that cannot be written to or has no room.
+    Raises UsageError for an unknown suffix, a writer that does not have it, options that are wrong
+    or of a writer that no output needs, a missing folder or a path that is one of the job's inputs,
+    and OutputError for a folder that cannot be written to or has no room.
     """
-    outputs = tuple(_output(path, registry, options, listener) for path in paths)
+    targets = [file if isinstance(file, Target) else Target(file) for file in wanted]
+    outputs = tuple(_output(target, registry, options, listener) for target in targets)
     used = {output.spec.name for output in outputs}
     for name in options:
         if registry.writers.get(name).name not in used:
             raise UsageError(f"the options of the writer {name} have no effect: no output needs it")
-    inputs = {SAMPLES.get(path, Path(path)).resolve() for path in job.input_paths}
+    read = [*job.input_paths, *option_paths(job, registry.option_models)]
+    inputs = {SAMPLES.get(path, Path(path)).resolve() for path in read}
     for index, output in enumerate(outputs):
         path = output.path
         _check_name(path)
         if path.resolve() in inputs:
-            raise UsageError(f"{path}: the output would overwrite an input image")
+            raise UsageError(f"{path}: the output would overwrite an input of the job")
         if path.resolve().parent in inputs:
             raise UsageError(f"{path}: the output would be one of the images of a style's folder")
         if path.resolve() in {other.path.resolve() for other in outputs[:index]}:
@@ -77,11 +110,12 @@ def plan_outputs(
 
 
 def _output(
-    path: Path, registry: Registry, options: Mapping[str, Mapping[str, Any]], listener: Listener
+    target: Target, registry: Registry, options: Mapping[str, Mapping[str, Any]], listener: Listener
 ) -> Output:
-    spec = registry.writer_for(path, wanted=options)
+    path, name = target.path, target.writer
+    spec = _named(name, path, registry) if name else registry.writer_for(path, wanted=options)
     others = [other for other in registry.writers_for(path) if other.name != spec.name]
-    if others and spec.name not in options:
+    if others and not name and spec.name not in options:
         listener(
             Notice(
                 f"{path}: {registry.writers.label(spec.name)} writes it; `writer={others[0].name}` "
@@ -97,6 +131,21 @@ def _output(
     return Output(path, spec, writer, label)
 
 
+def _named(name: str, path: Path, registry: Registry) -> WriterSpec[Any]:
+    """Return the writer called `name`.
+
+    Raises UsageError for an unknown name, and for a writer that does not have the file's suffix.
+    """
+    try:
+        spec = registry.writers.get(name)
+    except UsageError as error:
+        message = f"{name}:{path}: {error} (a file of this name is written ./{name}:{path})"
+        raise error.reworded(message) from None
+    if path.suffix.lower() not in spec.suffixes:
+        raise UsageError(f"{name}:{path}: the writer {name} writes {', '.join(spec.suffixes)}")
+    return spec
+
+
 def result_stem(content: str | None, style: str) -> str:
     """Return the default name of a result, without its suffix.
 
@@ -106,13 +155,33 @@ def result_stem(content: str | None, style: str) -> str:
     return "_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names)
 
 
-def free_name(content: str | None, style: str) -> Path:
-    """Return a default name in the current folder that no file has yet."""
+@contextmanager
+def reserved_name(content: str | None, style: str, former: Path | None = None) -> Iterator[Path]:
+    """Yield a default name in the current folder that no file has, and no other process uses.
+
+    It is `former`, the name in a run that is resumed, unless another process uses that. Raises
+    OutputError if no lock can be made there.
+    """
+    for path in chain([former] if former else [], _default_names(content, style)):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held_lock(private_lock(path)))
+            except Timeout:
+                continue
+            except OSError as error:
+                raise OutputError(
+                    f"{path}: the folder cannot be written to ({error.strerror})"
+                ) from None
+            if path == former or not path.exists():
+                yield path
+                return
+
+
+def _default_names(content: str | None, style: str) -> Iterator[Path]:
     stem = result_stem(content, style)
-    path, number = Path(f"{stem}.png"), 2
-    while path.exists():
-        path, number = Path(f"{stem}-{number}.png"), number + 1
-    return path
+    yield Path(f"{stem}.png")
+    for number in count(2):
+        yield Path(f"{stem}-{number}.png")
 
 
 def write_outputs(
@@ -120,32 +189,47 @@ def write_outputs(
     outputs: Sequence[Output],
     snapshots: Iterable[Snapshot] = (),
     listener: Listener = ignore,
+    on_written: Callable[[Path], None] = ignore,
 ) -> None:
-    """Write every output, and raise the first failure at the end.
+    """Write every output, call `on_written` for each, and raise the first failure at the end.
 
     An output that fails does not stop the others. If no output could be written, the result is
     rescued: it is saved in the system's folder for temporary files, and the error names the file.
     """
-    failure: StylectlError | None = None
+    first_failure: StylectlError | None = None
     written = 0
     for output in outputs:
-        if result.alpha is not None and not output.spec.keeps_alpha:
-            listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
-        try:
-            _write(result, output, snapshots)
+        failure = write_output(result, output, snapshots, listener)
+        first_failure = first_failure or failure
+        if failure is None:
             written += 1
-        except StylectlError as error:
-            failure = failure or error
-        except OSError as error:
-            failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
-        except (Exception, SystemExit) as error:  # a plugin's writer may raise anything
-            failure = failure or PluginError(
-                f"{output.path}: {output.label} failed: {error_line(error)}"
-            )
-    if failure and not written and (path := _rescue(result, outputs, snapshots)):
-        raise failure.reworded(f"{failure}; the result is rescued in {path}")
-    if failure:
-        raise failure
+            on_written(output.path)
+    if first_failure and not written and (path := _rescue(result, outputs, snapshots)):
+        raise first_failure.reworded(f"{first_failure}; the result is rescued in {path}")
+    if first_failure:
+        raise first_failure
+
+
+def write_output(
+    result: Result,
+    output: Output,
+    snapshots: Iterable[Snapshot] = (),
+    listener: Listener = ignore,
+) -> StylectlError | None:
+    """Write an output; return the failure, or None."""
+    if result.alpha is not None and not output.spec.keeps_alpha:
+        listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
+    if result.job.color_profile == "keep" and not getattr(output.writer, "keeps_profile", False):
+        listener(Notice(f"{output.path}: {output.path.suffix} is sRGB, without a profile"))
+    try:
+        _write(result, output, snapshots)
+    except StylectlError as error:
+        return error
+    except OSError as error:
+        return OutputError(f"{output.path}: cannot be written ({error})")
+    except (Exception, SystemExit) as error:  # a plugin's writer may raise anything
+        return PluginError(f"{output.path}: {output.label} failed: {error_line(error)}")
+    return None
 
 
 def _rescue(
@@ -192,6 +276,8 @@ def _check_folder(path: Path, needed: int) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"{path}: there is no folder {folder}; make it first")
+    remove_leftovers(folder, PRIVATE)
+    remove_free_locks(folder)
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -10,12 +10,12 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from ..fingerprint import fingerprint
 from ..images.inputs import Inputs, StyleRegion
 from ..interfaces.source_image import SourceImage
 from ..planning.scale_sizes import ScaleSizes
 from ..sizes.fitting import Size
 from ..sizes.tiles import Tilers
-from .fingerprint import fingerprint
 
 
 @dataclass(frozen=True)

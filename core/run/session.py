@@ -7,12 +7,13 @@ that is computed with a cached loss is bit for bit the one that is computed with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from ..images.files import ListFiles, style_files
+from ..fingerprint import fingerprint
+from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend
 from ..job.choices import Choice, TermChoice
@@ -26,8 +27,8 @@ from ..objective.tiled_objective import TiledObjective
 from ..objective.weighted_losses import WeightedLoss
 from ..planning.plan import Plan
 from ..planning.terms import PlannedTerm
+from ..sizes.tiles import Tilers
 from .binding import Binder
-from .fingerprint import fingerprint
 from .open_run import OpenRun
 from .preparation import Prepared, prepare
 from .scale_inputs import ScaleInputs
@@ -76,12 +77,14 @@ class Session:
         self,
         open_backend: Callable[[Plan], FeatureBackend] = Plan.open_backend,
         files_of: ListFiles = style_files,
+        hash_of: Callable[[str], str] = file_sha256,
     ) -> None:
         """Create a session that opens backends by `open_backend`.
 
-        `files_of` lists the files of a style, for callers that list each folder once.
+        `files_of` lists the files of a style, and `hash_of` returns the SHA-256 of a file, for
+        callers that list each folder and hash each file once.
         """
-        self._open_backend, self._files_of = open_backend, files_of
+        self._open_backend, self._files_of, self._hash_of = open_backend, files_of, hash_of
         self._network: _Network | None = None
         self._backend: FeatureBackend | None = None
         self._cached: dict[str, _Cached] = {}
@@ -104,10 +107,12 @@ class Session:
 
     def prepare(self, plan: Plan) -> Prepared:
         """Read the plan's images and compute the sizes. Raises UsageError and ImageError."""
-        return prepare(plan, self._files_of)
+        return prepare(plan, self._files_of, self._hash_of)
 
-    def open(self, prepared: Prepared) -> OpenRun:
+    def open(self, prepared: Prepared, former: Sequence[Tilers] = ()) -> OpenRun:
         """Open the backend for a prepared job, and choose the tiles.
+
+        They are those of the `former` tilers, of a run that is resumed, where they fit the memory.
 
         Raises BackendError, PluginError and WeightsError, and MemoryLimitError for a result that
         does not fit the memory.
@@ -116,7 +121,7 @@ class Session:
         backend = self.backend(plan)
         budget = memory_budget(plan.job.max_memory, backend.device)
         self._most_cached = int(_CACHED_PART * (budget.available + self._cached_bytes))
-        tilers = tilers_for(plan, prepared.recolored, prepared.scales, backend, budget)
+        tilers = tilers_for(plan, prepared.recolored, prepared.scales, backend, budget, former)
         backend.prepare(
             [
                 crop_size

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,14 +16,19 @@ from torch import Tensor
 
 from ..interfaces.events import Event, Listener, Notice, RunStarted, StepDone
 from ..interfaces.result import Snapshot
+from ..leftovers import remove_leftovers, temporary_folder
 from ..sizes.fitting import fit
 
 #: Longest side of a snapshot in pixels, as much as a film can use; larger images are reduced.
 LARGEST_SIDE = 1920
+#: Beginning of the names of folders for snapshots.
+_PREFIX = "stylectl-"
 
 
 @dataclass(frozen=True)
-class _StoredSnapshot:
+class SnapshotFile:
+    """A snapshot in a PNG file; otherwise as `Snapshot`."""
+
     scale: int
     step: int
     seconds: float
@@ -38,11 +44,16 @@ class SnapshotRecorder:
 
     def __init__(self, wanted: int, listener: Listener) -> None:
         self._wanted, self._listener = wanted, listener
-        self._folder = tempfile.TemporaryDirectory(prefix="stylectl-") if wanted else None
-        self._stored: list[_StoredSnapshot] = []
+        self._resources = ExitStack()
+        self._folder: Path | None = None
+        self._stored: list[SnapshotFile] = []
         self._seen, self._expected = 0, 1
 
     def __enter__(self) -> Self:
+        if self._wanted:
+            self._folder = self._resources.enter_context(temporary_folder(None, _PREFIX))
+        else:
+            remove_leftovers(Path(tempfile.gettempdir()), _PREFIX)
         return self
 
     def __exit__(
@@ -51,13 +62,26 @@ class SnapshotRecorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._folder:
-            self._folder.cleanup()
+        self._resources.close()
+
+    @property
+    def wanted(self) -> int:
+        """Number of images that are stored, about; 0 after a failure."""
+        return self._wanted
+
+    @property
+    def files(self) -> Sequence[SnapshotFile]:
+        """Stored snapshots, in the order of the run."""
+        return tuple(self._stored)
 
     @property
     def snapshots(self) -> Iterable[Snapshot]:
         """Stored snapshots, in the order of the run; iteration reads them from disk one by one."""
-        return _Snapshots(tuple(self._stored))
+        return _Snapshots(self.files)
+
+    def resume(self, files: Sequence[SnapshotFile], seen: int) -> None:
+        """Continue after `seen` steps, starting points included, of which `files` were stored."""
+        self._stored, self._seen = [*files], seen
 
     def listen(self, event: Event) -> None:
         """Handle an event of the run."""
@@ -66,7 +90,7 @@ class SnapshotRecorder:
                 self._expected = sum(scale.steps + 1 for scale in event.scales)
             case StepDone() if self._folder:
                 if self._is_due():
-                    self._store(event, Path(self._folder.name))
+                    self._store(event, self._folder)
                 self._seen += 1
 
     def _is_due(self) -> bool:
@@ -77,7 +101,7 @@ class SnapshotRecorder:
         return self._wanted > 0 and previous_part != part
 
     def _store(self, event: StepDone, folder: Path) -> None:
-        file = folder / f"{len(self._stored):06d}.png"
+        file = folder / f"{event.scale}-{event.step}.png"
         try:
             _reduced(event.image).save(file, compress_level=1)
         except OSError as error:
@@ -86,12 +110,12 @@ class SnapshotRecorder:
                 Notice(f"no more snapshots can be stored in {folder} ({error.strerror})")
             )
         else:
-            self._stored.append(_StoredSnapshot(event.scale, event.step, event.seconds, file))
+            self._stored.append(SnapshotFile(event.scale, event.step, event.seconds, file))
 
 
 @dataclass(frozen=True)
 class _Snapshots:
-    stored: tuple[_StoredSnapshot, ...]
+    stored: Sequence[SnapshotFile]
 
     def __len__(self) -> int:
         return len(self.stored)

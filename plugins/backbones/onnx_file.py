@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.errors import BackendError, UsageError, WeightsError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.specs import BackboneSpec
+from ...core.job.paths import JobPath
 from .. import hooks
 from .default_layers import default_layers
 from .onnx.inspection import PREPROCESSING_KEY, inspect
@@ -26,7 +27,7 @@ class OnnxFileOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field(description="path of the .onnx file")
+    model: Annotated[str, JobPath] = Field(description="path of the .onnx file")
     preprocessing: OnnxPreprocessing | None = Field(
         default=None,
         description="what the network expects, if the file does not state it: caffe (BGR, 0-255, "

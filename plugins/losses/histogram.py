@@ -57,12 +57,12 @@ class HistogramLoss(LossTerm):
             for layer, weight in self._weights.items():
                 rows = features[layer].flatten(2)
                 order = rows.detach().argsort(dim=2, stable=True)
-                for style_quantiles, share in targets[layer]:
+                for style_quantiles, style_weight in targets[layer]:
                     target = resampled(style_quantiles, rows.shape[2])
                     remapped = torch.empty_like(rows).scatter_(2, order, target.expand_as(rows))
                     divisor = target.square().sum().clamp_min(TINY)
                     squared = (rows - remapped).square().sum()
-                    losses.append(share * weight * squared / divisor)
+                    losses.append(style_weight * weight * squared / divisor)
             return torch.stack(losses).sum()
 
         return loss

@@ -37,7 +37,7 @@ class SlicedWassersteinOptions(BaseModel):
 class SlicedWassersteinLoss(LossTerm):
     """Squared differences of sorted projections of the activations, weighted over the layers.
 
-        sum_l w_l / d_l sum_vi (sort(v.F)_i - sort(v.S)_i)^2, averaged over the styles by shares
+        sum_l w_l / d_l sum_vi (sort(v.F)_i - sort(v.S)_i)^2, averaged over the styles by weights
 
     The activations at one position are a point in as many dimensions as the layer has channels. F
     and S are the points of the result and of a style image, v runs over random unit vectors, and
@@ -78,8 +78,8 @@ class SlicedWassersteinLoss(LossTerm):
             losses = []
             for layer, weight in self._weights.items():
                 projections = sorted_projections(features[layer], directions[layer])
-                for quantiles, share in targets[layer]:
-                    losses.append(share * weight * relative_distance(projections, quantiles))
+                for quantiles, style_weight in targets[layer]:
+                    losses.append(style_weight * weight * relative_distance(projections, quantiles))
             return torch.stack(losses).sum()
 
         return loss

@@ -108,9 +108,9 @@ class StrotssLoss(LossTerm):
                 difference = self_similarity(rows) - similarities[layer]
                 content_loss = difference.abs().sum() / rows.shape[1]
                 losses.append(factor * alpha * content_loss)
-                for target, share in targets[layer]:
+                for target, style_weight in targets[layer]:
                     style_loss = relaxed_earth_movers(rows, target) + moments_distance(rows, target)
-                    losses.append(factor * share * style_loss)
+                    losses.append(factor * style_weight * style_loss)
             return torch.stack(losses).sum()
 
         return loss

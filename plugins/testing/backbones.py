@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...backends.accuracy.distances import relative_l2
 from ...backends.pytorch.backend import TorchBackend, autograd_vjp
 from ...core.errors import StylectlError, UsageError
 from ...core.interfaces.backbone import Backbone, LayerInfo
@@ -22,6 +23,9 @@ from .require import require
 
 #: Tolerance, absolute and relative, in float32: convolutions may sum in another order.
 _CLOSE = 1e-4
+#: Relative L2 tolerance of a gradient: rounding switches some rectifiers of a deep network, which
+#: moves the gradient of VGG-19 by 0.02; a wrong gradient is off by about 1.
+_GRADIENT = 0.1
 #: Largest receptive field that is checked, in pixels: larger ones would require slow, large images.
 _LARGEST_FIELD = 128
 
@@ -168,7 +172,8 @@ def _check_backend(backbone: Backbone) -> None:
     expected = plain_pullback(cotangents)
     require(bool(torch.isfinite(gradient).all()), "its gradient is not finite")
     require(bool(gradient.any()), "its gradient is zero everywhere")
-    _check_equal({"the gradient": expected}, {"the gradient": gradient}, "through the backend")
+    off = relative_l2(gradient, expected)
+    require(off <= _GRADIENT, f"through the torch backend, the gradient is off by {off:.2g}")
 
 
 def _check_equal(

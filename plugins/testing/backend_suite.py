@@ -13,7 +13,7 @@ from torch import Tensor
 from ...backends.accuracy.distances import relative_l2
 from ...core.deprecation import warn_deprecated
 from ...core.errors import BackendError
-from ...core.interfaces.cotangents import LazyCotangents
+from ...core.interfaces.backend import LazyCotangents
 from ...core.interfaces.specs import BackendSpec
 from ...core.objective.cuda_graph import GraphedFunction
 from .backend_case import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class BackendSuite(BackendRefusals):
-    """Tests that a backend computes the network, and keeps the contract of FeatureBackend.
+    """Tests that a backend computes the network, and keeps the contract of FeatureBackend::
 
         class TestMine(BackendSuite):
             spec = SPEC
@@ -181,12 +181,12 @@ class BackendSuite(BackendRefusals):
 
     def test_a_claim_of_being_recordable_is_true(self, case: Case) -> None:
         """Check that a `recordable` backend can be recorded as a CUDA graph, and replayed."""
-        images = [texture(11, 14, seed).to(case.options.device) for seed in (0, 1)]
         with case.backend() as backend:
             if not backend.recordable:
                 raise SkipTest("it does not claim to be recordable")
             device = backend.device
             require(device.type == "cuda", f"it is recordable on {device}, without CUDA graphs")
+            images = [texture(11, 14, seed).to(device) for seed in (0, 1)]
             cotangents = case.cotangents(backend, images[0], case.layers)
 
             def evaluate(image: Tensor) -> tuple[Tensor, ...]:

@@ -47,7 +47,7 @@ def run_all(checks: Iterable[Check], folder: Path) -> None:
 def parametrize_with_checks(
     checks: Iterable[Check], expected_failures: Mapping[str, str] = {}
 ) -> pytest.MarkDecorator:
-    """Return a decorator that makes a pytest test of each check.
+    """Return a decorator that makes a pytest test of each check::
 
         @parametrize_with_checks(
             [*loss_term_checks(TERM), *writer_checks(WRITER)],

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ...core.interfaces.specs import WriterArguments, WriterSpec
 from ...core.interfaces.writer import Writer, WriteRequest
 from .. import hooks
-from .pixels import eight_bits
+from .pixels import carried, eight_bits, in_its_profile
 
 
 class JPEGOptions(BaseModel):
@@ -36,31 +36,47 @@ class WebPOptions(JPEGOptions):
 class JPEGWriter(Writer):
     """JPEG file without chroma subsampling and without transparency."""
 
+    keeps_profile = True
+
     def __init__(self, arguments: WriterArguments[JPEGOptions]) -> None:
         self._quality = arguments.options.quality
 
     def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
-        result, path = request.result, request.path
-        image = eight_bits(result, alpha=False)
-        image.save(path, "JPEG", quality=self._quality, subsampling=0, optimize=True)
+        result, path, record = request.result, request.path, request.record
+        beside = carried(result, record)
+        image = eight_bits(in_its_profile(result), alpha=False)
+        image.save(
+            path,
+            "JPEG",
+            quality=self._quality,
+            subsampling=0,
+            optimize=True,
+            icc_profile=beside.profile,
+            exif=beside.exif,
+            **({"dpi": beside.dpi} if beside.dpi else {}),
+        )
 
 
 class WebPWriter(Writer):
     """WebP file, lossy or lossless, with the result's transparency."""
+
+    keeps_profile = True
 
     def __init__(self, arguments: WriterArguments[WebPOptions]) -> None:
         self._options = arguments.options
 
     def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
-        result, path = request.result, request.path
-        image = eight_bits(result, alpha=True)
+        result, path, record = request.result, request.path, request.record
+        beside = carried(result, record)
+        image = eight_bits(in_its_profile(result), alpha=True)
+        more = {"icc_profile": beside.profile, "exif": beside.exif}
         if self._options.lossless:
             # exact: keeps the colors of fully transparent pixels.
-            image.save(path, "WEBP", lossless=True, exact=True, method=4)
+            image.save(path, "WEBP", lossless=True, exact=True, method=4, **more)
         else:
-            image.save(path, "WEBP", quality=self._options.quality, method=4)
+            image.save(path, "WEBP", quality=self._options.quality, method=4, **more)
 
 
 @hooks.writers

@@ -13,7 +13,9 @@ from ...core.interfaces.result import Result
 from ...core.interfaces.specs import WriterArguments, WriterSpec
 from ...core.interfaces.writer import Writer, WriteRequest
 from .. import hooks
-from .pixels import channels, whole_numbers
+from .pixels import carried, channels, in_its_profile, whole_numbers
+
+_ARTIST, _COPYRIGHT = 315, 33432
 
 #: Most bytes of pixels in a plain TIFF, whose offsets have 32 bits; the rest is for its tags.
 _MOST_BYTES = 2**32 - 2**25
@@ -32,6 +34,8 @@ class TIFOptions(BaseModel):
 class TIFWriter(Writer):
     """Lossless file, compressed by deflate, whose ImageDescription is the record, as JSON."""
 
+    keeps_profile = True
+
     def __init__(self, arguments: WriterArguments[TIFOptions]) -> None:
         self._bits = arguments.options.bits
 
@@ -40,7 +44,8 @@ class TIFWriter(Writer):
         result, path, record = request.result, request.path, request.record
         import tifffile
 
-        pixels = self._pixels(result)
+        beside = carried(result, record)
+        pixels = self._pixels(in_its_profile(result))
         tifffile.imwrite(
             path,
             pixels,
@@ -50,12 +55,19 @@ class TIFWriter(Writer):
             compression="zlib",
             # Differences compress better; for floating point they need the package imagecodecs.
             predictor=True if self._bits < 32 else None,
-            description=json.dumps(record),
+            description=json.dumps(beside.record) if beside.record is not None else None,
             metadata=None,  # tifffile would add a description of its own
             # The compressed size, which may fit the 4 GiB of the plain format, is not known yet.
             bigtiff=pixels.nbytes > _MOST_BYTES,
-            software=f"stylectl {result.versions['stylectl']}",
-            iccprofile=_srgb_profile(),
+            software=beside.software,  # empty: none, where None would name tifffile
+            iccprofile=beside.profile or _srgb_profile(),
+            resolution=beside.dpi,
+            resolutionunit="INCH" if beside.dpi else None,
+            extratags=[
+                (tag, "s", 0, text, True)
+                for tag, text in ((_ARTIST, beside.artist), (_COPYRIGHT, beside.copyright))
+                if text
+            ],
         )
 
     def _pixels(self, result: Result) -> np.ndarray:

@@ -47,13 +47,13 @@ class TestTorchInFp16(TestTorch):
     precisions = ("fp16",)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
 class TestTorchOnCuda(TestTorch):
     devices = ("cuda",)
     precisions = ("float32", "tf32", "bf16", "fp16")
 
 
-@pytest.mark.usefixtures("cache")
 class TestOnnx(BackendSuite):
     spec = SPECS["onnx"]
     options: ClassVar = {"gradient": "native"}
@@ -63,12 +63,14 @@ class TestOnnxWithTheGradientOfTorch(TestOnnx):
     options: ClassVar = {"gradient": "torch"}
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not on_cuda(), reason="this machine has no CUDA that ONNX Runtime can use")
 class TestOnnxOnCuda(TestOnnx):
     devices = ("cuda",)
     precisions = ("float32", "tf32", "fp16")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not on_cuda(), reason="this machine has no CUDA that ONNX Runtime can use")
 class TestOnnxOnCudaWithTheGradientOfTorch(TestOnnxOnCuda):
     options: ClassVar = {"gradient": "torch"}

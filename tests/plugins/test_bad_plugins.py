@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -273,6 +274,19 @@ def test_naming_the_writer_chooses_it_without_a_notice(install: Install, tmp_pat
     assert not [each for each in heard if isinstance(each, Notice) and "out.png" in each.message]
 
 
+def test_an_output_may_name_its_writer(install: Install, tmp_path: Path) -> None:
+    install(WRITER.format(create="pass", write="pass", suffix=".png"), "bad")
+    heard: list[Event] = []
+    outputs = [f"bad:{tmp_path / 'a.png'}", f"png:{tmp_path / 'b.png'}", tmp_path / "c.png"]
+    paint(tmp_path, on_event=heard.append, output=outputs)
+    assert (tmp_path / "a.png").read_text() == "half"
+    for name in ("b.png", "c.png"):
+        with Image.open(tmp_path / name) as image:
+            assert image.format == "PNG"
+    (notice,) = [each for each in heard if isinstance(each, Notice) and ".png" in each.message]
+    assert "c.png" in notice.message
+
+
 def test_a_suffix_that_two_strangers_claim_names_both_before_the_work(
     install: Install, tmp_path: Path
 ) -> None:
@@ -312,9 +326,10 @@ class Descent(Optimizer):
     step_size: float = 0.001
     def images_held(self, steps):
         return 3
-    def iterate(self, image, evaluate, step_scale, steps):
+    def iterate(self, problem):
+        image = problem.image
         while True:
-            evaluation = evaluate(image)
+            evaluation = problem.evaluate(image)
             yield Iterate(image, evaluation)
             {step}
 
@@ -328,7 +343,7 @@ def stylectl_optimizers():
 """
 )
 GRAY = "return start.content * 0 + 0.5"
-DESCENT = "image = image - step_scale * self.step_size * evaluation.gradient"
+DESCENT = "image = image - problem.step_factor * self.step_size * evaluation.gradient"
 
 
 def test_a_job_uses_an_installed_optimizer_and_initialiser(
@@ -441,6 +456,7 @@ def test_an_interruption_is_one_whatever_listeners_do(install: Install, tmp_path
     assert (tmp_path / "out.png").exists()
 
 
+@pytest.mark.subprocess
 def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked(
     install: Install, tmp_path: Path
 ) -> None:
@@ -452,7 +468,7 @@ def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked
             [*command, "--scales", "1", "--term", "bad", "-o", str(tmp_path / "out.png")],
             capture_output=True,
             text=True,
-            env={"PYTHONPATH": site, "STYLECTL_TRACE_PLUGINS": trace, "HOME": str(tmp_path)},
+            env={**os.environ, "PYTHONPATH": site, "STYLECTL_TRACE_PLUGINS": trace},
         )
         assert done.returncode == 1
         complaints = [line for line in done.stderr.splitlines() if "stylectl-bad 1.2" in line]

@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...core.files import paths_of
 from ...core.interfaces.events import ignore
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.events import QueueListener, Report
+from ..queue.saving import read_saving
 from ..queue.settings import Setting, setting_named
 from ..queue.sheet import run_sheet
 
@@ -21,7 +23,10 @@ def sweep(
     job: str | Path | None = None,
     cell_size: int = 512,
     on_event: QueueListener = ignore,
+    checkpoint: bool | str | Path = False,
+    checkpoint_every: float | None = None,
     no_plugin: Collection[str] = (),
+    plugins_dir: str | Path | Sequence[str | Path] = (),
     preset: str | None = None,
     **options: Any,
 ) -> Report:
@@ -29,16 +34,24 @@ def sweep(
 
     ``stylectl.sweep("sheet.png", {"style_weight": [3, 30], "preset": ["draft", "paper"]},
     content="photo.jpg", styles=["painting.jpg"])`` draws the sheet `output`, a PNG, with the first
-    axis along the columns. `options` hold for all cells, over the job file. The cells are kept in
-    the folder ``sheet-cells`` beside the sheet, and made again only if their job or their images
-    changed. After Ctrl-C the report is `interrupted`, and no sheet is drawn. Raises UsageError
-    before the work begins; cells that fail later are in the report.
+    axis along the columns. `options` hold for all cells, over the job file; `no_plugin` and
+    `plugins_dir` are as for `stylectl.run`. The cells are kept in the folder ``sheet-cells`` beside
+    the sheet, and made again only if their job or their images changed. With `checkpoint`, as in
+    `stylectl.run`, an unfinished cell is resumed by the next call. After Ctrl-C the report is
+    `interrupted`, and no sheet is drawn. Raises UsageError before the work begins; cells that fail
+    later are in the report.
     """
     settings = [
         Setting(setting_named(key), tuple((str(value), value) for value in values))
         for key, values in axes.items()
     ]
     common = options | ({"preset": preset} if preset else {})
+    plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
     file = read_job_file(Path(job)) if job is not None else None
-    plugins = load_plugins(no_plugin)
-    return run_sheet(settings, common, file, Path(output), cell_size, plugins, on_event)
+    saving = read_saving(
+        checkpoint,
+        checkpoint_every,
+        no_plugin=no_plugin,
+        plugins_dir=paths_of(plugins_dir),
+    )
+    return run_sheet(settings, common, file, Path(output), cell_size, plugins, on_event, saving)

@@ -44,6 +44,10 @@ def command(
     preset: shared_flags.Preset = None,
     job: shared_flags.Job = None,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
+    checkpoint: shared_flags.Checkpoint = None,
+    no_checkpoint: shared_flags.NoCheckpoint = False,
+    checkpoint_every: shared_flags.CheckpointEvery = None,
     as_json: shared_flags.AsJson = False,
 ) -> int:
     """Paint many results into one folder.
@@ -56,18 +60,22 @@ def command(
         raise UsageError("with --manifest, --contents, --styles and --pairs have no effect")
     if not manifest and not (contents and styles):
         raise UsageError("give --contents and --styles, or a --manifest")
+    kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
     from ...core.run.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.queue_progress import queue_progress
+    from ..console.signals import stop_signals
     from ..queue.folders import folder_tasks
     from ..queue.manifest import manifest_tasks
+    from ..queue.saving import read_saving
     from ..queue.settings import fixed, read_settings
     from ..queue.tasks import TaskMaker, check_paths
     from ..queue.worker import run_tasks
 
     flags = options | ({"preset": preset} if preset else {})
-    common = fixed(read_settings(settings or []), flags)
-    plugins = load_plugins(no_plugin or [])
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
+    common = fixed(read_settings(settings or [], models), flags)
     maker = TaskMaker(plugins.registry, read_job_file(job) if job else None)
     if manifest:
         tasks = manifest_tasks(manifest, output, common, maker)
@@ -76,8 +84,15 @@ def command(
         assert styles
         tasks = folder_tasks(contents, styles, pairs or "all", output, common, maker)
     check_paths(tasks)
-    with queue_progress("result") as show:
-        report = run_tasks(tasks, plugins, show)
+    with stop_signals() as stops, queue_progress("result") as show:
+        saving = read_saving(
+            kept,
+            checkpoint_every,
+            stops=stops,
+            no_plugin=no_plugin or (),
+            plugins_dir=plugins_dir or (),
+        )
+        report = run_tasks(tasks, plugins, show, saving)
     if as_json:
         typer.echo(json.dumps(report.summary()))
     return report.exit_code

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import UsageError
+from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def command(
         bool, typer.Option("--fp16", help="Weights and activations in half precision.")
     ] = False,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
+    plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Write a backbone as one ONNX file, for images of any size, with the preprocessing inside.
@@ -44,7 +47,10 @@ def command(
     from ...plugins.manager import load_plugins
 
     choice = Choice.model_validate({**choice_table(backbone), **options})
-    network, _ = Backbones(load_plugins(no_plugin or []).registry).get(choice)
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    print_problems(plugins.problems)
+    registry = plugins.registry
+    network, _ = Backbones(registry).get(choice)
     chosen = _chosen_layers(network, layers)
 
     from ...backends.onnx_export.check import check_model

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...core.errors import UsageError
 from ...core.shown import one_line
+from ..console import shared_flags
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ...core.planning.registry import Registry
-    from ...plugins.manager import Plugins
+    from ...plugins.manager import PluginRecord, Plugins
+
+
+#: Keys of rows that have no column: the options have lines of their own, the others are in `from`.
+_IN_JSON_ONLY = ("options", "distribution", "version")
 
 
 class Kind(StrEnum):
@@ -28,33 +36,90 @@ class Kind(StrEnum):
     WRITERS = "writers"
     OPTIMIZERS = "optimizers"
     INITIALIZERS = "initializers"
+    PRESETS = "presets"
+    CHECKPOINTS = "checkpoints"
 
 
 def command(
-    kind: Annotated[Kind | None, typer.Argument(help="Left out: everything.")] = None,
+    kind: Annotated[Kind | None, typer.Argument(help="Left out: all but the checkpoints.")] = None,
     layers: Annotated[
         str | None, typer.Option(metavar="BACKBONE[:MODEL]", help="The layers of a backbone.")
     ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Another folder of checkpoints.")
+    ] = None,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """List plugins and their contributions, with options.
+    """List plugins and their contributions, with options; or the checkpoints of unfinished runs.
 
-    Contributions are backends, backbones, loss terms, writers, optimizers and initialisers.
+    Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets.
     """
+    if kind is Kind.CHECKPOINTS:
+        _show({kind.value: _checkpoints(checkpoint)}, as_json, hidden=("folder",))
+        return
+    if checkpoint is not None:
+        raise UsageError("--checkpoint requires: stylectl list checkpoints")
     from ...plugins.manager import load_plugins
 
-    plugins = load_plugins(no_plugin or [])
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     if layers is not None:
         if kind is not Kind.BACKBONES:
             raise UsageError("--layers requires: stylectl list backbones")
         tables = {"layers": _layers(plugins.registry, layers)}
     else:
-        tables = {listed.value: _rows(plugins, listed) for listed in ([kind] if kind else Kind)}
+        kinds = [kind] if kind else [listed for listed in Kind if listed is not Kind.CHECKPOINTS]
+        tables = {listed.value: _rows(plugins, listed) for listed in kinds}
+    _show(tables, as_json)
+
+
+def _show(
+    tables: dict[str, list[dict[str, Any]]], as_json: bool, hidden: Sequence[str] = ("options",)
+) -> None:
+    """Print the tables; the columns `hidden` are in the JSON alone."""
     if as_json:
         typer.echo(json.dumps(tables))
     else:
-        _print(tables)
+        _print(tables, hidden)
+
+
+def _checkpoints(folder: Path | None) -> list[dict[str, Any]]:
+    from ...core.checkpoints.folder import checkpoints_in
+
+    checkpoints = checkpoints_in(folder)
+    rows: list[dict[str, Any]] = []
+    for stored in checkpoints.stored():
+        header = stored.header
+        rows.append(
+            {
+                "output": ", ".join(header.request.outputs) or "(none)",
+                "of": ", ".join(_images(header.job)),
+                "steps": f"{header.steps} of {header.all_steps}",
+                "MB": round(stored.size / 1e6, 1),
+                "age": _age(time.time() - header.written),
+                "state": "running" if checkpoints.in_use(stored.folder) else "stopped",
+                "folder": str(stored.folder),
+            }
+        )
+    for unreadable in checkpoints.unreadable():
+        blank = dict.fromkeys(("of", "steps", "MB", "age"), "")
+        row = {"output": unreadable.name, **blank, "state": "not readable by this version"}
+        rows.append({**row, "folder": str(unreadable)})
+    return rows
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} seconds"
+
+
+def _images(job: dict[str, Any]) -> list[str]:
+    """Return the paths of a job's content and style images."""
+    content = [job["content"]] if "content" in job else []
+    return content + [style["image"] for style in job.get("styles", [])]
 
 
 def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
@@ -64,6 +129,9 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
                 "name": record.name,
                 "from": record.origin,
                 "state": f"{record.state}: {record.reason}" if record.reason else record.state,
+                "brings": _brings(plugins, record),
+                "distribution": record.distribution,
+                "version": record.version,
             }
             for record in plugins.records
         ]
@@ -76,6 +144,18 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
         row["options"] = _options(spec.options)
         rows.append(row)
     return rows
+
+
+def _brings(plugins: Plugins, record: PluginRecord) -> list[str]:
+    """Return what a plugin contributes in words, and the hooks by which it gets events."""
+    from ...plugins.listening import HOOKS
+
+    contributions = [
+        f"{getattr(plugins.registry, table).kind} {spec.name}"
+        for table, spec in record.contributions
+    ]
+    hooks = [f"hook {hook}" for hook in HOOKS if plugins.has_hook(record.name, hook)]
+    return contributions + hooks
 
 
 def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
@@ -142,14 +222,14 @@ def _described(option: dict[str, Any]) -> str:
     return ". ".join([", ".join(words), option["description"]]).removesuffix(". ")
 
 
-def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
+def _print(tables: dict[str, list[dict[str, Any]]], hidden: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
     console = Console()
     for title, rows in tables.items():
-        columns = [key for key in rows[0] if key != "options"] if rows else []
+        columns = [key for key in rows[0] if key not in {*_IN_JSON_ONLY, *hidden}] if rows else []
         # A long name is folded, not cut, so that users can copy it.
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)

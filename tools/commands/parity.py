@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import BackendError, UsageError
+from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def command(
         ),
     ] = None,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
+    plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Measure the distance of a backend's features, gradients and results from a reference.
@@ -50,7 +53,9 @@ def command(
     from ..parity.comparison import compare
     from ..parity.tolerances import TOLERANCES
 
-    registry = load_plugins(no_plugin or []).registry
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    print_problems(plugins.problems)
+    registry = plugins.registry
     plan = _plan(options, _backend_options(option or [], options), registry)
     precision = plan.backend_options.precision
     with _open_reference(reference, plan, registry) as expected, plan.open_backend() as tested:

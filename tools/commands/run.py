@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...core.errors import UsageError
 from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
+
+if TYPE_CHECKING:
+    from ...core.job.model import Job
+    from ...core.run.job_run import Saving
+    from ...core.run.outputs import Target
+    from ...plugins.manager import Plugins
 
 _OUT = "Output"
 
@@ -23,12 +31,13 @@ def command(
     ] = None,
     paintings: shared_flags.Paintings = None,
     output: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--output",
             "-o",
-            help="File to write; its suffix chooses the writer (stylectl list writers). May be "
-            "given several times. Default: a new .png in the current folder.",
+            metavar="[WRITER:]FILE",
+            help="File to write; its suffix chooses the writer (stylectl list writers), or WRITER "
+            "does. May be given several times. Default: a new .png in the current folder.",
             rich_help_panel=_OUT,
         ),
     ] = None,
@@ -44,6 +53,19 @@ def command(
     job: shared_flags.Job = None,
     settings: shared_flags.Set = None,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
+    save_every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|TIME",
+            help="Also write the result of every Nth step, or after every TIME such as 10m, to "
+            "files such as out-0050.png.",
+            rich_help_panel=_OUT,
+        ),
+    ] = None,
+    checkpoint: shared_flags.Checkpoint = None,
+    no_checkpoint: shared_flags.NoCheckpoint = False,
+    checkpoint_every: shared_flags.CheckpointEvery = None,
     as_json: shared_flags.AsJson = False,
     print_job: Annotated[
         bool,
@@ -54,58 +76,93 @@ def command(
         ),
     ] = False,
 ) -> int:
-    """Paint PHOTO in the style of one or more PAINTINGs."""
+    """Paint PHOTO in the style of one or more PAINTINGs.
+
+    A run that was stopped or killed goes on from its checkpoint when the same command is given
+    again.
+    """
     if photo and not paintings:
         raise UsageError("a content image needs a style image: stylectl run PHOTO PAINTING")
-    if print_job and (output or writer or as_json):
-        raise UsageError("--print-job paints nothing: --output, --writer, --json have no effect")
+    saving_flags = save_every or checkpoint or no_checkpoint or checkpoint_every
+    if print_job and (output or writer or as_json or saving_flags):
+        raise UsageError(
+            "--print-job paints nothing: --output, --writer, --json, --save-every and those of "
+            "checkpoints have no effect"
+        )
+    kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
+    from ...core.job.toml import job_toml
+    from ...core.planning.job_files import make_job
+    from ...core.planning.planner import make_plan
+    from ...core.run.outputs import Target
+    from ...core.run.record import read_job_file
+    from ...plugins.manager import load_plugins
+    from ..console.signals import stop_signals
     from ..console.writers import read_writers
     from ..queue.settings import fixed, read_settings
 
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
     images = {"content": photo, "styles": paintings or None}
     flags = options | {name: value for name, value in images.items() if value is not None}
-    flags = fixed(read_settings(settings or []), flags | ({"preset": preset} if preset else {}))
+    flags |= {"preset": preset} if preset else {}
+    flags = fixed(read_settings(settings or [], models), flags)
     preset = flags.pop("preset", None)
     writers = read_writers(writer or [])
-    return _run(flags, preset, job, output or [], writers, no_plugin or [], as_json, print_job)
-
-
-def _run(
-    options: dict[str, Any],
-    preset: str | None,
-    job_file: Path | None,
-    outputs: list[Path],
-    writers: dict[str, dict[str, Any]],
-    switched_off: list[str],
-    as_json: bool,
-    print_job: bool,
-) -> int:
-    from ...core.job.building import build_job
-    from ...core.job.toml import job_toml
-    from ...core.planning.planner import make_plan
-    from ...core.run.record import read_job_file
-    from ...plugins.manager import load_plugins
-
-    job = build_job(options, read_job_file(job_file) if job_file else None, preset)
-    plugins = load_plugins(switched_off)
-    plan = make_plan(job, plugins.registry)
+    print_problems(plugins.problems)
+    file = read_job_file(job) if job else None
+    chosen = make_job(flags, plugins.registry, file, preset)
     if print_job:
-        typer.echo(job_toml(plan.job), nl=False)
+        typer.echo(job_toml(make_plan(chosen, plugins.registry).job), nl=False)
         return 0
 
-    from ...core.interfaces.events import Notice
-    from ...core.run.outputs import free_name
+    from ..queue.saving import read_saving
+
+    targets = [Target.read(text) for text in output or []]
+    with stop_signals() as stops:
+        saving = read_saving(
+            kept,
+            checkpoint_every,
+            save_every,
+            stops,
+            writers=writers,
+            no_plugin=no_plugin or (),
+            plugins_dir=plugins_dir or (),
+            default_name=not output,
+        )
+        return paint(chosen, plugins, targets, writers, saving, as_json)
+
+
+def paint(
+    job: Job,
+    plugins: Plugins,
+    outputs: Sequence[Target],
+    writers: Mapping[str, Mapping[str, Any]],
+    saving: Saving,
+    as_json: bool,
+) -> int:
+    """Run a job, show its progress and its outputs, and return the exit code.
+
+    Without `outputs`, the result is written to a new file in the current folder.
+    """
+    from ...core.planning.planner import make_plan
+    from ...core.run.checkpointing import default_output
+    from ...core.run.outputs import Target, reserved_name
+    from ..console.exit import exit_code_of
     from ..console.progress import progress
     from ..queue.job_run import run_planned
 
-    outputs = outputs or [free_name(job.content, job.styles[0].image)]
-    with progress() as listener:
-        for problem in plugins.problems:
-            listener(Notice(problem))
-        result = run_planned(plan, outputs, writers, plugins, listener)
+    plan = make_plan(job, plugins.registry)
+    with ExitStack() as stack:
+        if not outputs:
+            former = default_output(saving.checkpoints, plan, plugins.registry)
+            names = reserved_name(plan.job.content, plan.job.styles[0].image, former)
+            outputs = [Target(stack.enter_context(names))]
+        listener = stack.enter_context(progress())
+        result = run_planned(plan, outputs, writers, plugins, listener, saving=saving)
+    paths = [str(target.path) for target in outputs]
     if as_json:
-        typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
+        typer.echo(json.dumps({"outputs": paths, **result.summary()}))
     else:
-        for path in outputs:
+        for path in paths:
             typer.echo(f"wrote {path}")
-    return 130 if result.interrupted else 0
+    return exit_code_of(result.stopped_by) if result.stopped_by else 0

@@ -26,6 +26,10 @@ def command(
         int, typer.Option(min=16, help="Long side of a cell on the sheet in pixels, at most.")
     ] = 512,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
+    checkpoint: shared_flags.Checkpoint = None,
+    no_checkpoint: shared_flags.NoCheckpoint = False,
+    checkpoint_every: shared_flags.CheckpointEvery = None,
     as_json: shared_flags.AsJson = False,
 ) -> int:
     """Paint PHOTO with every combination of settings, and draw a labeled grid of the results.
@@ -33,13 +37,18 @@ def command(
     Flags hold for all cells. The cells are kept beside the sheet: after Ctrl-C the same command
     makes only the missing ones.
     """
+    kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
     from ...core.run.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.queue_progress import queue_progress
+    from ..console.signals import stop_signals
+    from ..queue.saving import read_saving
     from ..queue.settings import check_given_once, read_settings
     from ..queue.sheet import run_sheet
 
-    axes = read_settings(settings or [])
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
+    axes = read_settings(settings or [], models)
     keys = {axis.key for axis in axes}
     if photo and not paintings and "styles" not in keys:
         raise UsageError(
@@ -55,9 +64,15 @@ def command(
     common = options | {name: value for name, value in images.items() if value}
     common |= {"preset": preset} if preset else {}
     file = read_job_file(job) if job else None
-    plugins = load_plugins(no_plugin or [])
-    with queue_progress("cell") as show:
-        report = run_sheet(axes, common, file, output, cell_size, plugins, show)
+    with stop_signals() as stops, queue_progress("cell") as show:
+        saving = read_saving(
+            kept,
+            checkpoint_every,
+            stops=stops,
+            no_plugin=no_plugin or (),
+            plugins_dir=plugins_dir or (),
+        )
+        report = run_sheet(axes, common, file, output, cell_size, plugins, show, saving)
     sheet = None if report.interrupted else str(output)
     if as_json:
         typer.echo(json.dumps({"sheet": sheet, **report.summary()}))

@@ -17,7 +17,10 @@ from .messages import with_flags
 
 
 def run_and_exit(program: Callable[[], int | None]) -> NoReturn:
-    """Run a program and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted, or its own code."""
+    """Run a program and exit: 0 done, 1 failed, 2 wrong usage, or its own code.
+
+    After a signal, the code is 128 and the signal's number: 130 after Ctrl-C.
+    """
     warnings.simplefilter("default", StylectlDeprecationWarning)
     warnings.showwarning = _show_warning(warnings.showwarning)
     try:
@@ -28,9 +31,19 @@ def run_and_exit(program: Callable[[], int | None]) -> NoReturn:
         code = _print_error(with_flags(str(error)), error.exit_code)
     except typer.TyperException as error:
         code = _print_error(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _print_error("interrupted", 130)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        code = interrupted(error)
     sys.exit(code)
+
+
+def exit_code_of(stop: BaseException) -> int:
+    """Return the exit code of a program that was stopped."""
+    return getattr(stop, "exit_code", None) or 130
+
+
+def interrupted(stop: BaseException) -> int:
+    """Print that the program was interrupted, and return its exit code."""
+    return _print_error("interrupted", exit_code_of(stop))
 
 
 def _show_warning(otherwise: Callable[..., None]) -> Callable[..., None]:

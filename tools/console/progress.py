@@ -80,8 +80,7 @@ class RunProgress:
             case Notice():
                 self.say(event.message)
             case RunFinished() if event.result.interrupted:
-                height, width = event.result.image.shape[:2]
-                self.say(f"stopped: the result so far, {width}x{height} px, is kept")
+                self._say_stopped(event)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -101,6 +100,18 @@ class RunProgress:
         )
         work = sum(scale.pixels * scale.steps for scale in event.scales)
         self._task = self._bar.add_task("painting", total=work, figures="")
+
+    def _say_stopped(self, event: RunFinished) -> None:
+        result, parts = event.result, ["stopped"]
+        if isinstance(result.stopped_by, KeyboardInterrupt):
+            parts = [f"stopped by {result.stop_reason}"]
+        if event.outputs:
+            height, width = result.image.shape[:2]
+            files = ", ".join(str(path) for path in event.outputs)
+            parts.append(f"the result so far, {width}x{height} px, is kept in {files}")
+        if event.checkpoint is not None:
+            parts.append(f"the same command resumes after step {event.checkpoint}")
+        self.say("; ".join(parts))
 
     def _step(self, event: StepDone) -> None:
         current = self._scales[event.scale]

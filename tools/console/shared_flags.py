@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ...core.errors import UsageError
+
 _JOB, _WORK, _OUT = "The job", "The optimization", "Output"
 
 Photo = Annotated[str | None, typer.Argument(help="The content image.")]
@@ -57,7 +59,53 @@ NoPlugin = Annotated[
     ),
 ]
 
+_PLUGINS_DIR_HELP = "A folder with plugins of one file, NAME.py; may be given several times."
+
+PluginsDir = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="DIR", help=_PLUGINS_DIR_HELP, rich_help_panel=_WORK),
+]
+
+#: For commands without panels.
+PlainPluginsDir = Annotated[list[Path] | None, typer.Option(metavar="DIR", help=_PLUGINS_DIR_HELP)]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder for checkpoints. Default: one in the user's own folder for unfinished work.",
+        rich_help_panel=_OUT,
+    ),
+]
+
+NoCheckpoint = Annotated[
+    bool,
+    typer.Option(
+        "--no-checkpoint",
+        help="Keep no checkpoint: the run cannot be resumed.",
+        rich_help_panel=_OUT,
+    ),
+]
+
+CheckpointEvery = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Time between two checkpoints, such as 90s or 10m. Default: 60s.",
+        rich_help_panel=_OUT,
+    ),
+]
+
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="End with one line of JSON on stdout.", rich_help_panel=_OUT),
 ]
+
+
+def checkpoint_choice(checkpoint: Path | None, no_checkpoint: bool) -> Path | bool:
+    """Return the folder for checkpoints, True for the user's own, or False for none.
+
+    Raises UsageError if both flags are given.
+    """
+    if checkpoint and no_checkpoint:
+        raise UsageError("--checkpoint has no effect with --no-checkpoint; give one of them")
+    return checkpoint or not no_checkpoint

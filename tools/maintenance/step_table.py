@@ -53,13 +53,14 @@ def main(
 
 def _measured(options: Mapping[str, Any], repeats: int) -> tuple[float, float, float]:
     """Return the seconds of an evaluation and of an iteration, and the peak MB (10^6 bytes)."""
+    from ...core.interfaces.optimizer import Minimization
     from ...core.run.session import Session
 
     with Session() as session:
         opened = at_one_scale(session, options)
         evaluate, content = opened.objective.evaluate, opened.content
         optimizer, device = opened.run.plan.optimizer, opened.run.backend.device
-        iterates = optimizer.iterate(content, evaluate, 1.0, _WARM_UP + repeats)
+        iterates = optimizer.iterate(Minimization(content, evaluate, _WARM_UP + repeats))
         for _ in range(_WARM_UP):
             next(iterates)
         iteration = _median(lambda: next(iterates), device, repeats)

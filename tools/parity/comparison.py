@@ -20,7 +20,7 @@ from ...backends.accuracy.exact import ExactBackend
 from ...core.attribution import attributed_to
 from ...core.errors import PluginError
 from ...core.interfaces.backend import FeatureBackend, Features, Pullback
-from ...core.interfaces.optimizer import Evaluate, Optimizer
+from ...core.interfaces.optimizer import Evaluate, Minimization, Optimizer
 from ...core.planning.plan import Plan
 from ...core.run.preparation import Prepared, prepare
 from ...core.run.scale_inputs import ScaleInputs
@@ -143,7 +143,7 @@ def _existing(backend: FeatureBackend, _plan: Plan) -> FeatureBackend:
 
 
 def _optimised(optimizer: Optimizer, evaluate: Evaluate, start: Tensor, steps: int) -> Tensor:
-    iterates = optimizer.iterate(start, evaluate, 1.0, steps)
+    iterates = optimizer.iterate(Minimization(start, evaluate, steps))
     return next(islice(iterates, steps, None)).image.clamp(0, 1)
 
 

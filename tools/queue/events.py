@@ -61,20 +61,27 @@ class TaskFailed:
 class Report:
     """State of all results of a queue.
 
-    A result is `found` finished, `painted` now, or `failed`, with the reason. After Ctrl-C the
-    remaining ones are `open`.
+    A result is `found` finished, `painted` now, or `failed`, with the reason. If the queue was
+    `stopped_by` Ctrl-C or another signal, the remaining ones are `open`.
     """
 
     found: tuple[Path, ...]
     painted: tuple[Path, ...]
     failed: Mapping[Path, str]
     open: tuple[Path, ...]
-    interrupted: bool
+    stopped_by: KeyboardInterrupt | None
+
+    @property
+    def interrupted(self) -> bool:
+        """True if the queue was stopped."""
+        return self.stopped_by is not None
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the command line: 130 interrupted, 1 if a result failed, else 0."""
-        return 130 if self.interrupted else 1 if self.failed else 0
+        """Exit code of the command line: 130 after Ctrl-C, 1 if a result failed, else 0."""
+        if self.interrupted:
+            return getattr(self.stopped_by, "exit_code", 130)
+        return 1 if self.failed else 0
 
     def summary(self) -> dict[str, object]:
         """Return the report ready for JSON."""

@@ -9,7 +9,8 @@ from typing import Any
 from ...core.interfaces.events import Listener
 from ...core.interfaces.result import Result
 from ...core.planning.plan import Plan
-from ...core.run.job_run import run_job
+from ...core.run.job_run import Saving, run_job
+from ...core.run.outputs import Target
 from ...core.run.session import Session
 from ...plugins.listening import PluginListeners
 from ...plugins.manager import Plugins
@@ -17,11 +18,12 @@ from ...plugins.manager import Plugins
 
 def run_planned(
     plan: Plan,
-    outputs: Sequence[Path],
+    outputs: Sequence[Path | Target],
     writers: Mapping[str, Mapping[str, Any]],
     plugins: Plugins,
     on_event: Listener,
     session: Session | None = None,
+    saving: Saving = Saving(),  # noqa: B008 - frozen
 ) -> Result:
     """Run a job, write its outputs, and return the result.
 
@@ -31,7 +33,7 @@ def run_planned(
     Raises StylectlError and its subclasses, and what `on_event` raises.
     """
     listeners = PluginListeners(plugins, on_event)
-    result = run_job(plan, plugins.registry, outputs, writers, listeners, session)
+    result = run_job(plan, plugins.registry, outputs, writers, listeners, session, saving)
     if isinstance(result.stopped_by, Exception):
         raise result.stopped_by
     if listeners.failure and not result.interrupted:

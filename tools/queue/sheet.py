@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.job.paths import JobFile
+from ...core.run.job_run import Saving
 from ...plugins.manager import Plugins
 from .cells import make_grid
 from .contact_sheet import draw_sheet, write_sheet
@@ -19,11 +21,12 @@ from .worker import run_tasks
 def run_sheet(
     settings: Sequence[Setting],
     options: Mapping[str, Any],
-    file: Mapping[str, Any] | None,
+    file: JobFile | None,
     output: Path,
     cell_size: int,
     plugins: Plugins,
     listener: QueueListener,
+    saving: Saving = Saving(),  # noqa: B008 - frozen
 ) -> Report:
     """Make every cell of the `settings`' grid, and draw the sheet `output` unless interrupted.
 
@@ -39,7 +42,7 @@ def run_sheet(
         raise UsageError(
             f"{output}: no file can be written there; name one in a folder that exists"
         )
-    report = run_tasks([cell.task for cell in grid.cells], plugins, listener)
+    report = run_tasks([cell.task for cell in grid.cells], plugins, listener, saving)
     if not report.interrupted:
         done = {*report.found, *report.painted}
         cells = [cell for cell in grid.cells if cell.task.path in done]

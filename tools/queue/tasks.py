@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
-from ...core.job.building import build_job
-from ...core.job.paths import SAMPLES
+from ...core.job.model import Job
+from ...core.job.paths import SAMPLES, JobFile
 from ...core.planning.backbones import Backbones
+from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
 from ...core.planning.registry import Registry
 from .events import Task
@@ -18,11 +19,11 @@ from .events import Task
 class TaskMaker:
     """Factory of tasks, which plans each task once and makes each backbone once for all of them.
 
-    `file` is the content of a job file, which the options of each task override.
+    `file` is a job file, which the options of each task override.
     """
 
-    def __init__(self, registry: Registry, file: Mapping[str, Any] | None = None) -> None:
-        self._registry, self._backbones = registry, Backbones(registry)
+    def __init__(self, registry: Registry, file: JobFile | None = None) -> None:
+        self.registry, self._backbones = registry, Backbones(registry)
         self.file = file
 
     def task(
@@ -30,17 +31,21 @@ class TaskMaker:
         label: str,
         path: Path,
         options: Mapping[str, Any],
-        file: Mapping[str, Any] | None = None,
+        entry: JobFile | None = None,
     ) -> Task:
         """Return a task of `options`, which may have a `preset`.
 
-        `file` replaces the content of the maker's own job file.
+        `entry` has keys of a job, which override those of the job file.
 
-        Raises UsageError and PluginError as `build_job` and `make_plan` do.
+        Raises UsageError and PluginError as `make_job` and `make_plan` do.
         """
+        job = self.job(options, entry)
+        return Task(label, path, make_plan(job, self.registry, self._backbones))
+
+    def job(self, options: Mapping[str, Any], entry: JobFile | None = None) -> Job:
+        """Return the job of a task. Raises UsageError and PluginError as `make_job` does."""
         job_options = {name: value for name, value in options.items() if name != "preset"}
-        job = build_job(job_options, self.file if file is None else file, options.get("preset"))
-        return Task(label, path, make_plan(job, self._registry, self._backbones))
+        return make_job(job_options, self.registry, self.file, options.get("preset"), entry)
 
 
 def check_paths(tasks: Sequence[Task]) -> None:
@@ -55,7 +60,11 @@ def check_paths(tasks: Sequence[Task]) -> None:
                 "image, or give the outputs names in a manifest"
             )
         labels[key] = task.label
-    inputs = {path: task.label for task in reversed(tasks) for path in task.job.input_paths}
+    inputs = {
+        path: task.label
+        for task in reversed(tasks)
+        for path in (*task.job.input_paths, *task.plan.files)
+    }
     for path, label in inputs.items():
         if path not in SAMPLES and str(Path(path).resolve()).casefold() in labels:
             raise UsageError(f"{label}: {path} is an input and would be overwritten")

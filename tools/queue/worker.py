@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ...core.errors import ListenerError, OutputError, StylectlError, UsageError
 from ...core.images.files import ListFiles, file_sha256, input_files, style_files
 from ...core.interfaces.events import Notice
+from ...core.leftovers import held_lock
+from ...core.run.job_run import Saving
 from ...core.run.record import State, state_of
 from ...core.run.session import Session
 from ...plugins.manager import Plugins
@@ -34,37 +36,45 @@ _WHY: dict[State, str] = {
     "missing": "",
     "finished": "",
     "interrupted": "again: it was interrupted",
-    "other": "again: it has other settings or images",
+    "other": "again: it has other settings or files",
 }
 
-#: Folder, in that of the results, for the lock files. They stay: deleting one while another process
-#: opens it would let both processes have the lock.
+#: Folder, in that of the results, for the lock files.
 _LOCKS = ".stylectl-locks"
 
 
-def run_tasks(tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> Report:
+def run_tasks(
+    tasks: Sequence[Task],
+    plugins: Plugins,
+    listener: QueueListener,
+    saving: Saving = Saving(),  # noqa: B008 - frozen
+) -> Report:
     """Do the tasks whose results are not finished, and return the report.
 
     Tasks that another process is doing come last: they are waited for, and done if that process did
     not finish them.
 
-    Ctrl-C ends the queue. The result in progress is kept as `stylectl run` keeps it, unfinished.
+    A request to stop ends the queue. The result in progress is kept as `stylectl run` keeps it,
+    unfinished, and resumed by the next queue. `saving` holds for each task.
     Raises UsageError, ImageError and OutputError for an image that cannot be read, or a folder that
     cannot be made, before the work begins.
     """
-    return _Worker(tasks, plugins, listener).report()
+    return _Worker(tasks, plugins, listener, saving).report()
 
 
 class _Worker:
     """State of `run_tasks`: the outcomes of the tasks so far."""
 
-    def __init__(self, tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], plugins: Plugins, listener: QueueListener, saving: Saving
+    ) -> None:
         self._tasks, self._plugins, self._listener = tasks, plugins, listener
-        files_of = cache(style_files)
-        self._images = _images_of(tasks, files_of)
+        self._saving = saving
+        files_of, hash_of = cache(style_files), cache(file_sha256)
+        self._hashes = _hashes_of(tasks, files_of, hash_of)
         for folder in {task.path.parent for task in tasks}:
             _make_folder(folder)
-        self._session = Session(files_of=files_of)
+        self._session = Session(files_of=files_of, hash_of=hash_of)
         self._found: list[Path] = []
         self._painted: list[Path] = []
         self._failed: dict[Path, str] = {}
@@ -80,7 +90,7 @@ class _Worker:
             else:
                 to_do.append(task)
         self._listener(QueueStarted(tuple(to_do), len(self._found)))
-        interrupted = False
+        stopped_by: KeyboardInterrupt | None = None
         try:
             with self._session:
                 locked = self._do(to_do, wait=False)
@@ -88,12 +98,13 @@ class _Worker:
                     notice = f"waiting for {len(locked)} results that another process is painting"
                     self._listener(Notice(notice))
                 self._do(locked, wait=True)
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as stop:
+            stopped_by = stop
+        _remove_lock_folders(self._tasks)
         done = {*self._found, *self._painted, *self._failed}
         remaining = tuple(task.path for task in self._tasks if task.path not in done)
         report = Report(
-            tuple(self._found), tuple(self._painted), self._failed, remaining, interrupted
+            tuple(self._found), tuple(self._painted), self._failed, remaining, stopped_by
         )
         self._listener(QueueFinished(report))
         return report
@@ -103,7 +114,7 @@ class _Worker:
 
         These are skipped, unless with `wait`.
         """
-        images = [frozenset(self._images[task.path].values()) for task in tasks]
+        images = [frozenset(self._hashes[task.path].values()) for task in tasks]
         upcoming, skipped = Upcoming(images), []
         for number, task in enumerate(tasks):
             self._session.expect(images[number], partial(upcoming.recurs, after=number))
@@ -135,25 +146,32 @@ class _Worker:
         # A listener that failed had its notice; the result is whole.
         with suppress(ListenerError):
             result = run_planned(
-                task.plan, [task.path], {}, self._plugins, self._listener, self._session
+                task.plan,
+                [task.path],
+                {},
+                self._plugins,
+                self._listener,
+                self._session,
+                self._saving,
             )
-            if result.interrupted:
-                raise KeyboardInterrupt
+            if result.stopped_by:
+                raise result.stopped_by
         self._painted.append(task.path)
         self._listener(TaskDone(task, painted=True))
+        self._saving.stops.raise_deferred()
 
     def _state(self, task: Task) -> State:
-        return state_of(task.path, task.plan, self._images[task.path])
+        return state_of(task.path, task.plan, self._hashes[task.path])
 
 
-def _images_of(tasks: Sequence[Task], files_of: ListFiles) -> dict[Path, dict[str, str]]:
-    """Return the SHA-256 of each task's image files, by their paths in the job.
-
-    Each file is read once.
-    """
-    hash_of = cache(file_sha256)
+def _hashes_of(
+    tasks: Sequence[Task], files_of: ListFiles, hash_of: Callable[[str], str]
+) -> dict[Path, dict[str, str]]:
+    """Return the SHA-256 of all files that each task names, by their paths in the job."""
     return {
-        task.path: {path: hash_of(path) for path in input_files(task.job, files_of)}
+        task.path: {
+            path: hash_of(path) for path in (*input_files(task.job, files_of), *task.plan.files)
+        }
         for task in tasks
     }
 
@@ -183,5 +201,12 @@ def _locked(path: Path, wait: bool) -> Iterator[None]:
     """
     folder = path.with_name(_LOCKS)
     folder.mkdir(exist_ok=True)
-    with FileLock(folder / f"{path.name}.lock", timeout=-1 if wait else 0):
+    with held_lock(folder / f"{path.name}.lock", wait):
         yield
+
+
+def _remove_lock_folders(tasks: Sequence[Task]) -> None:
+    """Remove the folders for locks, unless another process has locks in them."""
+    for folder in {task.path.with_name(_LOCKS) for task in tasks}:
+        with suppress(OSError):
+            folder.rmdir()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from stylectl.backends.pytorch.backend import autograd_vjp
 from stylectl.backends.pytorch.chain_vjp import chain_vjp
-from stylectl.core.interfaces.cotangents import LazyCotangents
+from stylectl.core.interfaces.backend import LazyCotangents
 from stylectl.core.interfaces.trunk import ChainTrunk
 from stylectl.plugins.backbones.vgg19 import VGG19, VGG19Options
 from torch import Tensor, nn

@@ -12,6 +12,7 @@ import torch
 from stylectl.backends.pytorch.backend import TorchBackend
 from stylectl.backends.pytorch.options import TorchOptions
 from stylectl.core.interfaces.backend import FeatureBackend, Features, Pullback
+from stylectl.core.interfaces.optimizer import Minimization
 from stylectl.core.job.building import build_job
 from stylectl.core.objective.cuda_graph import GraphedFunction
 from stylectl.core.objective.objective import Objective
@@ -23,7 +24,10 @@ from stylectl.plugins.manager import load_plugins
 from stylectl.tools.bench.measuring import at_one_scale
 from torch import Tensor
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA"),
+]
 
 # Sums in another order: kernels are chosen again for the record's own stream, and 6e-8 a few times
 # over 13 layers comes to 1e-6 of the features. One rectifier that switches moves the gradient by
@@ -209,7 +213,7 @@ def test_curvature_is_the_same_on_cuda() -> None:
 def test_steps_come_out_again(precision: str) -> None:
     def picture() -> Tensor:
         function, content, _ = objective({}, precision=precision)
-        iterates = LBFGS().iterate(content, function.evaluate, 1.0, 100)
+        iterates = LBFGS().iterate(Minimization(content, function.evaluate, 100))
         return [each.image for each in islice(iterates, 12)][-1]
 
     assert torch.equal(picture(), picture())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,19 +40,10 @@ SMALL: dict[str, Any] = {
 LIMIT = "6MB"
 
 
-@pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of exported networks, which all tests share: an export takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(autouse=True)
-def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exports: None) -> None:
+def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program itself counts as nothing here: it takes more than these pictures, and not always
     the same."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.setattr(memory, "_held_memory", lambda device: 0)
     monkeypatch.chdir(tmp_path)
 

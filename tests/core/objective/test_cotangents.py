@@ -11,8 +11,7 @@ import pytest
 import stylectl
 import torch
 from stylectl.core.errors import PluginError, UsageError
-from stylectl.core.interfaces.backend import FeatureBackend, Features
-from stylectl.core.interfaces.cotangents import LazyCotangents
+from stylectl.core.interfaces.backend import FeatureBackend, Features, LazyCotangents
 from stylectl.core.interfaces.statistics import (
     FeatureTile,
     LayerStatistics,

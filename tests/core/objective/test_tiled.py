@@ -39,18 +39,9 @@ LAYERS = ["relu1_1", "relu2_1"]
 SUMS = ["content", "style", "covariance", "moments", "wasserstein"]
 
 
-@pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of exported networks, which all tests share: an export takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(autouse=True)
-def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exports: None) -> None:
+def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a photo of odd sides, two paintings, and masks with soft borders."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     y, x = np.mgrid[:75, :101]
     waves = np.stack([np.sin(x / 5), np.sin(y / 7), np.sin((x + y) / 9)], axis=2)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from stylectl.core.interfaces.optimizer import Evaluation
+from stylectl.core.interfaces.optimizer import Evaluation, Minimization
 from stylectl.core.optimizers.curvature_pairs import CurvaturePairs
 from stylectl.core.optimizers.lbfgs import LBFGS
 from torch import Tensor
@@ -98,13 +98,13 @@ def test_no_more_pairs_are_allocated_than_steps_are_made(monkeypatch: pytest.Mon
             sizes.append(most)
             super().__init__(most, like)
 
-    monkeypatch.setattr("stylectl.core.optimizers.curvature_pairs.CurvaturePairs", Counting)
+    monkeypatch.setattr("stylectl.core.optimizers.inverse_hessian.CurvaturePairs", Counting)
     image = torch.full((1, 3, 4, 4), 0.5)
 
     def evaluate(at: Tensor) -> Evaluation:
         return Evaluation(0.5 * at.square().sum().item(), {}, at)
 
     for history, steps, expected in ((10, 3, 3), (2, 50, 2)):
-        next(LBFGS(history=history).iterate(image, evaluate, 1.0, steps))
+        next(LBFGS(history=history).iterate(Minimization(image, evaluate, steps)))
         assert sizes.pop() == expected
         assert LBFGS(history=history, scaling="scalar").images_held(steps) == 2 * expected + 5

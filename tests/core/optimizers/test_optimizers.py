@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 import torch
-from stylectl.core.interfaces.optimizer import Evaluation, Iterate, Optimizer
+from stylectl.core.interfaces.optimizer import Evaluation, Iterate, Minimization, Optimizer
 from stylectl.core.optimizers.adam import Adam
 from stylectl.core.optimizers.lbfgs import LBFGS
 from torch import Tensor
@@ -62,9 +62,10 @@ def grey() -> Tensor:
 
 
 def take(
-    optimizer: Optimizer, function: Function, steps: int, start: Tensor, step_scale: float = 1.0
+    optimizer: Optimizer, function: Function, steps: int, start: Tensor, step_factor: float = 1.0
 ) -> list[Iterate]:
-    return list(islice(optimizer.iterate(start, function, step_scale, steps), steps + 1))
+    problem = Minimization(start, function, steps, step_factor)
+    return list(islice(optimizer.iterate(problem), steps + 1))
 
 
 @pytest.mark.parametrize("line_search", EVERY_SEARCH)
@@ -152,7 +153,7 @@ def test_lbfgs_evaluation_belongs_to_the_image_where_every_trial_fails(
         return Evaluation(right.value, right.losses, -right.gradient)
 
     optimizer = LBFGS(line_search=line_search)
-    for each in islice(optimizer.iterate(grey(), evaluate, 1.0, 3), 3):
+    for each in islice(optimizer.iterate(Minimization(grey(), evaluate, 3)), 3):
         assert each.evaluation.value == pytest.approx(quadratic()(each.image).value, rel=1e-9)
     assert len(asked) < 30
 
@@ -215,7 +216,7 @@ def test_adams_points_agree_with_torchs() -> None:
 
 
 @pytest.mark.parametrize("optimizer", EVERY_OPTIMIZER)
-def test_step_scale_shortens_the_first_step(optimizer: Optimizer) -> None:
+def test_step_factor_shortens_the_first_step(optimizer: Optimizer) -> None:
     lengths = []
     for scale in (1.0, 0.25):
         start, first = take(optimizer, quadratic(), 1, grey(), scale)
@@ -231,7 +232,7 @@ def test_step_scale_shortens_the_first_step(optimizer: Optimizer) -> None:
 @pytest.mark.parametrize(
     "optimizer", [LBFGS(line_search="none"), LBFGS(line_search="armijo"), Adam(averaging=0)]
 )
-def test_step_scale_shortens_the_later_steps(optimizer: Optimizer) -> None:
+def test_step_factor_shortens_the_later_steps(optimizer: Optimizer) -> None:
     lengths = []
     for scale in (1.0, 1e-3):
         images = [each.image for each in take(optimizer, quadratic(), 5, grey(), scale)]
@@ -244,7 +245,7 @@ def test_step_scale_shortens_the_later_steps(optimizer: Optimizer) -> None:
 def test_iterates_are_new_tensors(optimizer: Optimizer) -> None:
     start = grey()
     seen: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-    for each in islice(optimizer.iterate(start, quadratic(), 1.0, 15), 15):
+    for each in islice(optimizer.iterate(Minimization(start, quadratic(), 15)), 15):
         gradient = each.evaluation.gradient
         seen.append((each.image, each.image.clone(), gradient, gradient.clone()))
     assert len({image.data_ptr() for image, _, _, _ in seen}) == len(seen)
@@ -270,5 +271,5 @@ def test_an_evaluation_that_is_not_finite_is_yielded(optimizer: Optimizer) -> No
             return good(image)
         return Evaluation(float("nan"), {"it": float("nan")}, torch.full_like(image, float("nan")))
 
-    _, first = islice(optimizer.iterate(grey(), evaluate, 1.0, 3), 2)
+    _, first = islice(optimizer.iterate(Minimization(grey(), evaluate, 3)), 2)
     assert not first.evaluation.finite

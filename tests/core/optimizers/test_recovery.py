@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from stylectl.core.errors import NumericalError
-from stylectl.core.interfaces.optimizer import Evaluation, Iterate, Optimizer
+from stylectl.core.interfaces.optimizer import Evaluation, Iterate, Minimization, Optimizer
 from stylectl.core.optimizers.adam import Adam
 from stylectl.core.optimizers.lbfgs import LBFGS
 from stylectl.core.optimizers.recovery import steps_with_recovery
@@ -53,7 +53,8 @@ def run(
     optimizer: Optimizer, evaluate: Callable[[Tensor], Evaluation], steps: int
 ) -> tuple[list[Iterate], list[str]]:
     told: list[str] = []
-    iterates = list(steps_with_recovery(optimizer, start(), evaluate, steps, told.append))
+    problem = Minimization(start(), evaluate, steps)
+    iterates = list(steps_with_recovery(optimizer, problem, told.append))
     return iterates, told
 
 
@@ -138,7 +139,9 @@ def only_at_the_start(image: Tensor) -> Evaluation:
 @pytest.mark.parametrize("optimizer", EVERY_OPTIMIZER)
 def test_gives_up_after_a_few_restarts(optimizer: Optimizer) -> None:
     told: list[str] = []
-    guarded = steps_with_recovery(optimizer, start(), only_at_the_start, 50, told.append)
+    guarded = steps_with_recovery(
+        optimizer, Minimization(start(), only_at_the_start, 50), told.append
+    )
     assert torch.equal(next(guarded).image, start())
     with pytest.raises(NumericalError) as raised:
         next(guarded)
@@ -149,7 +152,7 @@ def test_gives_up_after_a_few_restarts(optimizer: Optimizer) -> None:
 def test_the_callback_is_not_told_of_a_restart_that_never_comes() -> None:
     told: list[str] = []
     with pytest.raises(NumericalError) as raised:
-        list(steps_with_recovery(Adam(), start(), only_at_the_start, 50, told.append))
+        list(steps_with_recovery(Adam(), Minimization(start(), only_at_the_start, 50), told.append))
     # The number of restarts that the error speaks of is that of the notices.
     assert f" {len(told)} restarts" in str(raised.value)
 
@@ -160,6 +163,6 @@ def test_a_first_image_that_is_not_finite_is_an_error_that_names_the_term(
 ) -> None:
     told: list[str] = []
     with pytest.raises(NumericalError, match="style = inf") as raised:
-        list(steps_with_recovery(optimizer, start(), not_finite, 5, told.append))
+        list(steps_with_recovery(optimizer, Minimization(start(), not_finite, 5), told.append))
     assert "content" not in str(raised.value)
     assert told == []

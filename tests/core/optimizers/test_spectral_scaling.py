@@ -2,7 +2,7 @@ from itertools import islice
 
 import pytest
 import torch
-from stylectl.core.interfaces.optimizer import Evaluation
+from stylectl.core.interfaces.optimizer import Evaluation, Minimization
 from stylectl.core.optimizers.lbfgs import LBFGS
 from stylectl.core.optimizers.spectral_scaling import SpectralScaling
 from torch import Tensor
@@ -61,7 +61,7 @@ def steps_needed(optimizer: LBFGS) -> int:
         value = 0.5 * (off * bent).sum().item()
         return Evaluation(value, {"it": value}, bent)
 
-    iterates = optimizer.iterate(torch.zeros_like(target), evaluate, 1.0, 100)
+    iterates = optimizer.iterate(Minimization(torch.zeros_like(target), evaluate, 100))
     first = next(iterates).evaluation.value
     for step, iterate in enumerate(islice(iterates, 500), start=1):
         if iterate.evaluation.value <= 1e-6 * first:

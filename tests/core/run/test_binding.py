@@ -14,9 +14,8 @@ from stylectl.plugins.manager import load_plugins
 
 
 @pytest.mark.parametrize("most", [None, 6000])
-def test_styles_are_as_many_as_they_say(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_styles_are_as_many_as_they_say(most: int | None) -> None:
     """Whole, and in tiles, where each tile of a style image counts as one."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     options = {"size": 128, "scales": 1, "device": "cpu", "style_layers": ["relu1_1", "relu2_1"]}
     plan = make_plan(build_job(options), load_plugins().registry)
     infos = plan.layer_infos

@@ -23,7 +23,7 @@ from stylectl.core.interfaces.writer import Writer, WriteRequest
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.outputs import free_name, plan_outputs, write_outputs
+from stylectl.core.run.outputs import Target, plan_outputs, reserved_name, write_outputs
 from stylectl.core.sizes.pyramid import Scale
 from stylectl.plugins.manager import load_plugins
 
@@ -54,9 +54,8 @@ def temporary_files(
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry() -> Registry:
     """The built-in writers, and some that fail half-way."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     made = load_plugins().registry
     failures = {
         ".full": OSError(28, "No space left on device"),
@@ -143,6 +142,47 @@ def test_an_unknown_suffix_brings_up_the_nearest(
 def test_a_suffix_may_be_in_capitals(folder: Path, job: Job, registry: Registry) -> None:
     (output,) = plan_outputs([Path("OUT.JPG")], job, SIZE, registry)
     assert output.spec.name == "jpeg"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "writer"),
+    [
+        ("out.png", "out.png", None),
+        ("png:out.png", "out.png", "png"),
+        ("demo-swatches:folder/out.gpl", "folder/out.gpl", "demo-swatches"),
+        ("png:C:out.png", "C:out.png", "png"),
+        ("png:a:b.png", "a:b.png", "png"),
+        # A drive of Windows, and paths with colons.
+        ("C:out.png", "C:out.png", None),
+        (r"C:\pictures\out.png", r"C:\pictures\out.png", None),
+        ("C:png:out.png", "C:png:out.png", None),
+        ("./png:out.png", "png:out.png", None),
+        ("/tmp/12:30.png", "/tmp/12:30.png", None),
+        ("png:", "png:", None),
+        (":out.png", ":out.png", None),
+    ],
+)
+def test_an_output_may_begin_with_the_name_of_its_writer(
+    text: str, path: str, writer: str | None
+) -> None:
+    assert Target.read(text) == Target(Path(path), writer)
+
+
+def test_an_unknown_writer_of_an_output_brings_up_the_nearest_and_the_way_around(
+    folder: Path, job: Job, registry: Registry
+) -> None:
+    with pytest.raises(UsageError, match=r"did you mean png\?.*\./pgn:out\.png"):
+        plan_outputs([Target.read("pgn:out.png")], job, SIZE, registry)
+
+
+def test_a_writer_keeps_to_its_suffixes(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(UsageError, match=r"tif:out\.png: the writer tif writes \.tif, \.tiff"):
+        plan_outputs([Target.read("tif:out.png")], job, SIZE, registry)
+
+
+def test_one_file_is_not_written_by_two_writers(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(UsageError, match="named twice"):
+        plan_outputs([Target.read("png:out.png"), Path("out.png")], job, SIZE, registry)
 
 
 def test_a_missing_folder_is_found(folder: Path, job: Job, registry: Registry) -> None:
@@ -302,7 +342,7 @@ def test_paths_in_the_job_are_relative_to_the_pictures_folder(
         image.load()
         job = json.loads(getattr(image, "text")["stylectl"])["job"]  # noqa: B009
     assert job["content"] == "../photo.jpg"
-    assert job["styles"][0]["image"] == "/abs/style.jpg"
+    assert job["styles"][0]["image"] == Path(os.path.relpath("/abs/style.jpg", "out")).as_posix()
 
 
 FAILURES = [(".full", "No space left"), (".refused", "no such picture"), (".rogue", "mistake")]
@@ -390,26 +430,46 @@ def test_others_may_read_the_file_as_the_umask_says(
 # Names for outputs that were not named
 
 
-def test_a_free_name_tells_both_images(folder: Path) -> None:
-    assert free_name("a/photo.jpg", "b/night.jpeg") == Path("photo_night.png")
-    assert free_name("sample:photo", "sample:painting") == Path("photo_painting.png")
+def test_a_default_name_has_both_images_names(folder: Path) -> None:
+    with reserved_name("a/photo.jpg", "b/night.jpeg") as name:
+        assert name == Path("photo_night.png")
+    with reserved_name("sample:photo", "sample:painting") as name:
+        assert name == Path("photo_painting.png")
 
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir], ids=["file", "folder"])
-def test_a_free_name_is_never_taken(folder: Path, make: Callable[[Path], None]) -> None:
+def test_a_default_name_is_never_taken(folder: Path, make: Callable[[Path], None]) -> None:
     seen = set()
     for _ in range(4):
-        name = free_name("photo.jpg", "night.jpg")
-        assert not name.exists()
-        assert name not in seen
-        seen.add(name)
-        make(name)
+        with reserved_name("photo.jpg", "night.jpg") as name:
+            assert not name.exists()
+            assert name not in seen
+            seen.add(name)
+            make(name)
 
 
-def test_long_names_still_give_a_free_name(folder: Path) -> None:
-    name = free_name("p" * 200 + ".jpg", "n" * 200 + ".jpg")
-    name.touch()
-    assert name.suffix == ".png"
+def test_two_runs_at_one_time_have_different_default_names(folder: Path) -> None:
+    with reserved_name("photo.jpg", "night.jpg") as first:
+        with reserved_name("photo.jpg", "night.jpg") as second:
+            assert (first, second) == (Path("photo_night.png"), Path("photo_night-2.png"))
+        with reserved_name("photo.jpg", "night.jpg") as third:
+            assert third == second
+    assert names(folder) == []
+
+
+def test_a_resumed_run_keeps_its_default_name_unless_it_is_in_use(folder: Path) -> None:
+    former = Path("photo_night.png")
+    former.touch()
+    with reserved_name("photo.jpg", "night.jpg", former) as first:
+        assert first == former
+        with reserved_name("photo.jpg", "night.jpg", former) as second:
+            assert second == Path("photo_night-2.png")
+
+
+def test_long_names_still_give_a_default_name(folder: Path) -> None:
+    with reserved_name("p" * 200 + ".jpg", "n" * 200 + ".jpg") as name:
+        name.touch()
+        assert name.suffix == ".png"
 
 
 def test_a_picture_that_could_be_written_nowhere_is_rescued(

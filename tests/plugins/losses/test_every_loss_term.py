@@ -82,9 +82,7 @@ ON_LAYERS = [case for case in CASES if case.name not in ("tv", "laplacian")]
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def term(registry: Registry, case: Case, **layers: float) -> LossTerm:
@@ -260,8 +258,7 @@ def test_sums_of_two_tiles_add_up_to_the_wholes(
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case.least is not None and not case.options], ids=str
 )
-def test_a_run_lowers_it(monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+def test_a_run_lowers_it(case: Case) -> None:
     result = stylectl.run(
         size=48,
         scales=1,

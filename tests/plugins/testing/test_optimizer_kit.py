@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from stylectl import (
-    Evaluate,
+    Evaluation,
     Initializer,
     InitializerSpec,
     Iterate,
+    Minimization,
     Optimizer,
     OptimizerSpec,
+    OptimizerState,
     StartingPoint,
 )
 from stylectl.core.planning.registry import Registry
@@ -46,60 +51,55 @@ class Descent(Optimizer):
     def images_held(self, steps: int) -> int:
         return 3
 
-    def iterate(
-        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
-    ) -> Iterator[Iterate]:
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
+        image = problem.image
         while True:
-            evaluation = evaluate(image)
+            evaluation = problem.evaluate(image)
             yield Iterate(image, evaluation)
-            image = image - 0.1 * step_scale * evaluation.gradient
+            image = image - 0.1 * problem.step_factor * evaluation.gradient
 
 
 class Ascent(Descent):
-    def iterate(self, image: Tensor, *rest: Any) -> Iterator[Iterate]:
-        for iterate in super().iterate(image, *rest):
-            yield Iterate(2 * image - iterate.image, iterate.evaluation)
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
+        for iterate in super().iterate(problem):
+            yield Iterate(2 * problem.image - iterate.image, iterate.evaluation)
 
 
 class Ending(Descent):
-    def iterate(self, image: Tensor, *rest: Any) -> Iterator[Iterate]:
-        yield next(super().iterate(image, *rest))
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
+        yield next(super().iterate(problem))
 
 
 class InPlace(Descent):
-    def iterate(
-        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
-    ) -> Iterator[Iterate]:
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
+        image = problem.image
         while True:
-            evaluation = evaluate(image)
+            evaluation = problem.evaluate(image)
             yield Iterate(image, evaluation)
-            image -= 0.1 * step_scale * evaluation.gradient
+            image -= 0.1 * problem.step_factor * evaluation.gradient
 
 
 class Deaf(Descent):
-    def iterate(
-        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
-    ) -> Iterator[Iterate]:
-        return super().iterate(image, evaluate, 1.0, steps)
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
+        return super().iterate(replace(problem, step_factor=1.0))
 
 
 class Remembering(Descent):
     momentum: ClassVar[list[Tensor]] = []
 
-    def iterate(
-        self, image: Tensor, evaluate: Evaluate, step_scale: float, steps: int
-    ) -> Iterator[Iterate]:
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
+        image, length = problem.image, 0.1 * problem.step_factor
         self.momentum[:] = [torch.zeros_like(image)]
         while True:
-            evaluation = evaluate(image)
+            evaluation = problem.evaluate(image)
             yield Iterate(image, evaluation)
-            self.momentum[0] = 0.5 * self.momentum[0] - 0.1 * step_scale * evaluation.gradient
+            self.momentum[0] = 0.5 * self.momentum[0] - length * evaluation.gradient
             image = image + self.momentum[0]
 
 
 class Flat(Descent):
-    def iterate(self, image: Tensor, *rest: Any) -> Iterator[Iterate]:
-        for iterate in super().iterate(image, *rest):
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
+        for iterate in super().iterate(problem):
             yield Iterate(iterate.image[0], iterate.evaluation)
 
 
@@ -108,8 +108,47 @@ class Empty(Descent):
         return 0
 
 
-def test_a_third_partys_optimizer_passes() -> None:
-    check_optimizer(OptimizerSpec(name="descent", summary="", options=Descent))
+class Momentum(Descent):
+    """Descent with momentum, which can be resumed."""
+
+    def iterate(self, problem: Minimization) -> Iterator[Iterate]:
+        if problem.state is None:
+            image, momentum = problem.image, torch.zeros_like(problem.image)
+            evaluation = problem.evaluate(image)
+            gradient = evaluation.gradient
+            yield Iterate(image, evaluation, partial(self.state, momentum, gradient))
+        else:
+            image, momentum = problem.image, problem.state.tensors["momentum"]
+            gradient = problem.state.tensors["gradient"]
+        while True:
+            momentum = 0.5 * momentum - 0.1 * problem.step_factor * gradient
+            image = image + momentum
+            evaluation = problem.evaluate(image)
+            gradient = evaluation.gradient
+            yield Iterate(image, evaluation, partial(self.state, momentum, gradient))
+
+    def state(self, momentum: Tensor, gradient: Tensor) -> OptimizerState:
+        return OptimizerState({"momentum": momentum, "gradient": gradient})
+
+
+class Forgetting(Momentum):
+    def state(self, momentum: Tensor, gradient: Tensor) -> OptimizerState:
+        return super().state(torch.zeros_like(momentum), gradient)
+
+
+class Unplain(Momentum):
+    def state(self, momentum: Tensor, gradient: Tensor) -> OptimizerState:
+        return OptimizerState({}, {"momentum": momentum})
+
+
+class NoTensor(Momentum):
+    def state(self, momentum: Tensor, gradient: Tensor) -> OptimizerState:
+        return OptimizerState({"momentum": momentum.tolist()})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("kind", [Descent, Momentum])
+def test_a_third_partys_optimizer_passes(kind: type[Optimizer]) -> None:
+    check_optimizer(OptimizerSpec(name="descent", summary="", options=kind))
 
 
 @pytest.mark.parametrize(
@@ -118,10 +157,13 @@ def test_a_third_partys_optimizer_passes() -> None:
         (Ascent, "does not minimise"),
         (Ending, "stopped by itself"),
         (InPlace, "changes"),
-        (Deaf, "step scale"),
+        (Deaf, "step factor"),
         (Remembering, "disturb each other"),
         (Flat, "image like the first"),
         (Empty, "images_held gives 0"),
+        (Forgetting, "resumed from its state after 1 steps"),
+        (Unplain, "state's values"),
+        (NoTensor, "'momentum' is not a dense tensor"),
     ],
 )
 def test_a_fault_of_an_optimizer_is_found(kind: type[Optimizer], complaint: str) -> None:
@@ -184,3 +226,15 @@ class Spoiling(Initializer):
 def test_a_fault_of_an_initialiser_is_found(kind: type[Initializer], complaint: str) -> None:
     with pytest.raises(AssertionError, match=complaint):
         check_initializer(InitializerSpec(name="bad", summary="", options=kind))
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "adam"])
+def test_every_iterate_of_the_built_in_optimizers_has_a_state(
+    registry: Registry, name: str
+) -> None:
+    def evaluate(image: Tensor) -> Evaluation:
+        return Evaluation(0.5 * image.square().sum().item(), {}, image)
+
+    problem = Minimization(torch.full((1, 3, 4, 4), 0.5), evaluate, 5)
+    iterates = islice(registry.optimizers.get(name).options().iterate(problem), 6)
+    assert all(iterate.state is not None for iterate in iterates)

@@ -199,7 +199,7 @@ def test_finished_pictures_are_found_and_others_made_again(counting: Any, images
     fourth = stylectl.batch(ALL, on_event=said.append, **{**SMALL, "iterations": 5})
     assert len(fourth.painted) == 4
     why = [event.why for event in said if isinstance(event, stylectl.TaskStarted)]
-    assert why == ["again: it has other settings or images"] * 4
+    assert why == ["again: it has other settings or files"] * 4
 
 
 def test_paths_may_be_given_in_another_way(
@@ -464,8 +464,6 @@ def test_folders_are_listed_once_and_plans_made_once(
     assert len(listed) == 1
 
 
-def test_lock_files_stay_where_another_process_may_have_opened_them(
-    counting: Any, images: Path
-) -> None:
+def test_no_lock_files_are_left(counting: Any, images: Path) -> None:
     stylectl.batch(ALL[:1], **SMALL)
-    assert [path.name for path in Path("out/.stylectl-locks").iterdir()] == ["a_x.png.lock"]
+    assert [path.name for path in Path("out").iterdir()] == ["a_x.png"]

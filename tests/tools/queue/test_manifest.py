@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from stylectl import Task, UsageError
+from stylectl.core.job.paths import JobFile
 from stylectl.core.planning.registry import Registry
 from stylectl.plugins.manager import load_plugins
 from stylectl.tools.queue.manifest import manifest_tasks
@@ -16,9 +17,7 @@ from stylectl.tools.queue.tasks import TaskMaker
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 @pytest.fixture
@@ -41,7 +40,12 @@ def read(folder: Path, registry: Registry) -> Any:
     ) -> list[Task]:
         manifest = Path("m") / f"list{suffix}"
         manifest.write_text(text)
-        return manifest_tasks(manifest, Path("out"), options, TaskMaker(registry, file))
+        return manifest_tasks(
+            manifest,
+            Path("out"),
+            options,
+            TaskMaker(registry, JobFile(file, Path()) if file else None),
+        )
 
     return tasks
 
@@ -191,6 +195,7 @@ def test_paths_behind_dots_are_found_beside_the_manifest(read: Any) -> None:
 
 
 def test_weights_are_found_beside_the_manifest(read: Any, folder: Path) -> None:
+    (folder / "m" / "net.safetensors").touch()
     for column in ("weights", "backbone.weights"):
         (task,) = read(f"content,style,preprocessing,{column}\na.png,x.png,caffe,net.safetensors\n")
         assert task.job.backbone.options["weights"] == "m/net.safetensors"

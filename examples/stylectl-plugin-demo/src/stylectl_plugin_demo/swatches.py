@@ -1,9 +1,11 @@
 """A writer of the result's main colors, for GIMP, Inkscape and Krita."""
 
-from pydantic import BaseModel, ConfigDict, Field
-from stylectl import Writer, WriterArguments, WriteRequest
+from __future__ import annotations
 
-from .colors import main_colors
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict, Field
+from stylectl import Writer, WriterArguments, WriteRequest, WriterSpec, hooks
 
 
 class SwatchesOptions(BaseModel):
@@ -22,8 +24,22 @@ class SwatchesWriter(Writer):
 
     def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
-        result, path = request.result, request.path
-        lines = ["GIMP Palette", f"Name: {path.stem}", "#"]
-        for red, green, blue in (main_colors(result.image, self._options.colors) * 255).round():
+        from .colors import main_colors
+
+        lines = ["GIMP Palette", f"Name: {request.path.stem}", "#"]
+        colors = main_colors(request.result.image, self._options.colors)
+        for red, green, blue in (colors * 255).round():
             lines.append(f"{red:3.0f} {green:3.0f} {blue:3.0f}")
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        request.path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@hooks.writers
+def writers() -> Iterable[WriterSpec[SwatchesOptions]]:
+    """Return the writer `demo-swatches`."""
+    yield WriterSpec(
+        name="demo-swatches",
+        summary="the result's main colors as a GIMP palette",
+        suffixes=(".gpl",),
+        create=SwatchesWriter,
+        options=SwatchesOptions,
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from stylectl.core.run.fingerprint import fingerprint
+from stylectl.core.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Parts of `stylectl plugins`: new plugins from the template, pip, checks."""
