@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from filelock import Timeout
 from ...core.errors import ListenerError, OutputError, StylectlError, UsageError
 from ...core.images.files import ListFiles, file_sha256, input_files, style_files
 from ...core.interfaces.events import Notice
-from ...core.leftovers import held_lock
+from ...core.leftovers import held_lock, private_lock
 from ...core.run.job_run import Saving
 from ...core.run.record import State, state_of
 from ...core.run.session import Session
@@ -38,9 +38,6 @@ _WHY: dict[State, str] = {
     "interrupted": "again: it was interrupted",
     "other": "again: it has other settings or files",
 }
-
-#: Folder, in that of the results, for the lock files.
-_LOCKS = ".stylectl-locks"
 
 
 def run_tasks(
@@ -100,7 +97,6 @@ class _Worker:
                 self._do(locked, wait=True)
         except KeyboardInterrupt as stop:
             stopped_by = stop
-        _remove_lock_folders(self._tasks)
         done = {*self._found, *self._painted, *self._failed}
         remaining = tuple(task.path for task in self._tasks if task.path not in done)
         report = Report(
@@ -125,7 +121,7 @@ class _Worker:
     def _do_one(self, task: Task, wait: bool) -> bool:
         """Do a task unless it is finished by now. Return False if another process has locked it."""
         try:
-            with _locked(task.path, wait):
+            with held_lock(private_lock(task.path), wait):
                 self._finish(task)
         except Timeout:
             return False
@@ -190,23 +186,3 @@ def _make_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(f"{folder}: no file can be written there ({error.strerror})") from None
-
-
-@contextmanager
-def _locked(path: Path, wait: bool) -> Iterator[None]:
-    """Hold the lock of a result, so that no other process makes it.
-
-    The lock is the operating system's, which frees it when the process ends, even by a crash.
-    Raises filelock.Timeout if another process has the lock: at once, or never with `wait`.
-    """
-    folder = path.with_name(_LOCKS)
-    folder.mkdir(exist_ok=True)
-    with held_lock(folder / f"{path.name}.lock", wait):
-        yield
-
-
-def _remove_lock_folders(tasks: Sequence[Task]) -> None:
-    """Remove the folders for locks, unless another process has locks in them."""
-    for folder in {task.path.with_name(_LOCKS) for task in tasks}:
-        with suppress(OSError):
-            folder.rmdir()
