@@ -14,13 +14,16 @@ from typing import Literal
 import onnx
 import torch
 
-from ...core.errors import BackendError
+from ...core.attribution import is_out_of_memory
+from ...core.errors import BackendError, WeightsError
 from ...core.files import user_cache
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.trunk import Trunk
+from ...core.shown import error_line
 from ..disk_cache import kept_folder, key_of
 from ..onnx_export.export import export_trunk, weights_hash
 from ..onnx_gradient import NoGradientError, differentiate
+from .trial import try_models
 from .winograd_rewrite import with_winograd
 
 _FORWARD, _BACKWARD, _REASON = "forward.onnx", "backward.onnx", "reason.txt"
@@ -81,10 +84,16 @@ def open_models(
 
 @dataclass(frozen=True)
 class _Source:
-    """The origin of models, identified by `identity`."""
+    """The origin of models, identified by `identity`.
+
+    `untrusted` is the name of a network that comes as an ONNX file; `smallest_side` is that of the
+    images that it takes, in pixels.
+    """
 
     identity: tuple[str, ...]
     model: Callable[[], onnx.ModelProto]
+    untrusted: str = ""
+    smallest_side: int = 0
 
 
 def _source(backbone: Backbone, layers: Sequence[str], half: bool) -> _Source:
@@ -98,6 +107,8 @@ def _source(backbone: Backbone, layers: Sequence[str], half: bool) -> _Source:
         return _Source(
             (hashlib.sha256(serialized).hexdigest(), *layers),
             partial(onnx.ModelProto.FromString, serialized),
+            backbone.name,
+            backbone.deepest(layers).smallest_side,
         )
     trunk = backbone.trunk(layers).to(torch.float16 if half else torch.float32)
     return _Source(
@@ -127,9 +138,16 @@ def _make(source: _Source, target: _Target, folder: Path) -> None:
         model, backward = pair.forward, target.serialized(pair.backward)
     except NoGradientError as error:
         reason = str(error)
+    except Exception as error:  # of a file with settings that do not fit each other
+        if not source.untrusted or is_out_of_memory(error):
+            raise
+        raise WeightsError(f"{source.untrusted}: refused: {error_line(error)}") from None
     (folder / _FORWARD).write_bytes(target.serialized(model))
     (folder / _BACKWARD).write_bytes(backward)
     (folder / _REASON).write_text(reason)
+    if source.untrusted:
+        models = folder / _FORWARD, (folder / _BACKWARD) if backward else None
+        try_models(*models, source.smallest_side, source.untrusted)
 
 
 def _trunk_identity(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> tuple[str, ...]:
@@ -151,7 +169,10 @@ def _trunk_identity(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> 
 def _source_hash() -> str:
     """Return a hash of the code that makes models: a changed rule invalidates them."""
     digest, backends = hashlib.sha256(), Path(__file__).parent.parent
-    modules = [backends / "onnxruntime" / "winograd_rewrite.py", backends / "pytorch/winograd.py"]
+    modules = [
+        *(backends / "onnxruntime" / name for name in ("winograd_rewrite.py", "trial.py")),
+        backends / "pytorch/winograd.py",
+    ]
     for folder in ("onnx_export", "onnx_gradient"):
         modules += sorted((backends / folder).glob("*.py"))
     for module in modules:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,13 +13,13 @@ from onnxruntime import OrtValue
 from torch import Tensor
 
 from ...core.errors import BackendError
+from .messages import first_line, is_out_of_memory
 
 #: Name and options of a provider.
 Provider = tuple[str, dict[str, str]]
 
 #: Least severity that is logged; errors are raised as exceptions in any case.
 _FATAL_ONLY = 4
-_OUT_OF_MEMORY = re.compile("allocate memory|bad_alloc|out of memory|smaller than requested")
 
 
 class Session:
@@ -59,8 +58,8 @@ class Session:
         try:
             self._session.run_with_iobinding(binding, options)
         except Exception as error:  # its exceptions have no common base
-            message = _first_line(error)
-            if _OUT_OF_MEMORY.search(message):
+            message = first_line(error)
+            if is_out_of_memory(message):
                 raise MemoryError(f"ONNX Runtime: {message}") from None
             raise BackendError(f"ONNX Runtime: {message}") from None
         binding.synchronize_outputs()
@@ -76,7 +75,7 @@ def load(model: Path, options: Any, providers: Sequence[Provider]) -> Any:
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=list(providers))
     except Exception as error:  # its exceptions have no common base
-        message = _first_line(error)
+        message = first_line(error)
         raise BackendError(f"ONNX Runtime cannot load the model: {message}") from None
 
 
@@ -121,7 +120,3 @@ def to_torch(value: OrtValue) -> Tensor:
     """Return the value as a tensor that shares its memory, which lives as long as either."""
     tensor: Tensor = torch.utils.dlpack.from_dlpack(value)
     return tensor
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
+from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .backend import Features
@@ -124,10 +125,11 @@ class StatisticsTerm(LossTerm, Generic[S, T]):
         if not references.styles:
             return [(references.content_region, [])]
         parts: dict[int, tuple[Region, dict[Hashable, tuple[Statistics[S], float]]]] = {}
-        for number, style in enumerate(references.styles):
+        numbers = count()
+        for style in references.styles:
             key = id(style.region) if style.region else 0
             _, sources = parts.setdefault(key, (style.region, {}))
-            source = ("alone", number) if style.source is None else style.source
+            source = ("alone", next(numbers)) if style.source is None else style.source
             tile = FeatureTile(style.features, {}, style.own_region)
             statistics, weight = self.statistics(tile), style.weight
             if source in sources:
@@ -135,6 +137,8 @@ class StatisticsTerm(LossTerm, Generic[S, T]):
                 statistics = added(statistics_before, statistics)
                 weight += weight_before
             sources[source] = statistics, weight
+            # The next style's features are computed when it is taken: these must be freed first.
+            del style, tile
         return [
             (
                 region,

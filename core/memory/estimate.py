@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from ..interfaces.backbone import LayerInfo
 
-#: Peak memory, in units of the layers' activations: those that the forward pass keeps, gradients,
-#: temporary copies, and unused gaps between them. Measured on whole runs of the torch backend with
-#: VGG-19: 1.7 at 1024 px, 1.3 at 1600 px.
-_OVERHEAD = 1.9
-#: The same for tiles, which are also copied without their halo; measured at 1600 px.
-_OVERHEAD_OF_TILES = 3.2
+#: Further memory for tiles, in units of all layers' activations. Their arrays are smaller, and
+#: malloc leaves more gaps between small arrays; they are also copied without their halo. Measured
+#: with the torch backend and VGG-19 in tiles of 0.15 to 0.3 million pixels.
+_OVERHEAD_OF_TILES = 1.3
 #: Memory of an evaluation without a gradient, in units of the largest layer, beside that of all
-#: layers. Measured with VGG-19: ONNX Runtime takes 1.2 times all layers, torch all that are asked
-#: for and twice the largest; the statistics of the terms copy some of them.
+#: layers. Measured with VGG-19: ONNX Runtime takes 1.2 times all layers; torch takes those that are
+#: asked for and twice the largest; the statistics of the terms copy some of them.
 _LARGEST_LAYERS = 2
 #: Images beside the optimizer's: the content, and those that terms of the pixels hold at a time.
 _OTHER_IMAGES = 7
@@ -33,6 +31,7 @@ class MemoryEstimate:
 
     - `network`: bytes for each pixel that the network evaluates at a time, with the gradient.
     - `forward`: bytes for each pixel that it evaluates at a time without a gradient.
+    - `cutting`: further bytes for each pixel of a tile.
     - `result`: bytes for each pixel of the result.
     - `content`: further bytes for each pixel of a result that is cut into tiles.
     - `style_image`: bytes for each pixel of the style image that is evaluated.
@@ -41,6 +40,7 @@ class MemoryEstimate:
 
     network: float
     forward: float
+    cutting: float
     result: float
     content: float
     style_image: float
@@ -52,15 +52,16 @@ class MemoryEstimate:
 
     def cut(self, pixels: int, crop_pixels: int) -> int:
         """Return the bytes of a step for a result in tiles, whose crops have `crop_pixels`."""
-        result_bytes = pixels * (self.result + self.content)
-        return round(result_bytes + crop_pixels * self._network_of_tiles) + self.style_features
+        of_result = pixels * (self.result + self.content)
+        of_tile = crop_pixels * (self.network + self.cutting)
+        return round(of_result + of_tile) + self.style_features
 
     def most_crop_pixels(self, pixels: int, available: int) -> int:
         """Return the most pixels that a tile's crop may have, for `available` bytes.
 
         The number is negative if the result alone needs more.
         """
-        return int((available - self.cut(pixels, 0)) // self._network_of_tiles)
+        return int((available - self.cut(pixels, 0)) // (self.network + self.cutting))
 
     def binding(self, pixels: int, style_pixels: int, crop_pixels: int) -> int:
         """Return the bytes while a style image is evaluated, before the first step.
@@ -68,7 +69,8 @@ class MemoryEstimate:
         The result has `pixels`, the style image `style_pixels`; `crop_pixels` of them are evaluated
         at a time.
         """
-        evaluated = style_pixels * self.style_image + crop_pixels * self.forward
+        forward = self.forward + (self.cutting if crop_pixels < style_pixels else 0)
+        evaluated = style_pixels * self.style_image + crop_pixels * forward
         held = pixels * (_IMAGES_WHILE_BINDING * _IMAGE_BYTES + self.content)
         return round(held + max(evaluated, style_pixels * _RESAMPLING_BYTES)) + self.style_features
 
@@ -77,11 +79,8 @@ class MemoryEstimate:
 
         The number is negative if the images alone need more than the `available` bytes.
         """
-        return int((available - self.binding(pixels, style_pixels, 0)) // self.forward)
-
-    @property
-    def _network_of_tiles(self) -> float:
-        return self.network * _OVERHEAD_OF_TILES / _OVERHEAD
+        left = available - self.binding(pixels, style_pixels, 0)
+        return int(left // (self.forward + self.cutting))
 
 
 @dataclass(frozen=True)
@@ -123,16 +122,19 @@ class NetworkCost:
             mask=1 + sum(1 / info.stride**2 for info in layers if info.name in read),
         )
 
-    def estimate(self, images_held: int, masks: int, style_pixels: int) -> MemoryEstimate:
+    def estimate(
+        self, memory_factor: float, images_held: int, masks: int, style_pixels: int
+    ) -> MemoryEstimate:
         """Return the memory of a scale.
 
-        The optimizer holds `images_held` images, the job has `masks`; the style images have
-        `style_pixels` in all.
+        `memory_factor` is the backend's. The optimizer holds `images_held` images, the job has
+        `masks`; the style images have `style_pixels` in all.
         """
         masks_bytes = 4 * self.mask * masks
         return MemoryEstimate(
-            network=4 * _OVERHEAD * self.activations,
+            network=4 * memory_factor * self.activations,
             forward=4 * (self.activations + _LARGEST_LAYERS * self.largest),
+            cutting=4 * _OVERHEAD_OF_TILES * self.activations,
             result=_IMAGE_BYTES * (images_held + _OTHER_IMAGES) + masks_bytes,
             content=4 * self.content,
             style_image=_IMAGE_BYTES + masks_bytes,

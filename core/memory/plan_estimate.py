@@ -12,11 +12,20 @@ from .estimate import MemoryEstimate, NetworkCost
 
 
 def scale_estimate(
-    plan: Plan, inputs: Inputs, sizes: ScaleSizes, optimizer: Optimizer | None = None
+    plan: Plan,
+    inputs: Inputs,
+    sizes: ScaleSizes,
+    memory_factor: float,
+    optimizer: Optimizer | None = None,
 ) -> MemoryEstimate:
-    """Return the memory that a scale of the plan needs; `optimizer` stands in for the plan's."""
+    """Return the memory that a scale of the plan needs on a backend with the `memory_factor`.
+
+    `optimizer` stands in for the plan's.
+    """
     images_held = (optimizer or plan.optimizer).images_held(sizes.scale.steps)
-    return _network_cost(plan).estimate(images_held, _mask_count(inputs), sum(sizes.style_pixels))
+    style_pixels = sum(sizes.style_pixels)
+    cost = _network_cost(plan)
+    return cost.estimate(memory_factor, images_held, _mask_count(inputs), style_pixels)
 
 
 def _network_cost(plan: Plan) -> NetworkCost:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..attribution import attributed_to
 from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend, Precision
+from ..interfaces.optimizer import Optimizer
 from ..interfaces.statistics import StatisticsTerm
 from ..interfaces.terms import LossTerm
 from ..objective.tiled_features import deviation
@@ -17,6 +18,7 @@ from ..planning.scale_sizes import ScaleSizes
 from ..sizes.fitting import Size
 from ..sizes.pyramid import Scale
 from ..sizes.tiles import Tiler, Tilers, tiler_for
+from .estimate import MemoryEstimate
 from .limits import Budget, style_too_large, too_large, too_large_in_tiles
 from .plan_estimate import evaluates_styles, network_layers, scale_estimate
 
@@ -38,7 +40,7 @@ def tilers_for(
     That is decided beforehand, since Linux grants more memory than there is and kills a process
     that uses it.
     """
-    choice = _Choice(plan, inputs, budget, _Reasons.of(plan))
+    choice = _Choice(plan, inputs, budget, backend.memory_factor, _Reasons.of(plan))
     tilers = tuple(choice.tilers(sizes) for sizes in scales)
     cut = [
         tiler for pair in tilers for tiler in (pair.styles, pair.result) if tiler.most is not None
@@ -87,6 +89,7 @@ class _Choice:
     plan: Plan
     inputs: Inputs
     budget: Budget
+    memory_factor: float
     reasons: _Reasons
     halos: int = 1
 
@@ -109,9 +112,12 @@ class _Choice:
             self.halos,
         )
 
+    def _estimate(self, sizes: ScaleSizes, optimizer: Optimizer | None = None) -> MemoryEstimate:
+        return scale_estimate(self.plan, self.inputs, sizes, self.memory_factor, optimizer)
+
     def _result_tiler(self, sizes: ScaleSizes) -> Tiler:
         scale, available = sizes.scale, self.budget.available
-        needed = scale_estimate(self.plan, self.inputs, sizes)
+        needed = self._estimate(sizes)
         if needed.uncut(scale.pixels) <= available:
             return Tiler.uncut()
         is_texture = self.plan.job.content is None
@@ -120,7 +126,7 @@ class _Choice:
         tiler = self.tiler(needed.most_crop_pixels(scale.pixels, available))
         crop_pixels = _largest_crop(tiler, scale.size)
         if needed.cut(scale.pixels, crop_pixels) > available:
-            with_adam = scale_estimate(self.plan, self.inputs, sizes, Adam())
+            with_adam = self._estimate(sizes, Adam())
             raise too_large_in_tiles(
                 needed, with_adam, scale.size, is_texture, crop_pixels, self.budget
             )
@@ -130,7 +136,7 @@ class _Choice:
         if not sizes.styles or not evaluates_styles(self.plan):
             return Tiler.uncut()
         pixels, available = sizes.scale.pixels, self.budget.available
-        needed = scale_estimate(self.plan, self.inputs, sizes)
+        needed = self._estimate(sizes)
         style_pixels, size, style = max(
             zip(sizes.style_pixels, sizes.styles, self.inputs.styles, strict=True),
             key=lambda triple: triple[0],

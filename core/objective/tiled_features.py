@@ -77,6 +77,7 @@ class TiledFeatures(FeatureReader):
                 if layer not in maps:
                     maps[layer] = values.new_empty(*values.shape[:2], *part.sizes[layer])
                 of_whole(tile, maps)[layer].copy_(values)
+            del part, values  # freed before the next tile's are computed
         return maps
 
     def parts(self, image: Tensor, layers: Collection[str]) -> Iterator[FeaturePart]:

@@ -147,6 +147,7 @@ class _Styles(Sequence[Style]):
             for region, own_region, share in zip(style.regions, own_regions, shares, strict=True):
                 result_region = self._binder.regions.of_mask(region.region)
                 yield Style(part.features, share, result_region, part.cut(own_region), style.source)
+            del part  # its features must be freed before the next part's are computed
             # The parts' statistics add up to those of the image, whose share counts once.
             shares = [0.0] * len(shares)
 
@@ -177,6 +178,7 @@ def _feature_parts(
     for part in reader.parts(image, network_layers):
         sizes = {**part.sizes, IMAGE_LAYER: (image.shape[2], image.shape[3])}
         yield replace(part, features={**part.features, **part.cut(pixels)}, sizes=sizes)
+        del part  # see _styles_of
 
 
 def _network_layers(layers: Sequence[str]) -> list[str]:

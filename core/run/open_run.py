@@ -82,7 +82,8 @@ class OpenRun:
         """
         plan, sizes = self.plan, self.prepared.scales[index]
         is_texture, limit = plan.job.content is None, plan.job.max_memory
-        needed = scale_estimate(plan, self.prepared.recolored, sizes)
+        factor = self.backend.memory_factor
+        needed = scale_estimate(plan, self.prepared.recolored, sizes, factor)
         scale, device = sizes.scale, self.backend.device
         with explaining_out_of_memory(needed, scale.size, is_texture, limit, device):
             inputs = self.inputs_at(index)

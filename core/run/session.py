@@ -28,10 +28,10 @@ from ..planning.plan import Plan
 from ..planning.terms import PlannedTerm
 from .binding import Binder
 from .fingerprint import fingerprint
-from .held_bytes import held_bytes
 from .open_run import OpenRun
 from .preparation import Prepared, prepare
 from .scale_inputs import ScaleInputs
+from .tensor_bytes import tensor_bytes
 
 #: Part of the available memory that cached losses may take. At the default layers, the Gram
 #: matrices of a style take 2.4 MB for each scale and term, and the features of a content image
@@ -193,7 +193,7 @@ class Session:
             return replace(cached, weight=planned.weight, label=planned.label)
         loss = binder.bind(planned)
         if self._recurs(images):
-            size = held_bytes(loss)
+            size = tensor_bytes(loss)
             if self._cached_bytes + size <= self._most_cached:
                 self._cached[key] = _Cached(loss, images, size)
         return loss

@@ -13,15 +13,12 @@ from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.specs import BackboneSpec
 from .. import hooks
 from .default_layers import default_layers
-from .onnx.graph import feature_maps
+from .onnx.inspection import PREPROCESSING_KEY, inspect
 from .onnx.model import OnnxPreprocessing, image_model
 from .onnx.reading import read_onnx
 
 if TYPE_CHECKING:
     from ...core.interfaces.trunk import Trunk
-
-#: Metadata key of the expected input; stylectl writes "none": the preprocessing is in the graph.
-PREPROCESSING_KEY = "stylectl.preprocessing"
 
 
 class OnnxFileOptions(BaseModel):
@@ -52,13 +49,12 @@ class OnnxFile(Backbone):
         self.name = f"onnx:{options.model}"
         if self.path.suffix.lower() != ".onnx":
             raise UsageError(f"backbone onnx: {options.model!r} is not a file in .onnx")
-        model = read_onnx(self.path)
-        maps = feature_maps(model, options.model)
+        inspection = inspect(self.path, options.model)
+        maps = inspection.maps
         self.image, self.layers, self.aliases = maps.image, maps.layers, {}
         content, style = default_layers(maps.stages)
         self.default_content_layers, self.default_style_layers = content, style
-        stated = {entry.key: entry.value for entry in model.metadata_props}.get(PREPROCESSING_KEY)
-        self._preprocessing = _agreed_preprocessing(stated, options)
+        self._preprocessing = _agreed_preprocessing(inspection.preprocessing, options)
 
     @property
     def preprocessing(self) -> OnnxPreprocessing:
@@ -75,8 +71,9 @@ class OnnxFile(Backbone):
 
     def onnx_model(self, layers: Collection[str]) -> bytes | None:
         """See Backbone.onnx_model."""
-        model = read_onnx(self.path)
-        extracted = image_model(model, self.path, self.image, layers, self.preprocessing)
+        source = str(self.path)
+        model = read_onnx(self.path, source)
+        extracted = image_model(model, self.path, source, self.image, layers, self.preprocessing)
         return bytes(extracted.SerializeToString())
 
     def trunk(self, layers: Collection[str]) -> Trunk:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....core.errors import WeightsError
 from ....core.interfaces.backbone import LayerInfo
+from ....core.shown import one_line
 from ..geometry import SIZES, Node, Window, geometries, spatial_dimensions
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _shapes(slim: ModelProto, image: str, size: tuple[int, int], source: str) ->
     try:
         inferred = onnx.shape_inference.infer_shapes(slim, data_prop=True)
     except Exception as error:  # the C++ code's errors have no common base
-        line = " ".join(str(error).split())[:120]
+        line = one_line(str(error), 120)
         raise WeightsError(f"{source}: its shapes cannot be inferred ({line})") from None
     values = [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]
     return {value.name: shape for value in values if (shape := _known_shape(value)) is not None}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ....core.errors import WeightsError
+from ....core.shown import one_line
 from ..preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ _NORMALIZATION: Mapping[OnnxPreprocessing, tuple[tuple[float, ...], ...]] = {
 def image_model(
     model: ModelProto,
     path: Path,
+    source: str,
     image: str,
     layers: Collection[str],
     preprocessing: OnnxPreprocessing,
 ) -> ModelProto:
     """Extract the part of `model` that computes `layers`, preceded by the preprocessing.
 
-    `path` is the file of `model`, `image` the name of its input. Raises WeightsError when the part
-    cannot be extracted.
+    `path` is the file of `model`, `source` its name in messages, `image` the name of its input.
+    Raises WeightsError when the part cannot be extracted.
     """
     import onnx
 
@@ -57,11 +59,11 @@ def image_model(
         del extracted.graph.value_info[:], extracted.graph.output[:]
         _add_outputs(extracted, layers)
         onnx.checker.check_model(extracted, full_check=True)
-    except WeightsError:
+    except (WeightsError, MemoryError):
         raise
     except Exception as error:  # onnx's errors have no common base
-        line = " ".join(str(error).split())[:200]
-        raise WeightsError(f"{path}: its layers cannot be made outputs ({line})") from None
+        line = one_line(str(error), 200)
+        raise WeightsError(f"{source}: its layers cannot be made outputs ({line})") from None
     return extracted
 
 

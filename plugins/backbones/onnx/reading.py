@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ....core.errors import UsageError, WeightsError
 from ....core.files import status_of
+from ....core.shown import one_line
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
 _MOST_BYTES = 2_000_000_000
 
 
-def read_onnx(path: Path) -> ModelProto:
+def check_file(path: Path, source: str) -> int:
+    """Return the size of an ONNX file in bytes; `source` is its name in messages.
+
+    Raises UsageError for a missing file, and WeightsError for one that is too large.
+    """
+    status = status_of(path)
+    if status is None or not path.is_file():
+        raise UsageError(f"{source}: no such ONNX file")
+    if status.st_size > _MOST_BYTES:
+        raise WeightsError(f"{source}: larger than {_MOST_BYTES / 1e9:g} GB")
+    return status.st_size
+
+
+def read_onnx(path: Path, source: str) -> ModelProto:
     """Read a model without the weights that are in other files.
 
     Raises UsageError for a missing file, and WeightsError for one that is too large or damaged, or
@@ -24,36 +38,49 @@ def read_onnx(path: Path) -> ModelProto:
     """
     import onnx
 
-    status = status_of(path)
-    if status is None or not path.is_file():
-        raise UsageError(f"{path}: no such ONNX file")
-    if status.st_size > _MOST_BYTES:
-        raise WeightsError(f"{path}: larger than {_MOST_BYTES / 1e9:g} GB")
+    check_file(path, source)
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's errors have no common base
-        raise WeightsError(f"{path}: damaged or not an ONNX file ({_line(error)})") from None
+        raise WeightsError(f"{source}: damaged or not an ONNX file ({_line(error)})") from None
     if not model.graph.node:
-        raise WeightsError(f"{path}: damaged or not an ONNX file (it holds no network)")
-    _check_operators(model, path)
-    _check_external_data(model, path)
+        raise WeightsError(f"{source}: damaged or not an ONNX file (it holds no network)")
+    _check_operators(model, source)
+    _check_external_data(model, path, source)
     try:
         onnx.checker.check_model(str(path))
     except Exception as error:  # ValidationError, or an error of the C++ code
-        raise WeightsError(f"{path}: not a valid ONNX model ({_line(error)})") from None
+        raise WeightsError(f"{source}: not a valid ONNX model ({_line(error)})") from None
     return model
 
 
-def _check_operators(model: ModelProto, path: Path) -> None:
+def files_beside(model: ModelProto) -> set[str]:
+    """Return the names of the files beside the model's that have weights of it."""
+    import onnx
+
+    return {
+        entry.value
+        for tensor in _tensors(model.graph)
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+
+
+def _check_operators(model: ModelProto, source: str) -> None:
+    if model.functions:
+        raise WeightsError(
+            f"{source}: refused: it defines the operator {model.functions[0].name} itself"
+        )
     for node in _nodes(model.graph):
         if node.domain not in ("", "ai.onnx"):
             raise WeightsError(
-                f"{path}: refused: the operator {node.op_type} of the domain {node.domain!r} "
+                f"{source}: refused: the operator {node.op_type} of the domain {node.domain!r} "
                 "is not ONNX's own"
             )
 
 
-def _check_external_data(model: ModelProto, path: Path) -> None:
+def _check_external_data(model: ModelProto, path: Path, source: str) -> None:
     """Check that weights in other files are in the model's folder and as long as it states."""
     import onnx
 
@@ -73,21 +100,22 @@ def _check_external_data(model: ModelProto, path: Path) -> None:
             or not file.resolve().is_relative_to(folder)
         ):
             raise WeightsError(
-                f"{path}: refused: the weights of {tensor.name!r} are outside the file's folder "
+                f"{source}: refused: the weights of {tensor.name!r} are outside the file's folder "
                 f"({location!r})"
             )
         if status is None or not file.is_file():
-            raise WeightsError(f"{path}: the file {location!r} with its weights is missing")
+            raise WeightsError(f"{source}: the file {location!r} with its weights is missing")
         offset, length = _count(settings.get("offset")), _count(settings.get("length"))
         if status.st_size > _MOST_BYTES or offset + length > status.st_size:
             raise WeightsError(
-                f"{path}: the file {location!r} with its weights is too large or too short"
+                f"{source}: the file {location!r} with its weights is too large or too short"
             )
 
 
 def _count(text: str | None) -> int:
     """Convert a size that a file states; text that is no number gives 2^63, which is too large."""
-    return int(text) if text and text.isascii() and text.isdigit() else 2**63 if text else 0
+    is_count = text and text.isascii() and text.isdigit() and len(text) < 20
+    return int(text) if text and is_count else 2**63 if text else 0
 
 
 def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
@@ -114,4 +142,4 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return one_line(str(error), 120) or type(error).__name__

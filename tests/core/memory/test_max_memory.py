@@ -13,12 +13,12 @@ import pytest
 import stylectl
 from stylectl import Event, Notice, Result, RunStarted
 from stylectl.core.errors import MemoryLimitError, UsageError
+from stylectl.core.host_memory import FreeMemory
 from stylectl.core.interfaces.statistics import StatisticsTerm
 from stylectl.core.interfaces.terms import Loss, References
 from stylectl.core.job.building import build_job
 from stylectl.core.job.text import bytes_of
 from stylectl.core.memory import limits as memory
-from stylectl.core.memory.free import FreeMemory
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.preparation import prepare
 from stylectl.core.run.runner import run
@@ -54,7 +54,7 @@ def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exp
     """The program itself counts as nothing here: it takes more than these pictures, and not always
     the same."""
     monkeypatch.setenv("STYLECTL_PLUGINS", "")
-    monkeypatch.setattr(memory, "held_memory", lambda device: 0)
+    monkeypatch.setattr(memory, "_held_memory", lambda device: 0)
     monkeypatch.chdir(tmp_path)
 
 
@@ -182,7 +182,7 @@ def test_too_little_for_the_smallest_tile_names_what_would_fit() -> None:
 
 
 def test_a_limit_below_the_program_itself_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "held_memory", lambda device: 10**9)
+    monkeypatch.setattr(memory, "_held_memory", lambda device: 10**9)
     with pytest.raises(MemoryLimitError, match=r"holds 1\.0 GB .*max_memory=500MB"):
         paint(max_memory="500MB")
 

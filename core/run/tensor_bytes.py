@@ -13,7 +13,7 @@ from torch import Tensor
 _SHARED = (type, ModuleType)
 
 
-def held_bytes(value: object) -> int:
+def tensor_bytes(value: object) -> int:
     """Return the bytes of all tensors and arrays that can be reached from `value`.
 
     `value` is a function with its closure, or any other object. Memory that several tensors share
