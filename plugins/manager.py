@@ -14,6 +14,7 @@ import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from ..backends.offline import switch_off_telemetry
 from ..core.errors import PluginError, StylectlError, UsageError, did_you_mean
 from ..core.interfaces.specs import (
     BackboneSpec,
@@ -81,6 +82,7 @@ def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = (
     plugins while they are loaded goes to stderr. Raises UsageError when a name in `switched_off` is
     unknown or stands for several plugins.
     """
+    switch_off_telemetry()  # a plugin may load ONNX Runtime
     plugins = find_plugins(extra)
     off = {_switched_off(name, plugins).name for name in switched_off}
     allowed, problems = _allowed(plugins)

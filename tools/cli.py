@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import typer
 
+from ..core.files import current_folder
 from ..core.malloc import keep_freed_memory
 from .commands import batch, bench, cache, export, listing, parity, plugins, run, show, sweep
 from .console.exit import run_and_exit
@@ -45,7 +46,7 @@ def _program(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    pass
+    current_folder()  # the paths of all commands are relative to it
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ...core.interfaces.events import ignore
-from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.events import QueueListener, Report
 from ..queue.tasks import TaskMaker, check_paths, png_path
@@ -32,9 +31,9 @@ def batch(
     Finished results are found and not made again; what jobs have in common is computed once. Raises
     UsageError before the work begins; results that fail later are in the report.
     """
-    file = read_job_file(Path(job)) if job is not None else None
+    job_file = Path(job) if job is not None else None
     plugins = load_plugins(no_plugin)
-    maker = TaskMaker(plugins.registry, file)
+    maker = TaskMaker(plugins.registry, job_file)
     common = options | ({"preset": preset} if preset else {})
     tasks = []
     for number, picture in enumerate(pictures, start=1):
@@ -42,5 +41,5 @@ def batch(
         label = f"picture {number}"
         path = png_path(label, picture.get("output"))
         tasks.append(maker.task(label, path, {**common, **picture_options}))
-    check_paths(tasks)
+    check_paths(tasks, [job_file])
     return run_tasks(tasks, plugins, on_event)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.files import check_is_no_input
 from ...core.interfaces.events import Listener, Notice, ignore
 from ...core.interfaces.result import Result
 from ...core.job.building import build_job
@@ -47,11 +48,13 @@ def run(
         chosen = job.replace(**options) if options else job
     else:
         chosen = build_job(options, read_job_file(Path(job)) if job is not None else None, preset)
+    paths = [Path(path) for path in ([output] if isinstance(output, str | Path) else output)]
+    if isinstance(job, str | Path):
+        check_is_no_input(paths, [Path(job)])
     for problem in plugins.problems:
         on_event(Notice(problem))
-    paths = [output] if isinstance(output, str | Path) else output
     plan = make_plan(chosen, plugins.registry)
-    result = run_planned(plan, [Path(path) for path in paths], writers, plugins, on_event)
+    result = run_planned(plan, paths, writers, plugins, on_event)
     if result.stopped_by is not None:
         raise result.stopped_by
     return result

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ...core.interfaces.events import ignore
-from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.events import QueueListener, Report
 from ..queue.settings import Setting, setting_named
@@ -31,14 +30,15 @@ def sweep(
     content="photo.jpg", styles=["painting.jpg"])`` draws the sheet `output`, a PNG, with the first
     axis along the columns. `options` hold for all cells, over the job file. The cells are kept in
     the folder ``sheet-cells`` beside the sheet, and made again only if their job or their images
-    changed. After Ctrl-C the report is `interrupted`, and no sheet is drawn. Raises UsageError
-    before the work begins; cells that fail later are in the report.
+    changed. After Ctrl-C the report is `interrupted`, and no sheet is drawn; nor is it if all cells
+    fail. Raises UsageError before the work begins, and the error of the first cell if none can be
+    begun; cells that fail later are in the report.
     """
     settings = [
         Setting(setting_named(key), tuple((str(value), value) for value in values))
         for key, values in axes.items()
     ]
     common = options | ({"preset": preset} if preset else {})
-    file = read_job_file(Path(job)) if job is not None else None
+    job_file = Path(job) if job is not None else None
     plugins = load_plugins(no_plugin)
-    return run_sheet(settings, common, file, Path(output), cell_size, plugins, on_event)
+    return run_sheet(settings, common, job_file, Path(output), cell_size, plugins, on_event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from ...core.errors import UsageError
 from ..console.options import flag_of, with_job_options
+from ..console.printing import print_json, print_line
 
 if TYPE_CHECKING:
     from ..bench.backends import Measurement
@@ -74,13 +74,13 @@ def command(
     measurements = measure(jobs, preset, repeats or _REPEATS)
     if as_json:
         tables = [asdict(measurement) for measurement in measurements]
-        typer.echo(json.dumps(tables[0] if len(tables) == 1 else {"backends": tables}))
+        print_json(tables[0] if len(tables) == 1 else {"backends": tables})
         return
     for measurement in measurements:
-        typer.echo(_in_words(measurement))
+        print_line(_in_words(measurement))
     for measurement in measurements[1:]:
         ratio = measurement.seconds / measurements[0].seconds
-        typer.echo(
+        print_line(
             f"{measurement.backend} takes {ratio:.2f} times as long as {measurements[0].backend}"
         )
 
@@ -117,7 +117,10 @@ def _compare_with_peer(
     from ..bench.peers import peer_named
 
     outcome = hold_contest(peer_named(name), runtimes, images, size, iterations)
-    typer.echo(json.dumps(record_of(outcome)) if as_json else in_words(outcome))
+    if as_json:
+        print_json(record_of(outcome))
+    else:
+        print_line(in_words(outcome))
 
 
 def _in_words(measured: Measurement) -> str:

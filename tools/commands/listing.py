@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from ...core.errors import UsageError
 from ...core.shown import one_line
+from ..console.printing import print_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -52,7 +52,7 @@ def command(
     else:
         tables = {listed.value: _rows(plugins, listed) for listed in ([kind] if kind else Kind)}
     if as_json:
-        typer.echo(json.dumps(tables))
+        print_json(tables)
     else:
         _print(tables)
 
@@ -147,7 +147,7 @@ def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(emoji=False)
     for title, rows in tables.items():
         columns = [key for key in rows[0] if key != "options"] if rows else []
         # A long name is folded, not cut, so that users can copy it.

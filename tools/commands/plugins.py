@@ -10,10 +10,14 @@ from typing import Annotated
 import typer
 
 from ...core.errors import OutputError, UsageError
+from ..console.printing import print_line
 
 #: The example plugin is the template, so that the written plugin is tested code.
 _TEMPLATE = Path(__file__).parent.parent.parent / "examples" / "stylectl-plugin-demo"
 _TEMPLATE_NAME = "demo"
+
+#: Longest name of a plugin, from which those of files are made.
+_LONGEST = 64
 
 app = typer.Typer(help="Write plugins.", no_args_is_help=True)
 
@@ -33,6 +37,8 @@ def new(
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(f"{name!r}: a plugin's name has lower-case letters, digits and hyphens")
+    if len(name) > _LONGEST:
+        raise UsageError(f"a plugin's name has at most {_LONGEST} characters")
     _check_free(name)
     folder = Path(f"stylectl-plugin-{name}")
     if folder.exists():
@@ -47,8 +53,8 @@ def new(
             complete.replace(folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from None
-    typer.echo(f"wrote {folder}")
-    typer.echo(f"next: pip install -e './{folder}[test]' && pytest {folder}")
+    print_line(f"wrote {folder}")
+    print_line(f"next: pip install -e './{folder}[test]' && pytest {folder}")
 
 
 def _check_free(name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from ...core.errors import UsageError
 from ..console import shared_flags
 from ..console.options import with_job_options
+from ..console.printing import print_json, print_line, print_toml
 
 _OUT = "Output"
 
@@ -27,6 +27,8 @@ def command(
         typer.Option(
             "--output",
             "-o",
+            parser=shared_flags.path_of,
+            metavar="FILE",
             help="File to write; its suffix chooses the writer (stylectl list writers). May be "
             "given several times. Default: a new .png in the current folder.",
             rich_help_panel=_OUT,
@@ -90,22 +92,24 @@ def _run(
     plugins = load_plugins(switched_off)
     plan = make_plan(job, plugins.registry)
     if print_job:
-        typer.echo(job_toml(plan.job), nl=False)
+        print_toml(job_toml(plan.job))
         return 0
 
+    from ...core.files import check_is_no_input
     from ...core.interfaces.events import Notice
     from ...core.run.outputs import free_name
     from ..console.progress import progress
     from ..queue.job_run import run_planned
 
     outputs = outputs or [free_name(job.content, job.styles[0].image)]
+    check_is_no_input(outputs, [job_file] if job_file else [])
     with progress() as listener:
         for problem in plugins.problems:
             listener(Notice(problem))
         result = run_planned(plan, outputs, writers, plugins, listener)
     if as_json:
-        typer.echo(json.dumps({"outputs": [str(path) for path in outputs], **result.summary()}))
+        print_json({"outputs": [str(path) for path in outputs], **result.summary()})
     else:
         for path in outputs:
-            typer.echo(f"wrote {path}")
+            print_line(f"wrote {path}")
     return 130 if result.interrupted else 0

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from ..console.printing import print_json, print_line, print_toml
+from ..console.shared_flags import path_of
+
 _KEYS = (
     "versions",
     "inputs",
@@ -21,7 +24,12 @@ _KEYS = (
 
 
 def command(
-    picture: Annotated[Path, typer.Argument(help="A PNG or JSON that stylectl wrote.")],
+    picture: Annotated[
+        Path,
+        typer.Argument(
+            parser=path_of, metavar="PICTURE", help="A PNG or JSON that stylectl wrote."
+        ),
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole record of the result, as JSON.")
     ] = False,
@@ -36,9 +44,9 @@ def command(
 
     record = read_record(picture)
     if as_json:
-        typer.echo(json.dumps(record))
+        print_json(record)
         return
     job = build_job({}, read_job_file(picture))
     for key in _KEYS:
-        typer.echo(f"# {key}: {json.dumps(record.get(key))}")
-    typer.echo(job_toml(job), nl=False)
+        print_line(f"# {key}: {json.dumps(record.get(key))}")
+    print_toml(job_toml(job))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +10,22 @@ import typer
 from ...core.errors import UsageError
 from ..console import shared_flags
 from ..console.options import with_job_options
+from ..console.printing import print_json, print_line
 
 
 @with_job_options()
 def command(
     options: dict[str, Any],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The contact sheet, a PNG.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=shared_flags.path_of,
+            metavar="FILE",
+            help="The contact sheet, a PNG.",
+        ),
+    ],
     photo: shared_flags.Photo = None,
     paintings: shared_flags.Paintings = None,
     settings: shared_flags.Axes = None,
@@ -33,7 +42,6 @@ def command(
     Flags hold for all cells. The cells are kept beside the sheet: after Ctrl-C the same command
     makes only the missing ones.
     """
-    from ...core.run.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.queue_progress import queue_progress
     from ..queue.settings import check_given_once, read_settings
@@ -54,13 +62,12 @@ def command(
         check_given_once(axis, options | ({"preset": preset} if preset else {}))
     common = options | {name: value for name, value in images.items() if value}
     common |= {"preset": preset} if preset else {}
-    file = read_job_file(job) if job else None
     plugins = load_plugins(no_plugin or [])
     with queue_progress("cell") as show:
-        report = run_sheet(axes, common, file, output, cell_size, plugins, show)
-    sheet = None if report.interrupted else str(output)
+        report = run_sheet(axes, common, job, output, cell_size, plugins, show)
+    sheet = str(output) if report.has_sheet else None
     if as_json:
-        typer.echo(json.dumps({"sheet": sheet, **report.summary()}))
+        print_json({"sheet": sheet, **report.summary()})
     elif sheet:
-        typer.echo(f"wrote {sheet}")
+        print_line(f"wrote {sheet}")
     return report.exit_code

@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from ...core.errors import UsageError
+
+
+def path_of(text: str) -> Path:
+    """Return the path that a flag's text states.
+
+    Raises UsageError for the empty text, which would be the current folder.
+    """
+    if not text:
+        raise UsageError("a path is empty: name a file or a folder")
+    return Path(text)
+
+
 _JOB, _WORK, _OUT = "The job", "The optimization", "Output"
 
 Photo = Annotated[str | None, typer.Argument(help="The content image.")]
@@ -22,6 +35,8 @@ Preset = Annotated[
 Job = Annotated[
     Path | None,
     typer.Option(
+        parser=path_of,
+        metavar="FILE",
         help="A job file: TOML, or a PNG or JSON that stylectl wrote. Flags override it.",
         rich_help_panel=_JOB,
     ),

@@ -72,6 +72,11 @@ class Report:
     interrupted: bool
 
     @property
+    def has_sheet(self) -> bool:
+        """True if a sweep draws its sheet: it was not interrupted, and a cell is finished."""
+        return not self.interrupted and bool(self.found or self.painted)
+
+    @property
     def exit_code(self) -> int:
         """Exit code of the command line: 130 interrupted, 1 if a result failed, else 0."""
         return 130 if self.interrupted else 1 if self.failed else 0

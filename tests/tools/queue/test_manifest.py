@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from PIL import Image
 from stylectl import Task, UsageError
 from stylectl.core.planning.registry import Registry
@@ -41,7 +42,11 @@ def read(folder: Path, registry: Registry) -> Any:
     ) -> list[Task]:
         manifest = Path("m") / f"list{suffix}"
         manifest.write_text(text)
-        return manifest_tasks(manifest, Path("out"), options, TaskMaker(registry, file))
+        job_file = None
+        if file is not None:
+            job_file = Path("job.toml")
+            job_file.write_text(tomli_w.dumps(file))
+        return manifest_tasks(manifest, Path("out"), options, TaskMaker(registry, job_file))
 
     return tasks
 
