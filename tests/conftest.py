@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 import pytest
@@ -8,6 +9,9 @@ from stylectl.core.interfaces.backbone import Backbone
 from stylectl.core.interfaces.backend import FeatureBackend, Features, Pullback
 from stylectl.testing import TinyBackbone
 from torch import Tensor
+
+# Some tests import ONNX Runtime themselves; stylectl switches its telemetry off as well.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 class PlainBackend(FeatureBackend):

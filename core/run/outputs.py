@@ -157,7 +157,9 @@ def write_outputs(
         except StylectlError as error:
             failure = failure or error
         except OSError as error:
-            failure = failure or OutputError(f"{output.path}: cannot be written ({error})")
+            failure = failure or OutputError(
+                f"{output.path}: cannot be written ({error.strerror or error})"
+            )
         except (Exception, SystemExit) as error:  # a plugin's writer may raise anything
             failure = failure or PluginError(
                 f"{output.path}: {output.label} failed: {error_line(error)}"

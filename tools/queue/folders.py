@@ -60,9 +60,9 @@ def find_images(flag: str, source: Path, recursive: bool) -> Images:
         return Images(flag, source, (source,))
     files: list[Path] = []
     left_out: list[Path] = []
-    for name, subfolders, names in os.walk(source):
+    for name, subfolders, names in os.walk(source, onerror=_cannot_read):
         folder = Path(name)
-        found = images_in(folder)
+        found = set(images_in(folder))
         files += found
         left_out += [
             folder / other
@@ -79,6 +79,10 @@ def find_images(flag: str, source: Path, recursive: bool) -> Images:
     return Images(
         flag, source, tuple(sorted(files, key=_order)), tuple(sorted(left_out)), recursive
     )
+
+
+def _cannot_read(error: OSError) -> None:
+    raise UsageError(f"{error.filename}: the folder cannot be read ({error.strerror})")
 
 
 def _order(path: Path) -> tuple[object, ...]:

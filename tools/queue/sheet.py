@@ -77,7 +77,7 @@ def _different(tasks: Sequence[Task]) -> Iterator[Task]:
     """Yield one task of each group whose network, images and sizes are the same."""
     seen = set()
     for task in tasks:
-        key = task.job.model_dump_json(exclude=_IRRELEVANT), task.plan.layers
+        key = str(task.job.model_dump(exclude=_IRRELEVANT)), task.plan.layers
         if key not in seen:
             seen.add(key)
             yield task
