@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo install test lint types imports pytest pictures clean
+.PHONY: demo install test coverage lint types imports pytest docs test-newest test-oldest pictures clean
 
 demo: install ## Paint the sample pair.
 	$(BIN)/stylectl run --backend torch -o demo.png
@@ -12,6 +12,9 @@ demo: install ## Paint the sample pair.
 install: $(VENV)/installed ## Make .venv with stylectl in it.
 
 test: $(VENV)/installed-for-tests lint types imports pytest ## Everything that must pass.
+
+coverage: $(VENV)/installed-for-tests lint types imports ## The same, with coverage and its floor.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov
 
 lint:
 	$(BIN)/ruff check .
@@ -28,6 +31,26 @@ imports:
 pytest:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
+# Warnings are errors: a dead link, a public name that the API reference lacks.
+docs: $(VENV)/installed-for-docs ## Make the site, docs/_build/html/index.html.
+	rm -rf docs/_build
+	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --nitpicky --quiet
+	@echo "made docs/_build/html/index.html"
+
+test-newest: ## Test with the newest versions that pyproject.toml admits.
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --upgrade --upgrade-strategy eager --editable '.[test]'
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n 2
+
+# uv knows the oldest versions; pip installs them, as everywhere else.
+test-oldest: ## Test with the oldest versions that pyproject.toml admits.
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --upgrade pip uv
+	.venv-oldest/bin/uv pip compile --quiet --python .venv-oldest/bin/python \
+		--resolution lowest-direct --extra test pyproject.toml --output-file .venv-oldest/oldest.txt
+	.venv-oldest/bin/python -m pip install --requirement .venv-oldest/oldest.txt --editable .
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2
+
 pictures: $(VENV)/installed ## Make what the gallery and the page of controls show and lack.
 	$(BIN)/python -m stylectl.tools.maintenance.doc_pictures
 
@@ -41,5 +64,9 @@ $(VENV)/installed-for-tests: $(VENV)/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	touch $@
 
+$(VENV)/installed-for-docs: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-newest .venv-oldest .coverage build dist docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,8 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .core.deprecation import StylectlDeprecationWarning
     from .core.errors import (
         BackendError,
+        ImageError,
+        ListenerError,
+        MemoryLimitError,
+        NumericalError,
         OutputError,
         PluginError,
         StylectlError,
@@ -39,14 +44,27 @@ if TYPE_CHECKING:
         StartingPoint,
     )
     from .core.interfaces.result import Result, Snapshot, StepRecord
+    from .core.interfaces.source_image import SourceImage
     from .core.interfaces.specs import (
+        BackboneArguments,
         BackboneSpec,
+        BackendArguments,
         BackendSpec,
         InitializerSpec,
+        LossTermArguments,
         LossTermSpec,
         NoOptions,
         OptimizerSpec,
+        PresetSpec,
+        WriterArguments,
         WriterSpec,
+    )
+    from .core.interfaces.statistics import (
+        FeatureTile,
+        LayerStatistics,
+        Statistics,
+        StatisticsTerm,
+        StyleTarget,
     )
     from .core.interfaces.terms import (
         IMAGE_LAYER,
@@ -55,14 +73,16 @@ if TYPE_CHECKING:
         References,
         Region,
         Style,
-        Sums,
-        SumTerm,
     )
     from .core.interfaces.trunk import ChainTrunk, Trunk
-    from .core.interfaces.writer import Writer
+    from .core.interfaces.writer import Writer, WriteRequest
     from .core.job.model import Job
+    from .core.job.paths import JobPath
     from .core.job.presets import PRESETS
-    from .plugins.hookspecs import hookimpl
+    from .core.sizes.pyramid import Scale
+    from .plugins import hooks
+    from .plugins.former import Sums, SumTerm  # noqa: F401 - deprecated
+    from .plugins.hookspecs import API_VERSION, hookimpl
     from .tools.api.batch import batch
     from .tools.api.run import run
     from .tools.api.sweep import sweep
@@ -76,11 +96,18 @@ if TYPE_CHECKING:
         TaskStarted,
     )
 
+    #: Version of the installed package.
     __version__: str
 
+#: Module -> the public names in it.
 _HOMES = {
+    ".core.deprecation": ("StylectlDeprecationWarning",),
     ".core.errors": (
         "BackendError",
+        "ImageError",
+        "ListenerError",
+        "MemoryLimitError",
+        "NumericalError",
         "OutputError",
         "PluginError",
         "StylectlError",
@@ -108,14 +135,27 @@ _HOMES = {
         "StartingPoint",
     ),
     ".core.interfaces.result": ("Result", "Snapshot", "StepRecord"),
+    ".core.interfaces.source_image": ("SourceImage",),
     ".core.interfaces.specs": (
+        "BackboneArguments",
         "BackboneSpec",
+        "BackendArguments",
         "BackendSpec",
         "InitializerSpec",
+        "LossTermArguments",
         "LossTermSpec",
         "NoOptions",
         "OptimizerSpec",
+        "PresetSpec",
+        "WriterArguments",
         "WriterSpec",
+    ),
+    ".core.interfaces.statistics": (
+        "FeatureTile",
+        "LayerStatistics",
+        "Statistics",
+        "StatisticsTerm",
+        "StyleTarget",
     ),
     ".core.interfaces.terms": (
         "IMAGE_LAYER",
@@ -124,14 +164,15 @@ _HOMES = {
         "References",
         "Region",
         "Style",
-        "SumTerm",
-        "Sums",
     ),
     ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
-    ".core.interfaces.writer": ("Writer",),
+    ".core.interfaces.writer": ("WriteRequest", "Writer"),
     ".core.job.model": ("Job",),
+    ".core.job.paths": ("JobPath",),
     ".core.job.presets": ("PRESETS",),
-    ".plugins.hookspecs": ("hookimpl",),
+    ".core.sizes.pyramid": ("Scale",),
+    ".plugins.former": ("SumTerm", "Sums"),
+    ".plugins.hookspecs": ("API_VERSION", "hookimpl"),
     ".tools.api.batch": ("batch",),
     ".tools.api.run": ("run",),
     ".tools.api.sweep": ("sweep",),
@@ -147,10 +188,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "API_VERSION",
     "IMAGE_LAYER",
     "PRESETS",
     "Backbone",
+    "BackboneArguments",
     "BackboneSpec",
+    "BackendArguments",
     "BackendError",
     "BackendOptions",
     "BackendSpec",
@@ -159,22 +203,31 @@ __all__ = [
     "Evaluation",
     "Event",
     "FeatureBackend",
+    "FeatureTile",
     "Features",
+    "ImageError",
     "Initializer",
     "InitializerSpec",
     "Iterate",
     "Job",
+    "JobPath",
     "LayerInfo",
+    "LayerStatistics",
     "LazyCotangents",
+    "ListenerError",
     "Loss",
     "LossTerm",
+    "LossTermArguments",
     "LossTermSpec",
+    "MemoryLimitError",
     "NoOptions",
     "Notice",
+    "NumericalError",
     "Optimizer",
     "OptimizerSpec",
     "OutputError",
     "PluginError",
+    "PresetSpec",
     "Pullback",
     "QueueFinished",
     "QueueStarted",
@@ -184,15 +237,19 @@ __all__ = [
     "Result",
     "RunFinished",
     "RunStarted",
+    "Scale",
     "ScaleStarted",
     "Snapshot",
+    "SourceImage",
     "StartingPoint",
+    "Statistics",
+    "StatisticsTerm",
     "StepDone",
     "StepRecord",
     "Style",
+    "StyleTarget",
+    "StylectlDeprecationWarning",
     "StylectlError",
-    "SumTerm",
-    "Sums",
     "Task",
     "TaskDone",
     "TaskFailed",
@@ -200,7 +257,9 @@ __all__ = [
     "Trunk",
     "UsageError",
     "WeightsError",
+    "WriteRequest",
     "Writer",
+    "WriterArguments",
     "WriterSpec",
     "__version__",
     "batch",
@@ -208,6 +267,7 @@ __all__ = [
     "check_layers",
     "checked_pullback",
     "hookimpl",
+    "hooks",
     "run",
     "sweep",
 ]
@@ -218,6 +278,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("stylectl")
+    if name == "hooks":
+        return import_module(".plugins.hooks", __name__)
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home, __name__), name)

@@ -22,6 +22,11 @@ _LONGEST_NAME = 200
 _BLOCK = 4096
 
 
+def paths_of(files: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Return the paths of one file or of several."""
+    return [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
+
+
 def status_of(path: Path) -> os.stat_result | None:
     """Return the status of the file at a path, or None, also for paths that no file can have."""
     try:

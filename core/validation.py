@@ -34,7 +34,7 @@ def validated(model: type[M], options: Mapping[str, Any], owner: str) -> M:
     from pydantic import ValidationError
 
     values = {
-        name: _parsed(value, model.model_fields[name].annotation)
+        name: parsed(value, model.model_fields[name].annotation)
         if isinstance(value, Text) and name in model.model_fields
         else value
         for name, value in options.items()
@@ -71,7 +71,7 @@ def _shown(value: object) -> str:
         return "a number of too many digits"
 
 
-def _parsed(text: Text, annotation: Any) -> Any:
+def parsed(text: Text, annotation: Any) -> Any:
     """Return the first interpretation of the text that is valid for the field's type.
 
     The interpretations are: text, which pydantic converts; a number (for literal numbers); values

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import Any
 
 from ..backends.onnxruntime.options import OnnxOptions
 from ..backends.pytorch.options import TorchOptions
-from ..core.interfaces.backbone import Backbone
-from ..core.interfaces.backend import BackendOptions, FeatureBackend
-from ..core.interfaces.specs import BackendSpec
-from .hookspecs import hookimpl
+from ..core.interfaces.backend import FeatureBackend
+from ..core.interfaces.specs import BackendArguments, BackendSpec
+from . import hooks
 
 
-@hookimpl
-def stylectl_backends() -> Iterable[BackendSpec]:
+@hooks.backends
+def backends() -> Iterable[BackendSpec[Any]]:
     """Return the backends `torch` and `onnx`."""
     yield BackendSpec(
         name="torch",
@@ -29,13 +29,13 @@ def stylectl_backends() -> Iterable[BackendSpec]:
     )
 
 
-def _torch(backbone: Backbone, layers: Sequence[str], options: BackendOptions) -> FeatureBackend:
+def _torch(arguments: BackendArguments[TorchOptions]) -> FeatureBackend:
     from ..backends.pytorch.backend import TorchBackend
 
-    return TorchBackend(backbone, layers, options)
+    return TorchBackend(arguments.backbone, arguments.layers, arguments.options)
 
 
-def _onnx(backbone: Backbone, layers: Sequence[str], options: OnnxOptions) -> FeatureBackend:
+def _onnx(arguments: BackendArguments[OnnxOptions]) -> FeatureBackend:
     from ..backends.onnxruntime.backend import OnnxBackend
 
-    return OnnxBackend(backbone, layers, options)
+    return OnnxBackend(arguments.backbone, arguments.layers, arguments.options)

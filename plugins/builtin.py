@@ -11,6 +11,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "backends": ".backends",
         "optimizers": ".optimizers",
+        "presets": ".presets",
         "vgg19": ".backbones.vgg19",
         "torchvision_models": ".backbones.torchvision_models",
         "onnx_file": ".backbones.onnx_file",

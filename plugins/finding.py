@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from ..core.errors import UsageError, did_you_mean
 from ..core.shown import one_line
 from .builtin import BUILT_IN
+from .folders import load_file, plugin_files
 
 #: The entry-point group that names a distribution's plugins.
 GROUP = "stylectl"
@@ -29,14 +31,18 @@ class FoundPlugin:
     - `short_name`: without the prefix that makes it unique: ``png`` for ``stylectl.png``.
     - `origin`: its distribution and version, or another origin, in words.
     - `load`: imports it.
-    - `distribution`, `requires`: the name of its distribution, and that one's requirements.
+    - `place`: tells it from others of its name: its distribution, or the folder of its file.
+    - `is_installed`: whether it comes from an installed distribution.
+    - `version`, `requires`: of its distribution.
     """
 
     name: str
     short_name: str
     origin: str
     load: Callable[[], object]
-    distribution: str = ""
+    place: str = ""
+    is_installed: bool = False
+    version: str = ""
     requires: tuple[str, ...] = ()
 
     @property
@@ -45,21 +51,21 @@ class FoundPlugin:
         return self.origin == BUILT_IN_ORIGIN
 
     @property
-    def is_installed(self) -> bool:
-        """True if the plugin comes from an installed distribution."""
-        return self.origin not in (BUILT_IN_ORIGIN, _EXTRA_ORIGIN)
+    def distribution(self) -> str:
+        """Name of its distribution, or ""."""
+        return self.place if self.is_installed else ""
 
     @property
     def names(self) -> frozenset[str]:
         """All names by which the plugin can be chosen where they are not ambiguous."""
-        return frozenset({self.name, self.short_name, f"{self.distribution}/{self.short_name}"})
+        return frozenset({self.name, self.short_name, f"{self.place}/{self.short_name}"})
 
 
-def find_plugins(extra: Iterable[object] = ()) -> list[FoundPlugin]:
-    """Return the built-in plugins, the installed ones, and `extra` modules, in this order.
+def find_plugins(extra: Iterable[object] = (), folders: Iterable[Path] = ()) -> list[FoundPlugin]:
+    """Return the built-in plugins, the installed ones, those of `folders`, and `extra` modules.
 
-    The built-in ones are named ``stylectl.NAME``. A name that two distributions use becomes
-    ``DISTRIBUTION/NAME``.
+    The built-in ones are named ``stylectl.NAME``. A name that two others have becomes
+    ``DISTRIBUTION/NAME`` or ``FOLDER/NAME``.
     """
     built_in = [
         FoundPlugin(
@@ -69,12 +75,11 @@ def find_plugins(extra: Iterable[object] = ()) -> list[FoundPlugin]:
     ]
     points = entry_points(group=GROUP)
     others = sorted(map(_installed, points), key=lambda plugin: (plugin.name, plugin.origin))
+    others += [_file_plugin(folder, path) for folder in folders for path in plugin_files(folder)]
     others += [_extra_plugin(module) for module in extra]
     count = Counter(plugin.name for plugin in (*built_in, *others))
     return built_in + [
-        replace(plugin, name=f"{plugin.distribution}/{plugin.name}")
-        if count[plugin.name] > 1
-        else plugin
+        replace(plugin, name=f"{plugin.place}/{plugin.name}") if count[plugin.name] > 1 else plugin
         for plugin in others
     ]
 
@@ -97,7 +102,8 @@ def named_plugin(name: str, plugins: Sequence[FoundPlugin]) -> FoundPlugin:
 def _installed(point: EntryPoint) -> FoundPlugin:
     name = one_line(point.name, 80)
     if point.dist is None:
-        return FoundPlugin(name, name, one_line(point.value, 80), point.load)
+        origin = one_line(point.value, 80)
+        return FoundPlugin(name, name, origin, point.load, is_installed=True)
     distribution = one_line(point.dist.name, 80)
     return FoundPlugin(
         name,
@@ -105,8 +111,15 @@ def _installed(point: EntryPoint) -> FoundPlugin:
         one_line(f"{distribution} {point.dist.version}", 120),
         point.load,
         distribution,
-        tuple(point.dist.requires or ()),
+        is_installed=True,
+        version=one_line(point.dist.version, 80),
+        requires=tuple(point.dist.requires or ()),
     )
+
+
+def _file_plugin(folder: Path, path: Path) -> FoundPlugin:
+    name, place = one_line(path.stem, 80), one_line(folder.as_posix())
+    return FoundPlugin(name, name, one_line(str(path)), partial(load_file, path), place)
 
 
 def _extra_plugin(module: object) -> FoundPlugin:

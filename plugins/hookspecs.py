@@ -1,12 +1,14 @@
 """Specifications of the hooks.
 
-A plugin is a module with some of these functions, marked `hookimpl`, that an entry point of the
-group ``stylectl`` names. The examples in the docstrings are run as tests.
+A plugin is a module that an entry point of the group ``stylectl`` names. It has functions that are
+marked as hooks, each by its mark in `stylectl.hooks`. The examples in the docstrings are run as
+tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pluggy
 
@@ -17,93 +19,121 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     WriterSpec,
 )
 
 PROJECT = "stylectl"
 
+#: Version of the plugin interface: 1 for stylectl 0.1, 2 for 0.2. It grows with each change that
+#: plugins can notice. A plugin may state the one that it needs, as `STYLECTL_API_VERSION`.
+API_VERSION = 2
+
+#: Versions of the interface that still work, the former ones with warnings.
+SUPPORTED_API_VERSIONS = (1, 2)
+
 hookspec = pluggy.HookspecMarker(PROJECT)
+#: Mark of a function that implements the hook of its name. `optionalhook=True`: the hook may be
+#: unknown to the stylectl that loads the plugin.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def stylectl_backends() -> Iterable[BackendSpec]:  # type: ignore[empty-body]
+def stylectl_backends() -> Iterable[BackendSpec[Any]]:  # type: ignore[empty-body]
     """Called once, before a job is read; returns the backends that the plugin contributes.
 
-    >>> from stylectl import BackendSpec, hookimpl
-    >>> def create(backbone, layers, options):
+    >>> from stylectl import BackendOptions, BackendSpec, hooks
+    >>> def create(arguments):
     ...     from my_runtime import MyBackend  # a FeatureBackend; imported when it is used
-    ...     return MyBackend(backbone, layers, options.device, options.precision)
-    >>> @hookimpl
-    ... def stylectl_backends():
-    ...     yield BackendSpec(name="mine", summary="my own runtime", create=create)
-    >>> [spec.name for spec in stylectl_backends()]
+    ...     return MyBackend(arguments.backbone, arguments.layers, arguments.options.device)
+    >>> @hooks.backends
+    ... def backends():
+    ...     yield BackendSpec(
+    ...         name="mine", summary="my own runtime", create=create, options=BackendOptions
+    ...     )
+    >>> [spec.name for spec in backends()]
     ['mine']
     """
 
 
 @hookspec
-def stylectl_backbones() -> Iterable[BackboneSpec]:  # type: ignore[empty-body]
+def stylectl_backbones() -> Iterable[BackboneSpec[Any]]:  # type: ignore[empty-body]
     """Called once, before a job is read; returns the backbones that the plugin contributes.
 
     >>> from torch import nn
-    >>> from stylectl import Backbone, BackboneSpec, ChainTrunk, LayerInfo, hookimpl
+    >>> from stylectl import Backbone, BackboneArguments, BackboneSpec, ChainTrunk, LayerInfo
+    >>> from stylectl import NoOptions, hooks
     >>> class Tiny(Backbone):
     ...     name = "tiny"
     ...     layers = (LayerInfo("relu1", channels=8, stride=1, receptive_field=3),)
     ...     aliases = {}
     ...     default_content_layers = default_style_layers = {"relu1": 1.0}
-    ...     def __init__(self, options): ...
+    ...     def __init__(self, arguments): ...
     ...     def trunk(self, layers):
     ...         steps = [("", nn.Conv2d(3, 8, 3, padding=1)), ("relu1", nn.ReLU())]
     ...         return ChainTrunk(steps, mean=(0.5, 0.5, 0.5), scale=(1, 1, 1))
-    >>> @hookimpl
-    ... def stylectl_backbones():
-    ...     yield BackboneSpec(name="tiny", summary="one random layer", create=Tiny)
-    >>> [spec.create(None).layers[0].name for spec in stylectl_backbones()]
-    ['relu1']
+    >>> @hooks.backbones
+    ... def backbones():
+    ...     yield BackboneSpec(
+    ...         name="tiny", summary="one random layer", create=Tiny, options=NoOptions
+    ...     )
+    >>> (spec,) = backbones()
+    >>> spec.create(BackboneArguments(options=NoOptions())).layers[0].name
+    'relu1'
     """
 
 
 @hookspec
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:  # type: ignore[empty-body]
+def stylectl_loss_terms() -> Iterable[LossTermSpec[Any]]:  # type: ignore[empty-body]
     """Called once, before a job is read; returns the loss terms that the plugin contributes.
 
     >>> import torch
-    >>> from stylectl import IMAGE_LAYER, LossTerm, LossTermSpec, References, hookimpl
+    >>> from stylectl import IMAGE_LAYER, LossTerm, LossTermArguments, LossTermSpec, NoOptions
+    >>> from stylectl import References, hooks
     >>> class Darkness(LossTerm):
     ...     layers = (IMAGE_LAYER,)
     ...     reads = frozenset()
-    ...     def __init__(self, layers, options): ...
+    ...     def __init__(self, arguments): ...
     ...     def bind(self, references):
     ...         return lambda features: features[IMAGE_LAYER].square().mean()
-    >>> @hookimpl
-    ... def stylectl_loss_terms():
+    >>> @hooks.loss_terms
+    ... def loss_terms():
     ...     yield LossTermSpec(
-    ...         name="darkness", summary="prefers black", create=Darkness, layers_from="image"
+    ...         name="darkness",
+    ...         summary="prefers black",
+    ...         create=Darkness,
+    ...         options=NoOptions,
+    ...         layers_from="image",
     ...     )
-    >>> (spec,) = stylectl_loss_terms()
-    >>> loss = spec.create({}, None).bind(References(content={}, styles=()))
+    >>> (spec,) = loss_terms()
+    >>> term = spec.create(LossTermArguments(layers={}, options=NoOptions()))
+    >>> loss = term.bind(References(content={}, styles=()))
     >>> loss({IMAGE_LAYER: torch.full((1, 3, 2, 2), 0.5)})
     tensor(0.2500)
     """
 
 
 @hookspec
-def stylectl_writers() -> Iterable[WriterSpec]:  # type: ignore[empty-body]
+def stylectl_writers() -> Iterable[WriterSpec[Any]]:  # type: ignore[empty-body]
     """Called once, before a job is read; returns the file formats that the plugin contributes.
 
-    >>> from stylectl import Writer, WriterSpec, hookimpl
+    >>> from stylectl import NoOptions, Writer, WriterSpec, hooks
     >>> class PPMWriter(Writer):
-    ...     def __init__(self, options): ...
-    ...     def write(self, result, snapshots, path, record):
-    ...         height, width = result.image.shape[:2]
-    ...         pixels = (result.image * 255).round().astype("uint8").tobytes()
-    ...         path.write_bytes(f"P6 {width} {height} 255 ".encode() + pixels)
-    >>> @hookimpl
-    ... def stylectl_writers():
-    ...     yield WriterSpec(name="ppm", summary="PPM", suffixes=(".ppm",), create=PPMWriter)
-    >>> [spec.suffixes for spec in stylectl_writers()]
+    ...     def __init__(self, arguments): ...
+    ...     def write(self, request):
+    ...         height, width = request.result.image.shape[:2]
+    ...         pixels = (request.result.image * 255).round().astype("uint8").tobytes()
+    ...         request.path.write_bytes(f"P6 {width} {height} 255 ".encode() + pixels)
+    >>> @hooks.writers
+    ... def writers():
+    ...     yield WriterSpec(
+    ...         name="ppm",
+    ...         summary="PPM",
+    ...         suffixes=(".ppm",),
+    ...         create=PPMWriter,
+    ...         options=NoOptions,
+    ...     )
+    >>> [spec.suffixes for spec in writers()]
     [('.ppm',)]
     """
 
@@ -112,7 +142,7 @@ def stylectl_writers() -> Iterable[WriterSpec]:  # type: ignore[empty-body]
 def stylectl_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body]
     """Called once, before a job is read; returns the optimizers that the plugin contributes.
 
-    >>> from stylectl import Iterate, Optimizer, OptimizerSpec, hookimpl
+    >>> from stylectl import Iterate, Optimizer, OptimizerSpec, hooks
     >>> class Descent(Optimizer):
     ...     step_size: float = 0.1
     ...     def images_held(self, steps):
@@ -122,10 +152,10 @@ def stylectl_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body
     ...             evaluation = evaluate(image)
     ...             yield Iterate(image, evaluation)
     ...             image = image - step_scale * self.step_size * evaluation.gradient
-    >>> @hookimpl
-    ... def stylectl_optimizers():
+    >>> @hooks.optimizers
+    ... def optimizers():
     ...     yield OptimizerSpec(name="descent", summary="plain descent", options=Descent)
-    >>> [spec.options().step_size for spec in stylectl_optimizers()]
+    >>> [spec.options().step_size for spec in optimizers()]
     [0.1]
     """
 
@@ -134,17 +164,31 @@ def stylectl_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body
 def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-body]
     """Called once, before a job is read; returns the initialisers that the plugin contributes.
 
-    >>> from stylectl import Initializer, InitializerSpec, hookimpl
+    >>> from stylectl import Initializer, InitializerSpec, hooks
     >>> class Gray(Initializer):
     ...     value: float = 0.5
     ...     random = False
     ...     def image(self, start):
     ...         return start.content * 0 + self.value
-    >>> @hookimpl
-    ... def stylectl_initializers():
+    >>> @hooks.initializers
+    ... def initializers():
     ...     yield InitializerSpec(name="gray", summary="plain gray", options=Gray)
-    >>> [spec.options().random for spec in stylectl_initializers()]
+    >>> [spec.options().random for spec in initializers()]
     [False]
+    """
+
+
+@hookspec
+def stylectl_presets() -> Iterable[PresetSpec]:  # type: ignore[empty-body]
+    """Called once, before a job is read; returns the presets that the plugin contributes.
+
+    >>> from stylectl import PRESETS, PresetSpec, hooks
+    >>> values = PRESETS["balanced"] | {"size": 320, "iterations": 120}
+    >>> @hooks.presets
+    ... def presets():
+    ...     yield PresetSpec(name="postcard", summary="320 px, 120 steps", table=values)
+    >>> [spec.table["size"] for spec in presets()]
+    [320]
     """
 
 
@@ -152,9 +196,9 @@ def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-
 def stylectl_run_started(event: RunStarted) -> None:
     """Called when a run's images and network are ready; returns nothing.
 
-    >>> from stylectl import hookimpl
-    >>> @hookimpl
-    ... def stylectl_run_started(event):
+    >>> from stylectl import hooks
+    >>> @hooks.run_started
+    ... def run_started(event):
     ...     print(len(event.scales), "scales on", event.device)
     """
 
@@ -163,9 +207,9 @@ def stylectl_run_started(event: RunStarted) -> None:
 def stylectl_step(event: StepDone) -> None:
     """Called after each optimizer step; returns nothing. The event's image must not be modified.
 
-    >>> from stylectl import hookimpl
-    >>> @hookimpl
-    ... def stylectl_step(event):
+    >>> from stylectl import hooks
+    >>> @hooks.step
+    ... def step(event):
     ...     print(event.scale, event.step, event.loss)
     """
 
@@ -174,8 +218,8 @@ def stylectl_step(event: StepDone) -> None:
 def stylectl_run_finished(event: RunFinished) -> None:
     """Called with the result, also that of an interrupted run; returns nothing.
 
-    >>> from stylectl import hookimpl
-    >>> @hookimpl
-    ... def stylectl_run_finished(event):
+    >>> from stylectl import hooks
+    >>> @hooks.run_finished
+    ... def run_finished(event):
     ...     print(event.result.seconds, "seconds")
     """

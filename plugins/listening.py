@@ -14,6 +14,9 @@ from ..core.interfaces.events import (
 from ..core.shown import error_line
 from .manager import PluginRecord, Plugins
 
+#: Hooks by which a plugin gets the events of runs.
+HOOKS = ("stylectl_run_started", "stylectl_step", "stylectl_run_finished")
+
 
 class PluginListeners:
     """Listener that passes a run's events to `listener`, then to the plugins.
@@ -31,7 +34,7 @@ class PluginListeners:
                 for record in plugins.records
                 if record.state == "loaded" and plugins.has_hook(record.name, hook)
             ]
-            for hook in ("stylectl_run_started", "stylectl_step", "stylectl_run_finished")
+            for hook in HOOKS
         }
         #: First failure of a plugin.
         self.failure: ListenerError | None = None

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import pluggy
@@ -15,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..backends.offline import switch_off_telemetry
+from ..core.attribution import labelled
 from ..core.errors import PluginError, StylectlError, UsageError, did_you_mean
 from ..core.interfaces.specs import (
     BackboneSpec,
@@ -22,13 +24,15 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     Spec,
     WriterSpec,
 )
-from ..core.planning.registry import Registry
+from ..core.planning.registry import Distribution, Registry
 from ..core.shown import error_line, one_line
 from . import hookspecs
 from .finding import FoundPlugin, find_plugins, named_plugin
+from .folders import plugin_folders
 
 #: Hook -> the registry's table for its contributions, and their type.
 _HOOKS: dict[str, tuple[str, type[Spec]]] = {
@@ -38,17 +42,28 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_writers": ("writers", WriterSpec),
     "stylectl_optimizers": ("optimizers", OptimizerSpec),
     "stylectl_initializers": ("initializers", InitializerSpec),
+    "stylectl_presets": ("presets", PresetSpec),
 }
+
+
+#: Specs of one plugin, each with the name of its table in the registry.
+Contributions = tuple[tuple[str, Spec], ...]
 
 
 @dataclass(frozen=True)
 class PluginRecord:
-    """State of a plugin that was found; `reason` says why it is not loaded."""
+    """State of a plugin that was found; `reason` says why it is not loaded.
+
+    `distribution` and `version` are those of an installed one.
+    """
 
     name: str
     origin: str
     state: Literal["loaded", "skipped", "broken"]
     reason: str = ""
+    distribution: str = ""
+    version: str = ""
+    contributions: Contributions = ()
 
 
 @dataclass(frozen=True)
@@ -72,18 +87,26 @@ class Plugins:
         return _call(self._manager, name, hook, **arguments)
 
 
-def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = ()) -> Plugins:
-    """Load the built-in plugins, the installed ones, and `extra` modules.
+def load_plugins(
+    switched_off: Collection[str] = (),
+    extra: Iterable[object] = (),
+    folders: Iterable[Path] = (),
+) -> Plugins:
+    """Load the built-in plugins, the installed ones, those of `folders`, and `extra` modules.
 
-    The installed ones have entry points in the group ``stylectl``; `extra` are modules that are not
-    installed, for tests. The environment variable STYLECTL_PLUGINS, if set, lists the installed
-    plugins that may be loaded, separated by commas (empty: none); STYLECTL_TRACE_PLUGINS=1 shows
-    each call of a hook on stderr. A broken plugin is recorded and left out. The standard output of
-    plugins while they are loaded goes to stderr. Raises UsageError when a name in `switched_off` is
-    unknown or stands for several plugins.
+    The installed ones have entry points in the group ``stylectl``; those of `folders`, and of the
+    folders in the environment variable STYLECTL_PLUGINS_DIR, are files ``NAME.py``; `extra` are
+    modules that are not installed, for tests. The environment variable STYLECTL_PLUGINS, if set,
+    lists the installed plugins that may be loaded, separated by commas (empty: none);
+    STYLECTL_TRACE_PLUGINS=1 shows each call of a hook on stderr. A broken plugin is recorded and
+    left out. The standard output of plugins while they are loaded goes to stderr.
+
+    Raises UsageError when a name in `switched_off` is unknown or stands for several plugins, or
+    when one of the `folders` has no plugin.
     """
     switch_off_telemetry()  # a plugin may load ONNX Runtime
-    plugins = find_plugins(extra)
+    paths, folder_problems = plugin_folders(folders)
+    plugins = find_plugins(extra, paths)
     off = {_switched_off(name, plugins).name for name in switched_off}
     allowed, problems = _allowed(plugins)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -94,21 +117,32 @@ def load_plugins(switched_off: Collection[str] = (), extra: Iterable[object] = (
     registry = Registry()
     records = []
     for plugin in plugins:
+        contributions: Contributions = ()
         state: Literal["loaded", "skipped", "broken"] = "skipped"
         if plugin.name in off:
             reason = "switched off"
         elif plugin.name not in allowed:
             reason = "not named in STYLECTL_PLUGINS"
         else:
-            reason = _add(manager, registry, plugin)
+            reason, contributions = _add(manager, registry, plugin)
             state = "broken" if reason else "loaded"
-        records.append(PluginRecord(plugin.name, plugin.origin, state, reason))
+        records.append(
+            PluginRecord(
+                plugin.name,
+                plugin.origin,
+                state,
+                reason,
+                plugin.distribution,
+                plugin.version,
+                contributions,
+            )
+        )
     broken = [
         f"the plugin {record.name} ({record.origin}) is left out: {record.reason}"
         for record in records
         if record.state == "broken"
     ]
-    return Plugins(tuple(records), registry, (*broken, *problems), manager)
+    return Plugins(tuple(records), registry, (*broken, *folder_problems, *problems), manager)
 
 
 def _switched_off(name: str, plugins: list[FoundPlugin]) -> FoundPlugin:
@@ -133,21 +167,27 @@ def _allowed(plugins: list[FoundPlugin]) -> tuple[frozenset[str], tuple[str, ...
     return frozenset(allowed), tuple(problems)
 
 
-def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin) -> str:
-    """Register the plugin and its contributions; return the reason for a failure, or ""."""
+def _add(
+    manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin
+) -> tuple[str, Contributions]:
+    """Register the plugin; return the reason for a failure, or "", and its contributions."""
+    if manager.has_plugin(plugin.name):
+        return "another plugin has its name", ()
+    label = f"the plugin {plugin.name} ({plugin.origin})"
     try:
         _check_version(plugin)
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), labelled(label):
             module = plugin.load()
             if module is None:
                 raise TypeError("its entry point is None, not a module")
+            _check_api_version(module)
             manager.register(module, name=plugin.name)
             _check_hooks(manager, plugin.name)
-            contributions = [
+            contributions = tuple(
                 (table, spec)
                 for hook, (table, kind) in _HOOKS.items()
                 for spec in _specs(manager, plugin.name, hook, kind)
-            ]
+            )
         for table, spec in contributions:
             getattr(registry, table).check_free(spec)
     except KeyboardInterrupt:
@@ -155,12 +195,12 @@ def _add(manager: pluggy.PluginManager, registry: Registry, plugin: FoundPlugin)
     except BaseException as error:  # a third party's code may raise anything
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
-        return one_line(str(error)) if isinstance(error, StylectlError) else error_line(error)
+        reason = one_line(str(error)) if isinstance(error, StylectlError) else error_line(error)
+        return reason, ()
+    distribution = Distribution(plugin.distribution, plugin.version) if plugin.version else None
     for table, spec in contributions:
-        getattr(registry, table).add(
-            spec, f"the plugin {plugin.name} ({plugin.origin})", plugin.is_built_in
-        )
-    return ""
+        getattr(registry, table).add(spec, label, plugin.is_built_in, distribution)
+    return "", contributions
 
 
 def _check_version(plugin: FoundPlugin) -> None:
@@ -180,11 +220,21 @@ def _check_version(plugin: FoundPlugin) -> None:
             )
 
 
+def _check_api_version(module: object) -> None:
+    """Raise PluginError when the plugin states a version of the interface that is not supported."""
+    needed = getattr(module, "STYLECTL_API_VERSION", hookspecs.API_VERSION)
+    supported = hookspecs.SUPPORTED_API_VERSIONS
+    if needed not in supported:
+        raise PluginError(
+            f"it needs version {needed!r} of the plugin interface, and this stylectl has the "
+            f"versions {', '.join(map(str, supported))}"
+        )
+
+
 def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
     """Raise TypeError for an unknown hook, and for a function that lacks the mark of a hook.
 
-    An unknown hook that is marked ``optionalhook`` is allowed. The mark is `hookimpl`, on a
-    function with the name of a hook.
+    An unknown hook that is marked ``optionalhook`` is allowed. A plugin without hooks is an error.
     """
     plugin = manager.get_plugin(name)
     callers = manager.get_hookcallers(plugin) or []
@@ -198,7 +248,9 @@ def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
     marked = {caller.name for caller in callers}
     for hook in _known_hooks():
         if hook not in marked and callable(getattr(plugin, hook, None)):
-            raise TypeError(f"{hook} is not marked @hookimpl")
+            raise TypeError(f"{hook} is not marked @hookimpl, or by its mark in stylectl.hooks")
+    if not callers:
+        raise TypeError("no function in it is marked as a hook, by its mark in stylectl.hooks")
 
 
 def _known_hooks() -> list[str]:

@@ -14,11 +14,11 @@ from ..core.optimizers.initializers import (
     FromStyleStatistics,
 )
 from ..core.optimizers.lbfgs import LBFGS
-from .hookspecs import hookimpl
+from . import hooks
 
 
-@hookimpl
-def stylectl_optimizers() -> Iterable[OptimizerSpec]:
+@hooks.optimizers
+def optimizers() -> Iterable[OptimizerSpec]:
     """Return the optimizers `lbfgs` and `adam`."""
     yield OptimizerSpec(
         name="lbfgs", summary="limited-memory BFGS, one evaluation for most steps", options=LBFGS
@@ -26,8 +26,8 @@ def stylectl_optimizers() -> Iterable[OptimizerSpec]:
     yield OptimizerSpec(name="adam", summary="Adam with averaged iterates", options=Adam)
 
 
-@hookimpl
-def stylectl_initializers() -> Iterable[InitializerSpec]:
+@hooks.initializers
+def initializers() -> Iterable[InitializerSpec]:
     """Return the initialisers: content, noise, both, the styles' colors, an image file."""
     yield InitializerSpec(name="content", summary="the content image", options=FromContent)
     yield InitializerSpec(

@@ -1,7 +1,16 @@
+"""What all tests share: the isolation from the user's machine, and the checks of the markers."""
+
 from __future__ import annotations
 
+import itertools
 import os
+import site
+import subprocess
+import sys
+import tempfile
 from collections.abc import Collection
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +19,69 @@ from stylectl.core.interfaces.backend import FeatureBackend, Features, Pullback
 from stylectl.testing import TinyBackbone
 from torch import Tensor
 
-# Some tests import ONNX Runtime themselves; stylectl switches its telemetry off as well.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+#: Variables that name a user's folder: on POSIX, on Windows, and for platformdirs on Windows, which
+#: asks the system instead of LOCALAPPDATA.
+HOMES = ("HOME", "USERPROFILE", "WIN_PD_OVERRIDE_LOCAL_APPDATA")
+
+#: Fixtures whose tests start processes.
+PROGRAMS = {"environment", "program", "maintenance"}
+
+_tests = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the user's plugins, settings, cache and folders away from the tests.
+
+    The cache is one for the whole session, since an export of a network takes seconds. The workers
+    of pytest-xdist inherit all of it. `user` gives each test what must not be shared.
+    """
+    if hasattr(config, "workerinput"):
+        return
+    folder = tempfile.TemporaryDirectory(prefix="stylectl-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    environment = pytest.MonkeyPatch()
+    config.add_cleanup(environment.undo)
+    for name in [name for name in os.environ if name.startswith("STYLECTL_")]:
+        environment.delenv(name)
+    environment.setenv("STYLECTL_PLUGINS", "")
+    environment.setenv(
+        "ORT_DISABLE_TELEMETRY", "1"
+    )  # for tests that import ONNX Runtime themselves
+    environment.setenv("PYTHONUSERBASE", site.getuserbase())  # by default it is in HOME
+    for name in HOMES:
+        environment.setenv(name, folder.name)
+    for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
+        environment.setenv(f"XDG_{kind}_HOME", str(Path(folder.name) / kind.lower()))
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if PROGRAMS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("subprocess")
+
+
+@pytest.fixture(autouse=True)
+def user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who has run nothing yet: state and configuration of the test's own."""
+    for kind in ("CONFIG", "DATA", "STATE"):
+        own = f"{kind.lower()}-{os.getpid()}-{next(_tests)}"
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(Path(os.environ["HOME"]) / own))
+
+
+@pytest.fixture(autouse=True)
+def _marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that starts Python or stylectl and lacks the marker."""
+    if request.node.get_closest_marker("subprocess"):
+        return
+    start = subprocess.Popen.__init__
+
+    def checked(process: subprocess.Popen[Any], command: Any, *args: Any, **options: Any) -> None:
+        if not isinstance(command, str) and str(command[0]) == sys.executable:
+            pytest.fail("this test starts a process: mark it with @pytest.mark.subprocess")
+        start(process, command, *args, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", checked)
 
 
 class PlainBackend(FeatureBackend):

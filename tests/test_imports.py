@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.subprocess
+
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "tests" / "fixtures" / "v0_1" / "run.png"
 RUNTIMES = {"torch", "torchvision", "onnx", "onnxruntime"}

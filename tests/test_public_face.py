@@ -1,5 +1,6 @@
 """What `import stylectl` gives, and what the documents promise of it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         stylectl.nothing_like_it  # noqa: B018
 
 
+@pytest.mark.subprocess
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, stylectl, stylectl.tools.cli; "
@@ -38,20 +40,22 @@ def test_help_imports_nothing_heavy() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_the_readmes_job_is_a_job() -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+def test_the_job_file_of_the_docs_is_a_job() -> None:
+    page = (ROOT / "docs" / "jobs.md").read_text()
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     job = build_job({}, tomllib.loads(text))
     assert job.seed == 7
     assert job.optimizer.options["line_search"] == "strong-wolfe"
 
 
+@pytest.mark.subprocess
 def test_every_option_has_a_flag_that_help_shows() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "stylectl", "run", "--help"],
         check=True,
         capture_output=True,
         text=True,
-        env={"COLUMNS": "200", "NO_COLOR": "1"},
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
     ).stdout
     for option in OPTIONS:
         if option not in ("content", "styles"):  # the arguments PHOTO and PAINTING

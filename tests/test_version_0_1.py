@@ -17,7 +17,8 @@ import stylectl
 import torch
 from PIL import Image
 from stylectl.core.images.files import file_sha256, input_files
-from stylectl.core.job.building import build_job
+from stylectl.core.interfaces.result import RECORD_FORMAT
+from stylectl.core.planning.job_files import make_job
 from stylectl.core.planning.plan import Plan
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.registry import Registry
@@ -37,15 +38,11 @@ FURTHEST, MEAN = 3, 0.3
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 @pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def one_thread() -> Any:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -53,7 +50,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 def plan_of(path: Path, registry: Registry) -> Plan:
-    return make_plan(build_job({}, read_job_file(path)), registry)
+    return make_plan(make_job({}, registry, read_job_file(path)), registry)
 
 
 def test_there_are_results() -> None:
@@ -82,7 +79,7 @@ def test_a_finished_result_is_still_finished(registry: Registry, name: str) -> N
 @pytest.mark.parametrize("name", ["run.png", "run.json", "batch/b.png"])
 def test_a_record_is_brought_to_the_current_format(name: str) -> None:
     record = read_record(FIXTURES / name)
-    assert record["format"] == 2
+    assert record["format"] == RECORD_FORMAT
     assert record["versions"]["stylectl"] == "0.1.0"
 
 
@@ -94,7 +91,7 @@ def test_show_prints_what_it_printed() -> None:
 
 @pytest.mark.parametrize("name", ["printed.toml", "shown.toml"])
 def test_a_job_file_makes_the_plan_that_it_is(registry: Registry, name: str) -> None:
-    file = read_job_file(FIXTURES / name)
+    file = read_job_file(FIXTURES / name).here(registry.option_models)
     table = json.loads(json.dumps(plan_of(FIXTURES / name, registry).job.as_table()))
     assert table == json.loads(json.dumps(file))
 
@@ -113,7 +110,6 @@ def test_a_manifest_is_read(
 
 
 def test_a_batchs_finished_result_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     shutil.copy(FIXTURES / "batch" / "b.png", "b.png")
     picture = {"content": "sample:photo", "styles": ["sample:painting"], "output": "b.png"}
@@ -142,7 +138,6 @@ def test_json_has_the_keys_that_it_had(
 ) -> None:
     from stylectl.tools.cli import app
 
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     Path("one.toml").write_text(
         '[[pictures]]\ncontent = "sample:photo"\nstyles = ["sample:painting"]\n'

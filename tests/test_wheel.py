@@ -11,11 +11,13 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+pytestmark = pytest.mark.subprocess
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "backends", "plugins", "tools")
@@ -28,14 +30,18 @@ class Environment:
     scripts: Path
     packages: Path
     folder: Path
+    plugins: list[str] = field(default_factory=list)
 
-    def install(self, wheel: Path) -> None:
+    def install(self, wheel: Path, plugin: str = "") -> None:
+        """With the name of the plugin that it brings: those of the tests' own environment show."""
+        self.plugins.extend(filter(None, [plugin]))
         options = ["--no-deps", "--no-index", "--force-reinstall"]
         self.run("python", "-m", "pip", "install", *options, str(wheel))
 
-    def run(self, program: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str, **more: str) -> str:
         variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         variables.pop("STYLECTL_PLUGINS", None)
+        variables |= more
         done = subprocess.run(
             [self.scripts / program, *arguments],
             capture_output=True,
@@ -105,7 +111,7 @@ def test_the_wheel_holds_weights_samples_template_and_licenses(wheel: Path) -> N
         "stylectl/examples/photo.jpg",
         "stylectl/examples/painting.jpg",
         "stylectl/examples/stylectl-plugin-demo/pyproject.toml",
-        "stylectl/examples/stylectl-plugin-demo/tests/test_plugin.py",
+        "stylectl/examples/stylectl-plugin-demo/tests/test_journal.py",
         "stylectl/plugins/writers/report.html.j2",
         "stylectl/py.typed",
     ):
@@ -127,15 +133,24 @@ def test_the_wheel_paints_the_sample_pair_in_an_environment_of_its_own(
 def test_the_example_plugin_brings_a_term_a_backbone_and_a_writer(
     environment: Environment, tmp_path: Path
 ) -> None:
-    environment.install(built(ROOT / "examples" / "stylectl-plugin-demo", tmp_path / "demo"))
+    wheel = built(ROOT / "examples" / "stylectl-plugin-demo", tmp_path / "demo")
+    # No network; the dependencies are there.
+    offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": str(wheel.parent)}
+    install = ("stylectl", "plugins", "install", "--yes")
+    said = environment.run(*install, "stylectl-plugin-demo>=0.1", **offline)
+    assert "-m pip install 'stylectl-plugin-demo>=0.1' stylectl==" in said
+    assert "demo (stylectl-plugin-demo 0.1.0), loaded" in said.splitlines()
+    assert "  writer demo-swatches" in said.splitlines()
+    assert said.splitlines()[-1] == "  hook stylectl_step"
     listed = json.loads(environment.run("stylectl", "list", "--json"))
-    assert {"name": "demo", "from": "stylectl-plugin-demo 0.1.0", "state": "loaded"} in listed[
-        "plugins"
-    ]
+    (record,) = [row for row in listed["plugins"] if row["name"] == "demo"]
+    assert (record["distribution"], record["version"]) == ("stylectl-plugin-demo", "0.1.0")
+    assert record["state"] == "loaded"
     for kind, name in (
         ("terms", "demo-palette"),
         ("backbones", "demo-filters"),
         ("writers", "demo-swatches"),
+        ("backends", "demo-autograd"),
     ):
         (row,) = [row for row in listed[kind] if row["name"] == name]
         assert row["from"] == "the plugin demo (stylectl-plugin-demo 0.1.0)"
@@ -154,6 +169,10 @@ def test_the_example_plugin_brings_a_term_a_backbone_and_a_writer(
     job = environment.run("stylectl", "show", "out.png")
     assert 'name = "demo-filters"' in job
     assert "colors = 4" in job
+    said = environment.run("stylectl", "plugins", "uninstall", "--yes", "demo")
+    assert said.splitlines()[-1] == "removed stylectl-plugin-demo"
+    again = environment.run(*install, str(wheel), **offline)
+    assert "demo (stylectl-plugin-demo 0.1.0), loaded" in again.splitlines()
 
 
 def test_a_new_plugin_builds_and_passes_its_own_tests(
@@ -161,7 +180,7 @@ def test_a_new_plugin_builds_and_passes_its_own_tests(
 ) -> None:
     environment.run("stylectl", "plugins", "new", "two-words")
     project = environment.folder / "stylectl-plugin-two-words"
-    environment.install(built(project, tmp_path / "new"))
+    environment.install(built(project, tmp_path / "new"), "two-words")
     texts = [file.read_text() for file in project.rglob("*.*")]
     assert "demo" not in "".join(texts)
     listed = json.loads(environment.run("stylectl", "list", "terms", "--json"))

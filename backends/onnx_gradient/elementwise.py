@@ -119,7 +119,10 @@ def _where(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]
 
 
 def _clip(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """Pass the gradient between the bounds and on them, as torch.clamp does."""
+    """Pass the gradient between the bounds and on them.
+
+    So a pixel on a bound can move back inside. torch.clamp passes it there before torch 2.14 only.
+    """
     if node.active - {0}:
         raise node.unsupported("its bounds depend on the image")
     value = graph.saved(node.inputs[0])

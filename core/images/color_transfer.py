@@ -23,16 +23,17 @@ from .masks import resized
 #: Variance of rounding to 8 bits; a color with less is constant.
 _FLAT = 1 / 255**2 / 12
 
-#: (style pixels (M, 3), content pixels (M', 3), content weights (M',)) -> recolored style pixels
-#: (M, 3); float64, the pixels in [0, 1].
-_Recoloring = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+#: (style pixels (M, 3), style weights (M,) or None for equal ones, content pixels (M', 3), content
+#: weights (M',)) -> recolored style pixels (M, 3); float64, the pixels in [0, 1].
+_Recoloring = Callable[[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray], np.ndarray]
 
 
 def recolored(inputs: Inputs, color: ColorFrom, size: tuple[int, int]) -> Inputs:
     """Return the inputs recolored by `color`, for a result of `size` (height, width).
 
     Each style image is recolored to the content's pixels in the regions of that style, weighted by
-    the styles' masks and by the content's opacity. "style" changes nothing.
+    the styles' masks and by the content's opacity. Transparent pixels of a style image do not
+    count. "style" changes nothing.
     """
     if color == "style":
         return inputs
@@ -56,12 +57,14 @@ def _recolored(
     size: tuple[int, int],
 ) -> SourceImage:
     # The run uses the image at this size at most; more pixels need not be recolored.
-    image = _smaller(style.image, round(max(size) * max(1.0, style.scale)))
+    image = _smaller(style.image, round(max(size) * max(1.0, style.relative_size)))
     style_pixels, content_pixels = _pixels(image).reshape(-1, 3), source.reshape(-1, 3)
     weights = _weights(style, content, source.shape[:2])
     if not weights.any():  # the content is transparent in all of the style's regions
         return image
-    pixels = recolor(style_pixels, content_pixels, weights.reshape(-1))
+    alpha = image.alpha_array(*image.size)
+    style_weights = None if alpha is None else alpha.astype(np.float64).reshape(-1)
+    pixels = recolor(style_pixels, style_weights, content_pixels, weights.reshape(-1))
     return _with_pixels(image, pixels.reshape(*image.size, 3))
 
 
@@ -75,17 +78,24 @@ def _weights(style: StyleInput, content: SourceImage, size: tuple[int, int]) -> 
     return visible
 
 
-def _by_luminance(style: np.ndarray, content: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _by_luminance(
+    style: np.ndarray, style_weights: np.ndarray | None, content: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Return the style's luminance, with the mean and standard deviation of the content's."""
     style_luma, content_luma = _gray(style), content[:, :1]
     mean = np.average(content_luma, axis=0, weights=weights)
     deviation = np.average((content_luma - mean) ** 2, axis=0, weights=weights) ** 0.5
-    style_deviation = style_luma.std() if style_luma.var() > _FLAT else 1.0
-    matched: np.ndarray = deviation / style_deviation * (style_luma - style_luma.mean()) + mean
+    of_channels = None if style_weights is None else style_weights.repeat(3).reshape(-1, 3)
+    style_mean = np.average(style_luma, weights=of_channels)
+    variance = np.average((style_luma - style_mean) ** 2, weights=of_channels)
+    style_deviation = np.sqrt(variance) if variance > _FLAT else 1.0
+    matched: np.ndarray = deviation / style_deviation * (style_luma - style_mean) + mean
     return matched
 
 
-def _by_histogram(style: np.ndarray, content: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _by_histogram(
+    style: np.ndarray, style_weights: np.ndarray | None, content: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Return the style's pixels with each channel's histogram matched to the content's.
 
     A level of the style that covers a range of ranks becomes the mean of the content's values at
@@ -94,7 +104,7 @@ def _by_histogram(style: np.ndarray, content: np.ndarray, weights: np.ndarray) -
     matched = np.empty_like(style)
     for channel in range(3):
         levels = np.rint(style[:, channel] * 255).astype(int)
-        ranks = _cumulative(np.bincount(levels, minlength=256).astype(float))
+        ranks = _cumulative(np.bincount(levels, style_weights, 256).astype(float))
         content_levels = np.rint(content[:, channel] * 255).astype(int)
         histogram = np.bincount(content_levels, weights, 256)
         values = np.cumsum(histogram * np.arange(256) / 255) / histogram.sum()
@@ -112,7 +122,9 @@ def _cumulative(histogram: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _by_covariance(style: np.ndarray, content: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _by_covariance(
+    style: np.ndarray, style_weights: np.ndarray | None, content: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Return the style's pixels with the content's mean and covariance.
 
     x -> C^1/2 S^-1/2 (x - mu_S) + mu_C (the paper's choice of roots), with S and C the covariances
@@ -120,8 +132,10 @@ def _by_covariance(style: np.ndarray, content: np.ndarray, weights: np.ndarray) 
     """
     mean = np.average(content, axis=0, weights=weights)
     covariance = np.cov(content.T, ddof=0, aweights=weights)
-    transform = _power(covariance, 0.5) @ _power(np.cov(style.T, ddof=0), -0.5)
-    matched: np.ndarray = (style - style.mean(0)) @ transform.T + mean
+    style_covariance = np.cov(style.T, ddof=0, aweights=style_weights)
+    transform = _power(covariance, 0.5) @ _power(style_covariance, -0.5)
+    style_mean = np.average(style, axis=0, weights=style_weights)
+    matched: np.ndarray = (style - style_mean) @ transform.T + mean
     return matched
 
 

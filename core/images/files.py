@@ -1,4 +1,4 @@
-"""Image files of a job: their paths, bytes and hashes."""
+"""Files of a job: their paths, bytes and hashes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..job.paths import SAMPLES
 SUFFIXES = frozenset(
     (
         *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff"),
-        *(".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+        *(".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif"),
     )
 )
 
@@ -27,8 +27,18 @@ ListFiles = Callable[[str], Sequence[str]]
 
 
 def file_sha256(path: str) -> str:
-    """SHA-256 of an image file, as in its `SourceImage`. Raises what `file_bytes` raises."""
-    return hashlib.sha256(file_bytes(path)).hexdigest()
+    """SHA-256 of a file, or of a sample; of an image, as in its `SourceImage`.
+
+    Raises UsageError for a missing file and ImageError for one that is empty or cannot be read.
+    """
+    file, size = _regular_file(path)
+    if size == 0:
+        raise ImageError(f"{path}: the file is empty")
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def file_bytes(path: str) -> bytes:
@@ -37,13 +47,8 @@ def file_bytes(path: str) -> bytes:
     Raises UsageError for a missing file and ImageError for one that is empty, too large or cannot
     be read.
     """
-    file = SAMPLES.get(path, Path(path))
-    status = status_of(file)
-    if status is None:
-        raise UsageError(no_such("file", path))
-    if not stat.S_ISREG(status.st_mode):
-        raise UsageError(f"{path}: not a file")
-    if status.st_size > _MOST_BYTES:
+    file, size = _regular_file(path)
+    if size > _MOST_BYTES:
         raise ImageError(f"{path}: the file is larger than 2 GiB")
     try:
         data = file.read_bytes()
@@ -52,6 +57,20 @@ def file_bytes(path: str) -> bytes:
     if not data:
         raise ImageError(f"{path}: the file is empty")
     return data
+
+
+def _regular_file(path: str) -> tuple[Path, int]:
+    """Return the file of a path, or of a sample, with its size in bytes.
+
+    Raises UsageError for a missing file, and for a folder or a device.
+    """
+    file = SAMPLES.get(path, Path(path))
+    status = status_of(file)
+    if status is None:
+        raise UsageError(no_such("file", path))
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"{path}: not a file")
+    return file, status.st_size
 
 
 def input_files(job: Job, files_of: ListFiles | None = None) -> list[str]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import ImageError, UsageError
 from ..interfaces.source_image import SourceImage
 from ..job.model import Job
 from ..sizes.fitting import result_size
+from .alpha import without_hidden_colors
 from .decoding import read_image
 from .files import ListFiles, is_folder, style_files
-from .masks import mask_of
-from .region_maps import paired_regions
+from .formats.icc import MatrixProfile
+from .masks import mask_of, opacity, resized
+from .region_maps import RegionMap, paired_regions, region_map
 from .style_shares import shares_of
 
 
@@ -23,7 +26,7 @@ class StyleRegion:
     """Region of the result that gets a style, and region of the style image for its statistics.
 
     - `region`, `own_region`: masks (see masks.py) over the result and over the style image; None
-      for the whole image.
+      for the whole image. What is transparent in the style image is not in its `own_region`.
     - `share`: the shares of all regions add up to the part of the result that has a style.
     """
 
@@ -37,13 +40,13 @@ class StyleInput:
     """A style image.
 
     - `source`: index of the job's style that the image belongs to.
-    - `scale`: that style's `scale`.
+    - `relative_size`: that style's `size`.
     - `share`: the image's part of the mixture of all; the shares add up to 1.
     """
 
     image: SourceImage
     source: int
-    scale: float
+    relative_size: float
     share: float
     regions: tuple[StyleRegion, ...]
 
@@ -55,7 +58,7 @@ class Inputs:
     - `content`: None for a texture.
     - `start`: the image to start from, if the job names one.
     - `content_mask`: the content's mask, if it has one.
-    - `hashes`: SHA-256 of each file, by its path in the job.
+    - `hashes`: SHA-256 of each file that the job names, by its path in the job.
     - `notices`: messages for the user.
     """
 
@@ -95,7 +98,8 @@ class _Reader:
         self._job, self._files_of = job, files_of
         self._hashes: dict[str, str] = {}
         self._masks: dict[str, Tensor] = {}
-        self._notices: list[str] = []
+        # In order, each once: an image that is read twice has its notices once.
+        self._notices: dict[str, None] = {}
 
     def inputs(self) -> Inputs:
         job = self._job
@@ -105,36 +109,59 @@ class _Reader:
         else:
             content = self._image(job.content)
             masked = _Masked.of(content)
+            self._check_profile(content)
         styles = self._styles(masked)
         start = self._image(job.start_path) if job.start_path else None
         mask = self._mask(job.content_mask, masked)
         return Inputs(content, styles, start, mask, self._hashes, tuple(self._notices))
 
     def _image(self, path: str) -> SourceImage:
-        image = read_image(path, self._job.max_pixels)
+        return without_hidden_colors(self._drawing(path))
+
+    def _drawing(self, path: str) -> SourceImage:
+        """Return the image of a file as it is; the colors of transparent pixels are the file's."""
+        image = read_image(path, self._job.max_pixels, self._max_memory)
         self._hashes[path] = image.sha256
+        self._notices |= dict.fromkeys(image.notices)
         return image
+
+    @property
+    def _max_memory(self) -> str | None:
+        """The job's limit, where it is one of the host: on a GPU it limits the device's memory."""
+        device = str(self._job.backend.options.get("device", "auto"))
+        on_host = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+        return self._job.max_memory if on_host else None
+
+    def _check_profile(self, content: SourceImage) -> None:
+        """Add a notice if the result cannot have the content's color profile."""
+        profile = content.metadata.profile
+        if self._job.color_profile == "keep" and profile and not MatrixProfile.of(profile):
+            self._notices[
+                f"{content.path}: the result is sRGB: its color profile is not one of a matrix and "
+                "three curves, which pixels can be converted back to"
+            ] = None
 
     def _mask(self, path: str | None, masked: _Masked) -> Tensor | None:
         """Return the mask of a file: for the same file the same tensor, so the same region."""
         if path is None:
             return None
         if path not in self._masks:
-            self._masks[path] = mask_of(self._covering_image(path, masked))
+            self._masks[path], notices = mask_of(self._covering_image(path, masked))
+            self._notices |= dict.fromkeys(notices)
         return self._masks[path]
 
     def _covering_image(self, path: str, masked: _Masked) -> SourceImage:
         """Return the image of a mask or map; add a notice if its size differs."""
-        image = self._image(path)
+        image = self._drawing(path)
         height, width = image.size
         if image.size != (masked.height, masked.width):
             # Scaling rounds the height to whole pixels, so up to 1 px is not a change of aspect.
             stretched = abs(height - width * masked.height / masked.width) > 1
             how = "stretched" if stretched else "scaled"
-            self._notices.append(
+            self._notices[
                 f"{path} has {width}x{height} px and is {how} to {masked.name}, "
                 f"which has {masked.width}x{masked.height} px"
-            )
+            ] = None
         return image
 
     def _styles(self, masked: _Masked) -> tuple[StyleInput, ...]:
@@ -160,7 +187,8 @@ class _Reader:
             )
             if regions:
                 inputs += [
-                    StyleInput(image, number, style.scale, sum(parts), regions) for image in images
+                    StyleInput(image, number, style.size, sum(parts), _visible(regions, image))
+                    for image in images
                 ]
         return tuple(inputs)
 
@@ -176,11 +204,39 @@ class _Reader:
                     f"regions: {regions.styles[number]} cannot be the map of a folder "
                     f"({len(images)} images); name one image of it"
                 )
-        content_map = self._covering_image(regions.content, masked)
+        content_map = self._map(regions.content, masked)
         maps = [
-            self._covering_image(regions.styles[number], _Masked.of(images[0]))
+            self._map(regions.styles[number], _Masked.of(images[0]))
             for number, images in zip(numbers, folders, strict=True)
         ]
         paired, notices = paired_regions(content_map, maps)
-        self._notices += notices
+        self._notices |= dict.fromkeys(notices)
         return [[(region, own_region) for region, own_region in pairs] for pairs in paired]
+
+    def _map(self, path: str, masked: _Masked) -> RegionMap:
+        size = self._job.size
+        long_side = size if isinstance(size, int) else max(size)
+        # No image of the run is larger.
+        largest = round(long_side * max(1.0, *(style.scale for style in self._job.styles)))
+        read = region_map(self._covering_image(path, masked), largest)
+        self._notices |= dict.fromkeys(read.notices)
+        return read
+
+
+def _visible(regions: Sequence[StyleRegion], image: SourceImage) -> tuple[StyleRegion, ...]:
+    """Return the regions without the transparent part of their style image.
+
+    Raises ImageError for a region with nothing else in it.
+    """
+    if image.alpha is None:
+        return tuple(regions)
+    alpha = opacity(image.alpha)
+    visible = []
+    for region in regions:
+        own_region = alpha
+        if region.own_region is not None:
+            own_region = resized(region.own_region, *image.size) * alpha
+        if not own_region.any():
+            raise ImageError(f"{image.path}: the image is transparent in one of its map's regions")
+        visible.append(replace(region, own_region=own_region))
+    return tuple(visible)

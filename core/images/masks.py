@@ -9,30 +9,85 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..errors import ImageError
 from ..interfaces.source_image import SourceImage
 from ..interfaces.terms import Region
+from .alpha import filled
+
+#: Rows that are converted or resized at a time.
+_ROWS = 64
+#: Most values, from 0 on, of a map of labels.
+_MOST_LABELS = 32
 
 
-def mask_of(image: SourceImage) -> Tensor:
-    """Return the mask of an image: white is 1, black is 0, grays are in between.
+def mask_of(image: SourceImage) -> tuple[Tensor, list[str]]:
+    """Return the mask of an image, and notices: white is 1, black is 0, grays are in between.
 
-    Of an image in one color, the opacity is the mask; else transparent pixels count as black.
-    Raises ImageError for a mask that is all black.
+    Of an image in one color, the opacity is the mask; else transparent pixels count as black. Masks
+    as other programs write them are recognised: the values 0 and 1 alone, and a palette of two
+    colors, of which the lighter counts as white. Raises ImageError for a mask that is all black and
+    for a map of labels.
     """
-    light = image.rgb.convert("L")
-    values = torch.from_numpy(np.array(light)).float().div_(255)
+    rgb = image.rgb
+    if image.alpha is not None and image.alpha.getbbox():
+        rgb = filled(rgb, image.alpha)
+    light = rgb.convert("L")
+    white, notices = _white(image.path, rgb, light, image.has_palette)
     lowest, highest = light.getextrema()
+    values = _values(light, white)
     if image.alpha is not None:
-        alpha = torch.from_numpy(np.array(image.alpha)).float().div_(255)
-        values = alpha if lowest == highest else values * alpha
+        alpha = _values(image.alpha, 255)
+        values = alpha if lowest == highest else values.mul_(alpha)
     if not values.any():
         raise ImageError(
             f"{image.path}: the mask is all black, so it selects nothing; white pixels are selected"
         )
-    return values
+    return values, notices
+
+
+def opacity(alpha: Image.Image) -> Tensor:
+    """Return an alpha channel as a mask."""
+    return _values(alpha, 255)
+
+
+def _values(channel: Image.Image, white: int) -> Tensor:
+    """Return a channel as float32 (H, W), with `white` as 1, converted strip by strip."""
+    values = torch.empty(channel.height, channel.width)
+    for top in range(0, channel.height, _ROWS):
+        strip = channel.crop((0, top, channel.width, min(top + _ROWS, channel.height)))
+        values[top : top + _ROWS] = torch.from_numpy(np.array(strip))
+    return values.div_(white).clamp_(0, 1)
+
+
+def _white(
+    path: str, rgb: Image.Image, light: Image.Image, has_palette: bool
+) -> tuple[int, list[str]]:
+    """Return the level that counts as white, and notices. Raises ImageError for a map of labels."""
+    used = [level for level, count in enumerate(light.histogram()) if count]
+    if used[-1] == 1:
+        return 1, [f"{path}: read as a mask of the values 0 and 1; 1 is white"]
+    if has_palette and len(used) == 2 and used[0] == 0 and used[1] < 255:
+        color = _color_of(rgb, light, used[1])
+        return used[1], [f"{path}: read as a mask of two colors; {color} is white"]
+    if 2 < len(used) <= _MOST_LABELS and used == list(range(len(used))):
+        raise ImageError(
+            f"{path}: the values of the mask are 0 to {used[-1]} of 255, as in a map of labels; a "
+            "mask goes from 0 to 255 (maps are for `regions`)"
+        )
+    return 255, []
+
+
+def _color_of(rgb: Image.Image, light: Image.Image, level: int) -> str:
+    """Return the color of the pixels that have this luminance, as #rrggbb."""
+    box = light.point([255 * (value == level) for value in range(256)]).getbbox()
+    assert box is not None
+    row = np.asarray(light.crop((0, box[1], light.width, box[1] + 1)))[0]
+    color = rgb.getpixel((int(np.argmax(row == level)), box[1]))
+    assert isinstance(color, tuple)
+    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def resized(mask: Tensor, height: int, width: int) -> Tensor:
@@ -40,21 +95,33 @@ def resized(mask: Tensor, height: int, width: int) -> Tensor:
 
     Pixels that lie across a cell's border count in part. So a position of a layer belongs to a
     region as far as its cell lies in it, masks that add up to 1 still do, and thin regions are not
-    lost.
+    lost. The memory beside mask and result is that of a few rows.
     """
-    rows, columns = _overlaps(mask.shape[0], height), _overlaps(mask.shape[1], width)
-    return (rows @ mask.float() @ columns.T).clamp_(0, 1)
+    rows_first = height * mask.shape[1] <= mask.shape[0] * width
+    if rows_first:
+        return _along_rows(_along_rows(mask.T, height).T, width).clamp_(0, 1)
+    return _along_rows(_along_rows(mask, width).T, height).T.contiguous().clamp_(0, 1)
 
 
-def _overlaps(pixels: int, cells: int) -> Tensor:
-    """Return the part of each cell that each pixel covers, (cells, pixels).
+def _along_rows(mask: Tensor, cells: int) -> Tensor:
+    """Return the means over `cells` cells of each row, (rows, cells), float32.
 
-    Computed in integers up to the last division, so that borders that coincide do so exactly.
+    They are differences of cumulative sums, in float64: those are exact for as many as 2^24 pixels
+    of 8 bits, so that a border of cells that is one of pixels is a border exactly.
     """
-    pixel, cell = torch.arange(pixels), torch.arange(cells).unsqueeze(1)
-    first = torch.maximum(pixel * cells, cell * pixels)
-    last = torch.minimum((pixel + 1) * cells, (cell + 1) * pixels)
-    return (last - first).clamp_min_(0).float() / pixels
+    pixels = mask.shape[1]
+    if pixels == cells:
+        return mask.to(torch.float32, copy=True)
+    edges = torch.arange(cells + 1) * pixels  # in units of 1 / cells of a pixel
+    whole, part = edges // cells, (edges % cells).double() / cells
+    inside = whole.clamp_max(pixels - 1)
+    result = torch.empty(mask.shape[0], cells)
+    for top in range(0, mask.shape[0], _ROWS):
+        strip = mask[top : top + _ROWS].double()
+        sums = torch.nn.functional.pad(strip.cumsum(1), (1, 0))
+        at_edges = sums[:, whole] + part * strip[:, inside]
+        result[top : top + _ROWS] = at_edges.diff(dim=1) * (cells / pixels)
+    return result
 
 
 def region_of(

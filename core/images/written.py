@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import OutputError
-from .pillow_limits import unlimited_pillow
+from .formats.pillow_limits import unlimited_pillow
 
 #: Formats that are checked -> suffixes whose files must have the format.
 _SUFFIXES = {

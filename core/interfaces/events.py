@@ -67,6 +67,7 @@ class RunFinished:
     result: Result
 
 
+#: What happens in a run; a listener is called with each.
 Event = RunStarted | ScaleStarted | StepDone | Notice | RunFinished
 Listener = Callable[[Event], None]
 

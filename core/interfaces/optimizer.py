@@ -100,12 +100,15 @@ class StartingPoint:
     - `styles`: each style image (1, 3, H', W'), RGB in [0, 1], with its weight.
     - `generator`: the run's source of random numbers.
     - `image`: the image file to start from, if the job names one.
+    - `opacities`: for each style image its opacity (H', W') in [0, 1], or None if it is opaque;
+      empty if all are. Transparent pixels have the colors of the nearest opaque ones.
     """
 
     content: Tensor
     styles: Sequence[tuple[Tensor, float]]
     generator: torch.Generator
     image: SourceImage | None = None
+    opacities: Sequence[Tensor | None] = ()
 
 
 class Initializer(BaseModel, ABC):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..job.model import Job
+from ..job.paths import OptionModels
 from ..sizes.pyramid import Scale
 from .source_image import SourceImage
 
 #: Version of the record's format, in files and in ``--json``; see core/run/record.py.
-RECORD_FORMAT = 2
+RECORD_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ class Result:
       of different scales cannot be compared.
     - `seconds`: from the start of the run to the finished result; `step_seconds` is the median
       time of a step at the last scale.
-    - `inputs`: SHA-256 of each image file that was read, by its path in the job.
+    - `inputs`: SHA-256 of each file that the job names, by its path in the job: of images, and of
+      files that options name, such as a network's weights.
     - `details`: how the backend ran, beside the device: `FeatureBackend.details`, and `tiles`, if
       the result was computed in tiles.
     - `stopped_by`: the exception that ended the run early, or None: KeyboardInterrupt, or an error
       after the first step.
     - `scales`: the schedule, also of a run that ended early.
+    - `option_models`: the models of the options of the job's choices, which mark paths of files.
     """
 
     image: np.ndarray
@@ -77,6 +80,7 @@ class Result:
     details: Mapping[str, str]
     seconds: float
     stopped_by: BaseException | None = None
+    option_models: OptionModels = field(default_factory=dict)
 
     @property
     def interrupted(self) -> bool:

@@ -12,16 +12,39 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Metadata:
+    """Metadata of an image file that a result keeps.
+
+    - `dpi`: resolution of a print, (across, down) in pixels per inch.
+    - `copyright`, `artist`: texts of EXIF, whose characters stand for bytes (Latin-1).
+    - `profile`: the ICC profile that the file's colors were converted from.
+    """
+
+    dpi: tuple[float, float] | None = None
+    copyright: str = ""
+    artist: str = ""
+    profile: bytes | None = None
+
+
+@dataclass(frozen=True)
 class SourceImage:
     """A decoded image file.
 
-    `path` is as in the job; `rgb` is sRGB, 8 bits; `alpha` 8 bits, or None for an opaque image.
+    - `path`: as in the job.
+    - `rgb`: sRGB, 8 bits. In a run, transparent pixels have colors of the nearest opaque ones.
+    - `alpha`: 8 bits, or None for an opaque image.
+    - `metadata`: what a result keeps of the content image's.
+    - `notices`: how the file was read, for the user.
+    - `has_palette`: whether the file has a palette, as maps and masks of some programs do.
     """
 
     path: str
     sha256: str
     rgb: Image.Image
     alpha: Image.Image | None
+    metadata: Metadata = Metadata()
+    notices: tuple[str, ...] = ()
+    has_palette: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -40,9 +63,12 @@ class SourceImage:
 
         None for an opaque image.
         """
-        if self.alpha is None:
-            return None
-        return _resampled(self.alpha, height, width).numpy()
+        alpha = self.alpha_tensor(height, width)
+        return None if alpha is None else alpha.numpy()
+
+    def alpha_tensor(self, height: int, width: int) -> Tensor | None:
+        """Return `alpha_array` as a tensor."""
+        return None if self.alpha is None else _resampled(self.alpha, height, width)
 
 
 def _resampled(image: Image.Image, height: int, width: int) -> Tensor:

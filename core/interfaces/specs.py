@@ -1,15 +1,22 @@
-"""Contributions of a plugin: one frozen dataclass for each kind."""
+"""Contributions of a plugin: one frozen dataclass for each kind.
+
+What `create` gets is one frozen object, so that later versions can add to it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from ..errors import PluginError
+from ..deprecation import warn_deprecated
+from ..errors import PluginError, UsageError
+from ..job.presets import Preset
+from ..job.tables import plain_copy
 from ..shown import one_line
 from .backbone import Backbone
 from .backend import BackendOptions, FeatureBackend
@@ -32,6 +39,63 @@ _SUFFIX = re.compile(r"\.[a-z0-9_+-]+")
 
 #: Keys of the job itself, which an option of the same name would hide.
 _JOB_KEYS = ("name", "weight", "layers")
+
+
+O_co = TypeVar("O_co", bound=BaseModel, covariant=True)
+O = TypeVar("O", bound=BaseModel)  # noqa: E741
+
+
+class _FormerOptions:
+    """The fields of the options, which version 0.1 handed over in place of the arguments."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__") or name == "options":
+                raise AttributeError(name)
+            value = getattr(self.options, name)
+            kind = type(self).__name__
+            warn_deprecated(
+                f"create(options) of a {kind.removesuffix('Arguments')}Spec",
+                f"take one argument, a {kind}, and read arguments.options.{name}",
+            )
+            return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneArguments(_FormerOptions, Generic[O_co]):
+    """Argument of `BackboneSpec.create`: the validated `options`."""
+
+    options: O_co
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriterArguments(_FormerOptions, Generic[O_co]):
+    """Argument of `WriterSpec.create`: the validated `options`."""
+
+    options: O_co
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTermArguments(Generic[O_co]):
+    """Argument of `LossTermSpec.create`.
+
+    - `layers`: the weight of each of the term's layers in the backbone, by the layer's name; empty
+      for a term that reads the pixels alone.
+    - `options`: the validated options.
+    """
+
+    layers: Mapping[str, float]
+    options: O_co
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendArguments(Generic[O_co]):
+    """Argument of `BackendSpec.create`: a backbone, some of its layers, the validated options."""
+
+    backbone: Backbone
+    layers: tuple[str, ...]
+    options: O_co
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,60 +133,85 @@ class Spec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackendSpec(Spec):
+class BackendSpec(Spec, Generic[O]):
     """A backend.
 
-    `create(backbone, layers, options)` returns a backend that is ready to run those layers; it
-    raises BackendError when this machine cannot. `options` extends `BackendOptions`.
+    `create` returns a backend that is ready to run the layers of its `BackendArguments`; it raises
+    BackendError when this machine cannot. `options` extends `BackendOptions`.
     """
 
-    create: Callable[[Backbone, Sequence[str], Any], FeatureBackend]
-    options: type[BackendOptions] = BackendOptions
+    create: Callable[[BackendArguments[O]], FeatureBackend]
+    # Stated for type checkers alone: there, options that do not match `create` are an error.
+    if TYPE_CHECKING:
+        options: type[O]
+    else:
+        options: type[BackendOptions] = BackendOptions
+
+    def __post_init__(self) -> None:
+        """Check the model of the options as well. Raises PluginError."""
+        super().__post_init__()
+        if not issubclass(self.options, BackendOptions):
+            raise PluginError(f"BackendSpec {self.name!r}: `options` should extend BackendOptions")
+        _take_one_argument(self, "backbone", "layers", "options")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneSpec(Spec):
+class BackboneSpec(Spec, Generic[O]):
     """A backbone.
 
-    `create(options)` gets a validated instance of `options`.
+    `create` makes it from its `BackboneArguments`.
     """
 
-    create: Callable[[Any], Backbone]
+    create: Callable[[BackboneArguments[O]], Backbone]
+    if TYPE_CHECKING:
+        options: type[O]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossTermSpec(Spec):
+class LossTermSpec(Spec, Generic[O]):
     """A loss term.
 
-    - `create(layers, options)` gets the weight of each layer, and a validated instance of
-      `options`.
+    - `create` makes it from its `LossTermArguments`.
     - `layers_from`: which of the backbone's default layers the term takes when a job names none;
       ``"image"``: it reads the pixels alone and has no layers to choose.
     - `least_stride`, in pixels: default layers of a smaller stride are left out, unless all are.
     - `random`: whether the term draws random numbers, so that the job's seed matters.
     """
 
-    create: Callable[[Mapping[str, float], Any], LossTerm]
+    create: Callable[[LossTermArguments[O]], LossTerm]
     layers_from: Literal["content", "style", "image"]
     least_stride: int = 1
     random: bool = False
+    if TYPE_CHECKING:
+        options: type[O]
+
+    def __post_init__(self) -> None:
+        """Check `layers_from` as well. Raises PluginError."""
+        super().__post_init__()
+        if self.layers_from not in ("content", "style", "image"):
+            raise PluginError(
+                f"LossTermSpec {self.name!r}: `layers_from` should be content, style or image"
+            )
+        _take_one_argument(self, "layers", "options")
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriterSpec(Spec):
+class WriterSpec(Spec, Generic[O]):
     """A file format and its writer.
 
     - `suffixes`: in lower case, with the dot.
-    - `create(options)` is called before the run, with a validated instance of `options`; it raises
-      UsageError when something that it needs is not installed.
+    - `create` is called before the run, with `WriterArguments`; it raises UsageError when something
+      that it needs is not installed.
     - `keeps_alpha`: whether the format keeps transparency.
     - `longest_side`: the longest side in pixels that the format can hold (None: any).
     """
 
     suffixes: tuple[str, ...]
-    create: Callable[[Any], Writer]
+    create: Callable[[WriterArguments[O]], Writer]
     keeps_alpha: bool = False
     longest_side: int | None = None
+    if TYPE_CHECKING:
+        options: type[O]
 
     def __post_init__(self) -> None:
         """Check the suffixes as well. Raises PluginError."""
@@ -165,6 +254,59 @@ class InitializerSpec(Spec):
         super().__post_init__()
         if not issubclass(self.options, Initializer):
             raise PluginError(f"InitializerSpec {self.name!r}: `options` should be an Initializer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetSpec(Preset, Spec):
+    """A preset, named starting values of a job.
+
+    - `table`: values in the form of a job file, without the images. It states `scales`,
+      `iterations`, `init`, `optimizer` and `terms`, which have no other default.
+    - `texture`: values that replace those of `table` where the result is a texture, which has no
+      content image. None: such a result has no term `content` and starts from `style`.
+    """
+
+    def __post_init__(self) -> None:
+        """Check the values, and keep a copy of them. Raises PluginError."""
+        super().__post_init__()
+        if self.options is not NoOptions:
+            raise PluginError(f"PresetSpec {self.name!r}: a preset has no options")
+        try:
+            self.check()
+            object.__setattr__(self, "table", plain_copy(self.table))
+            object.__setattr__(self, "texture", plain_copy(self.texture))
+        except (TypeError, UsageError) as error:
+            raise PluginError(f"PresetSpec {self.name!r}: {one_line(str(error))}") from None
+
+
+def _take_one_argument(spec: BackendSpec[Any] | LossTermSpec[Any], *former: str) -> None:
+    """Adapt a `create` of version 0.1, which took the fields of its argument one by one."""
+    create: Callable[..., Any] = spec.create
+    if not callable(create):
+        raise PluginError(f"{type(spec).__name__} {spec.name!r}: `create` should be callable")
+    if _accepts(create, 1) or not _accepts(create, len(former)):
+        return  # a call that fails is attributed to the plugin
+    kind = type(spec).__name__.removesuffix("Spec")
+    warn_deprecated(
+        f"create({', '.join(former)}) of a {kind}Spec",
+        f"take one argument, a {kind}Arguments with these fields",
+    )
+
+    def adapted(arguments: Any) -> Any:
+        return create(*(getattr(arguments, name) for name in former))
+
+    object.__setattr__(spec, "create", adapted)
+
+
+def _accepts(function: Callable[..., object], count: int) -> bool:
+    """Return whether the function can be called with `count` arguments."""
+    try:
+        signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # a builtin without a signature
+        return count == 1
+    return True
 
 
 def _is_suffix(suffix: object) -> bool:

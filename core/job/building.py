@@ -14,30 +14,30 @@ from ..errors import UsageError
 from ..validation import complaint, described
 from .model import Job, is_pair
 from .option import Option
-from .options import OPTIONS, option_named
+from .options import OPTIONS, option_named, under_current_names
 from .places import ChoiceKey, JobKey
-from .presets import DEFAULT_PRESET, preset_table
+from .presets import DEFAULT_PRESET, FindPreset, built_in_preset
 from .tables import CHOICES, Table, laid_over, regular
 
 
 def build_job(
-    options: Mapping[str, Any], file: Mapping[str, Any] | None = None, preset: str | None = None
+    options: Mapping[str, Any],
+    file: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    find_preset: FindPreset = built_in_preset,
 ) -> Job:
     """Make the job of a `preset` (None: the default one), a job file's values and `options`.
 
-    `file` may name its own `preset`. An option that is None counts as not set. Raises UsageError
-    for unknown names and values out of range, with the name of the option or the job's key.
+    `file` may name its own `preset`; `find_preset` returns the preset of a name. An option that is
+    None counts as not set. Raises UsageError for unknown names and values out of range, with the
+    name of the option or the job's key.
     """
     values = {name: value for name, value in options.items() if value is not None}
+    values = under_current_names(values)
     known = {name: option_named(name) for name in values}
     from_file = regular(file or {})
-    file_preset = from_file.pop("preset", None)
-    if preset is not None and file_preset is not None:
-        raise UsageError(
-            f"`preset` has no effect: the job file names its own preset, {file_preset!r}"
-        )
-    name = next(name for name in (preset, file_preset, DEFAULT_PRESET) if name is not None)
-    base = regular(preset_table(name, _is_texture(from_file, values)))
+    base = starting_values(values, from_file, preset, find_preset)
+    from_file.pop("preset", None)
     if preset is not None and from_file.keys() >= base.keys():
         raise UsageError("`preset` has no effect: the job file sets every value of a preset")
     table = laid_over(base, from_file)
@@ -50,6 +50,24 @@ def build_job(
     if known:
         _mark_inherited(job, from_file, known)
     return job
+
+
+def starting_values(
+    options: Mapping[str, Any],
+    file: Mapping[str, Any],
+    preset: str | None,
+    find_preset: FindPreset,
+) -> Table:
+    """Return the values of the preset that a job starts from. Raises UsageError as `build_job`."""
+    file_preset = file.get("preset")
+    if preset is not None and file_preset is not None:
+        raise UsageError(
+            f"`preset` has no effect: the job file names its own preset, {file_preset!r}"
+        )
+    name = next(name for name in (preset, file_preset, DEFAULT_PRESET) if name is not None)
+    if not isinstance(name, str):
+        raise UsageError(f"unknown preset {name!r}: a preset has a name")
+    return find_preset(name).values(_is_texture(file, options))
 
 
 def _position(option: Option) -> int:

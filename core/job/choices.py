@@ -1,4 +1,4 @@
-"""Parts of a job: choices by name with their options, style images, region maps."""
+"""Parts of a job: choices with their options, style images, region maps, required plugins."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from os import PathLike, fspath
 from typing import Annotated, Any, Self
 
+from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from .tables import choice_table
+from ..deprecation import warn_deprecated
+from .tables import choice_table, current_style
 
 #: A weight: zero or more, and finite.
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -80,15 +82,16 @@ class TermChoice(Choice):
 class StyleImage(BaseModel):
     """A style image, or a folder of them.
 
-    `weight` is its weight among the styles; only ratios matter. `mask` is an image that is white
-    where in the result the style is wanted.
+    `weight` is its weight among the styles; only ratios matter. `size` is the size at which the
+    image is seen, where 1 is the size of the result. `mask` is an image that is white where in the
+    result the style is wanted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: ImagePath
     weight: Weight = 1.0
-    scale: float = Field(
+    size: float = Field(
         default=1.0, gt=0, le=8, description="relative size of the image: 0.5 halves its motifs"
     )
     mask: ImagePath | None = None
@@ -96,7 +99,15 @@ class StyleImage(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_path(cls, value: object) -> object:
-        return value if isinstance(value, Mapping | StyleImage) else {"image": value}
+        if isinstance(value, StyleImage):
+            return value
+        return current_style(value) if isinstance(value, Mapping) else {"image": value}
+
+    @property
+    def scale(self) -> float:
+        """Former name of `size`."""
+        warn_deprecated("the attribute scale of a style", "read size")
+        return self.size
 
 
 class Regions(BaseModel):
@@ -109,3 +120,30 @@ class Regions(BaseModel):
 
     content: ImagePath
     styles: tuple[ImagePath, ...] = Field(min_length=1)
+
+
+class JobPlugins(BaseModel):
+    """Plugins that a job needs.
+
+    `require` has the requirements of their distributions, by PEP 508, such as
+    ``stylectl-plugin-pastel>=1.2``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    require: tuple[str, ...] = ()
+
+    @field_validator("require")
+    @classmethod
+    def _names_and_versions(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:
+                requirement = None
+            if requirement is None or requirement.url is not None:
+                raise ValueError(
+                    "should have names of distributions with their versions, such as "
+                    f"stylectl-plugin-pastel>=1.2, not {text!r}"
+                )
+        return texts

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .choices import Choice, ImagePath, Regions, StyleImage, TermChoice
+from .choices import Choice, ImagePath, JobPlugins, Regions, StyleImage, TermChoice
 from .halves import HOW_COMPUTED
 from .text import bytes_of
 
@@ -22,6 +22,11 @@ _MAX_SCALES = 20
 
 #: Source of the result's colors, and the method of transfer; see core/images/color_transfer.py.
 ColorFrom = Literal["style", "luminance", "histogram", "covariance"]
+
+#: Color profile of the result's files: sRGB, or the content image's.
+ColorProfile = Literal["srgb", "keep"]
+#: What the files of a result carry beside pixels; see docs/images.md.
+MetadataLevel = Literal["full", "job", "none"]
 
 
 class Job(BaseModel):
@@ -57,6 +62,12 @@ class Job(BaseModel):
     )
     iterations: int = Field(ge=1, description="optimizer steps, over all scales together")
     seed: int = Field(default=0, ge=0, lt=2**63)
+    color_profile: ColorProfile = Field(
+        default="srgb", description="color profile of the files: sRGB, or the content image's"
+    )
+    metadata: Annotated[MetadataLevel, HOW_COMPUTED] = Field(
+        default="full", description="what the files carry beside pixels: full, job or none"
+    )
     max_pixels: Annotated[int, HOW_COMPUTED] = Field(
         default=DEFAULT_MAX_PIXELS, ge=1, description="largest input image that is decoded"
     )
@@ -78,10 +89,13 @@ class Job(BaseModel):
         default=False, description="give each term's gradient at each layer an L1 norm of 1"
     )
     terms: tuple[TermChoice, ...] = Field(min_length=1)
+    plugins: Annotated[JobPlugins, HOW_COMPUTED] = Field(
+        default=JobPlugins(), description="the installed plugins that the job needs"
+    )
 
     @classmethod
     def from_preset(cls, preset: str | None = None, **options: Any) -> Job:
-        """Return the job of a preset (None: the default preset) with `options`.
+        """Return the job of a built-in preset (None: the default one) with `options`.
 
         The options are those of `stylectl.run`:
         ``Job.from_preset("balanced", content="a.jpg", styles=["b.jpg"])``.
@@ -140,6 +154,8 @@ class Job(BaseModel):
             for key in ("upscale", "content_mask"):
                 if getattr(self, key):
                     raise ValueError(f"{key} has no effect: a texture has no content image")
+            if self.color_profile != "srgb":
+                raise ValueError("color_profile has no effect: a texture has no content image")
             if self.color != "style":
                 raise ValueError(
                     f"color {self.color!r} takes the content's colors, and a texture has none"

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import text
-from .paths import SAMPLES, is_path
-from .places import ChoiceKey, Place, TermKey
-from .tables import CHOICES, init_table
+from .paths import SAMPLES, OptionModels, map_choice, path_options
+from .places import AddedTerms, ChoiceKey, ChoiceName, Place, TermKey
+from .tables import CHOICES, written_out
 from .text import Reader
+
+if TYPE_CHECKING:
+    from .model import Job
 
 Panel = Literal["The job", "The losses", "The optimization"]
 
 #: Kinds of things that are chosen by name; help texts list the installed names of a kind.
 Listed = Literal["presets", "backends", "backbones", "terms", "inits", "optimizers"]
-
-#: Which values of an option are paths of files: all; those that look like a network's file; those
-#: that are not the name of an initialiser.
-Paths = Literal["all", "network", "start"]
-
-_DOTTED_PATHS: dict[tuple[str, str], Paths] = {
-    ("init", "path"): "all",
-    ("backbone", "weights"): "network",
-    ("backbone", "model"): "network",
-}
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,9 @@ class Option:
     - `repeats`: the flag may be given several times; each value is read by `read_one`.
     - `is_switch`: the flag has no value. `count`: the number of values that the flag takes.
     - `see`: the section in docs/ that says more.
-    - `lists`, `paths`: see the types `Listed` and `Paths`.
+    - `lists`: see the type `Listed`.
+    - `are_paths`: its values are paths of image files. Paths among the options of choices are
+      marked in the models of these options: see `JobPath`.
     """
 
     name: str
@@ -56,27 +51,52 @@ class Option:
     count: int = 1
     see: str | None = None
     lists: Listed | None = None
-    paths: Paths | None = None
+    are_paths: bool = False
 
 
-def relocated_value(option: Option, value: Any, change: Callable[[str], str]) -> Any:
-    """Return the option's value with `change` applied to the paths of files in it."""
+def relocated_value(
+    option: Option, value: Any, change: Callable[[str], str], job: Job, models: OptionModels
+) -> Any:
+    """Return the option's value with `change` applied to the paths of files in it.
+
+    `job` is the job that the option is set in; `models` has the models of its choices' options.
+    """
 
     def changed(path: str) -> str:
         names_no_file = path in SAMPLES or (option.name == "style_mask" and path == "none")
         return path if names_no_file else change(path)
 
-    match option.paths:
-        case "all":
-            return [changed(path) for path in value] if isinstance(value, list) else changed(value)
-        case "network" if is_path(value, ""):
-            name, colon, model = value.partition(":")
-            return (
-                f"{name}:{change(model)}" if colon and option.name == "backbone" else change(value)
-            )
-        case "start" if "path" in init_table(value):
-            return change(value)
-    return value
+    def changed_option(key: str, name: str, option_name: str) -> Any:
+        return map_choice(key, {option_name: value}, change, models, name)[option_name]
+
+    match option.place:
+        case ChoiceKey(choice, key):
+            return changed_option(choice, getattr(job, choice).name, key)
+        case TermKey(term, key):
+            return changed_option("terms", term, key)
+        case ChoiceName(choice) as place:
+            return map_choice(choice, place.table_of(value), change, models)
+        case AddedTerms():
+            terms = value if isinstance(value, list) else [value]
+            return [
+                map_choice("terms", written_out(term, "name", option.name), change, models)
+                for term in terms
+            ]
+    if not option.are_paths:
+        return value
+    return [changed(path) for path in value] if isinstance(value, list) else changed(value)
+
+
+def is_choice_path(option: Option, models: OptionModels) -> bool:
+    """Return whether it is an option of a choice that may be the path of a file."""
+    match option.place:
+        case ChoiceKey(choice, key):
+            choices = [model for (kind, _), model in models.items() if kind == choice]
+            return any(key in path_options(model) for model in choices)
+        case TermKey(term, key):
+            model = models.get(("terms", term))
+            return model is not None and key in path_options(model)
+    return False
 
 
 def dotted_option(table: str, key: str) -> Option:
@@ -88,6 +108,5 @@ def dotted_option(table: str, key: str) -> Option:
         "The optimization" if is_choice else "The losses",
         "",
         read=text.layers if key == "layers" else text.plain,
-        parts=(table, key) not in _DOTTED_PATHS,
-        paths=_DOTTED_PATHS.get((table, key)),
+        parts=True,
     )

@@ -7,8 +7,10 @@ docs/commands.md. A new option is one entry and its use.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ..deprecation import warn_deprecated
 from ..errors import UsageError, did_you_mean
 from . import text
 from .option import Option, Panel, dotted_option
@@ -37,11 +39,13 @@ _WORK: Panel = "The optimization"
 
 _LAYERS: dict[str, Any] = {"read": text.layers, "parts": True, "metavar": "LAYERS"}
 _NUMBERS: dict[str, Any] = {"read": text.numbers, "parts": True, "metavar": "X,Y"}
-_FILES: dict[str, Any] = {"read": text.words, "parts": True, "paths": "all"}
+_FILES: dict[str, Any] = {"read": text.words, "parts": True, "are_paths": True}
 
 #: The order is that of their application to a job, and of the help text.
 _OPTIONS = (
-    _option("content", _JOB, "The content image.", read=text.word, is_argument=True, paths="all"),
+    _option(
+        "content", _JOB, "The content image.", read=text.word, is_argument=True, are_paths=True
+    ),
     _option("styles", _JOB, "One or more style images.", StyleImages(), **_FILES, is_argument=True),
     _option(
         "texture",
@@ -69,6 +73,18 @@ _OPTIONS = (
     ),
     _option("upscale", _JOB, "Allow a result larger than the content image.", is_switch=True),
     _option("max_pixels", _JOB, "Largest input image that is decoded, in pixels.", metavar="N"),
+    _option(
+        "color_profile",
+        _JOB,
+        "Color profile of the result's files: srgb, or keep for the content image's.",
+        see="images.md#color",
+    ),
+    _option(
+        "metadata",
+        _JOB,
+        "What the result's files carry beside pixels: full, job or none.",
+        see="images.md#what-a-result-carries",
+    ),
     _option(
         "strength",
         _JOB,
@@ -102,11 +118,11 @@ _OPTIONS = (
         **_NUMBERS,
     ),
     _option(
-        "style_scale",
+        "style_size",
         _LOSS,
         "Size at which the style images are seen, such as 0.5 (smaller motifs), or 0.5,2 for two "
         "of them.",
-        EachStyle("scale", one_for_all=True),
+        EachStyle("size", one_for_all=True),
         **_NUMBERS,
         see="controls.md",
     ),
@@ -125,7 +141,7 @@ _OPTIONS = (
         "Where the result is held to the content image, in white.",
         read=text.word,
         metavar="FILE",
-        paths="all",
+        are_paths=True,
     ),
     _option(
         "regions",
@@ -204,7 +220,6 @@ _OPTIONS = (
         read=text.word,
         metavar="NAME|FILE",
         lists="inits",
-        paths="start",
     ),
     _option(
         "backend",
@@ -223,7 +238,6 @@ _OPTIONS = (
         read=text.word,
         metavar="NAME[:MODEL]",
         lists="backbones",
-        paths="network",
         see="backbones.md",
     ),
     _option(
@@ -269,7 +283,6 @@ _OPTIONS = (
         "The network's: embedded (vgg19), torchvision (a download), or a file.",
         ChoiceKey("backbone", "weights"),
         metavar="NAME|FILE",
-        paths="network",
         see="backbones.md",
     ),
     _option(
@@ -292,9 +305,12 @@ _OPTIONS = (
 #: Option by its name.
 OPTIONS = {option.name: option for option in _OPTIONS}
 
+#: Former name of an option -> its name. They still work, with a warning, until version 0.3.
+FORMER_NAMES = {"style_scale": "style_size"}
+
 
 def option_named(name: str) -> Option:
-    """Return the option of that name.
+    """Return the option of that name, or of that former name.
 
     ``optimizer.history`` is the key `history` of the job's `optimizer`, ``strotss.samples`` the key
     `samples` of the loss term `strotss`. Raises UsageError for a name that no option has.
@@ -302,6 +318,25 @@ def option_named(name: str) -> Option:
     table, dot, key = name.partition(".")
     if dot and table and key and "." not in key:
         return dotted_option(table, key)
+    if name in FORMER_NAMES:
+        warn_deprecated(f"`{name}`", f"write `{FORMER_NAMES[name]}`")
+        name = FORMER_NAMES[name]
     if name not in OPTIONS:
         raise UsageError(f"there is no option {name!r}; {did_you_mean(name, OPTIONS)}")
     return OPTIONS[name]
+
+
+def under_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of options by the options' names, where the keys may be former names.
+
+    Raises UsageError for an option that has a value under both names.
+    """
+    for former in values.keys() & FORMER_NAMES.keys():
+        if FORMER_NAMES[former] in values:
+            raise UsageError(
+                f"`{former}` is the former name of `{FORMER_NAMES[former]}`; give one of them"
+            )
+    return {
+        option_named(name).name if name in FORMER_NAMES else name: value
+        for name, value in values.items()
+    }

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from .tables import choice_table, init_table
+from ..files import current_folder, real_path
+from ..validation import Text, parsed
+from .tables import CHOICES, Table
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from .model import Job
 
 _SAMPLE_FOLDER = Path(__file__).parent.parent.parent / "examples"
 
@@ -17,21 +26,64 @@ SAMPLES = {
     "sample:painting": _SAMPLE_FOLDER / "painting.jpg",
 }
 
-_NETWORK_FILES = (".safetensors", ".pth", ".pt", ".onnx")
+_PARENTS_OF_HOMES = (Path("/home"), Path("/Users"), Path("/var/home"), Path("/export/home"))
 
-#: Options of choices whose values may be files: (the choice, the option).
-_CHOICE_PATHS = (("init", "path"), ("backbone", "weights"), ("backbone", "model"))
+#: Models of the options of a job's choices, by the job's key (for a loss term: ``terms``) and the
+#: choice's name.
+OptionModels = Mapping[tuple[str, str], "type[BaseModel]"]
+
+#: Folders of Linux and macOS whose files are devices, or the state of the system.
+_DEVICE_FOLDERS = ("/dev", "/proc", "/sys")
+
+#: File names that are devices on Windows, with any suffix.
+_DEVICE_NAME = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*([.:].*)?", re.I)
 
 
-def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """Return a job's plain values with `change` applied to each path of a file."""
+@dataclass(frozen=True)
+class JobPath:
+    """Mark of an option that is the path of a file, which the job reads.
+
+    It is for the models of options: ``palette: Annotated[str, JobPath]``, also for a list of paths.
+    Such a path is relative to the current folder, and in a job file or a manifest to the folder of
+    that file. The SHA-256 of the file is part of the record, so that a result of another file is
+    made again. With `suffixes`, a value is a path only if it ends with one of them, in lower or
+    upper case, as in ``Annotated[str, JobPath(suffixes=(".pth",))]``.
+    """
+
+    suffixes: tuple[str, ...] = ()
+
+    def marks(self, value: str) -> bool:
+        """Return whether a value of the option is a path."""
+        return not self.suffixes or value.lower().endswith(self.suffixes)
+
+
+def path_options(model: type[BaseModel]) -> dict[str, JobPath]:
+    """Return the marks of the model's fields that are marked `JobPath`, by the fields' names."""
+    marks = {
+        name: _mark_in((*field.metadata, field.annotation))
+        for name, field in model.model_fields.items()
+    }
+    return {name: mark for name, mark in marks.items() if mark is not None}
+
+
+def map_paths(
+    table: Mapping[str, Any],
+    change: Callable[[str], str],
+    models: OptionModels,
+    names: Mapping[str, str] = {},
+) -> Table:
+    """Return a job's plain values with `change` applied to each path of a file.
+
+    `names` has the names of choices, by the job's key, that the table does not name. The options of
+    choices that have no model in `models` are left as they are.
+    """
 
     def changed(value: object) -> object:
         return change(value) if isinstance(value, str) and value not in SAMPLES else value
 
     def changed_in(value: object, *keys: str) -> object:
         """Change the paths under these keys of a table; a value that is no table is a path."""
-        if not isinstance(value, dict):
+        if not isinstance(value, Mapping):
             return changed(value)
         return {**value, **{key: changed(value[key]) for key in keys if key in value}}
 
@@ -41,25 +93,95 @@ def map_paths(table: dict[str, Any], change: Callable[[str], str]) -> dict[str, 
             table[key] = changed(table[key])
     if isinstance(styles := table.get("styles"), list | tuple):
         table["styles"] = [changed_in(style, "image", "mask") for style in styles]
-    if isinstance(regions := table.get("regions"), dict):
+    if isinstance(regions := table.get("regions"), Mapping):
         table["regions"] = changed_in(regions, "content")
         if isinstance(maps := regions.get("styles"), list | tuple):
             table["regions"] |= {"styles": [changed(path) for path in maps]}
-    for key, option in _CHOICE_PATHS:
-        choice = table.get(key)
-        if isinstance(choice, str):
-            choice = init_table(choice) if key == "init" else choice_table(choice)
-        if isinstance(choice, dict) and is_path(choice.get(option), option):
-            table[key] = {**choice, option: changed(choice[option])}
+    for key, read in CHOICES.items():
+        if key in table:
+            choice = read(table[key]) if isinstance(table[key], str) else table[key]
+            mapped = map_choice(key, choice, change, models, names.get(key))
+            table[key] = table[key] if mapped == choice else mapped
+    if isinstance(terms := table.get("terms"), list | tuple):
+        table["terms"] = [map_choice("terms", term, change, models) for term in terms]
     return table
 
 
-def is_path(value: object, option: str) -> bool:
-    """Return whether an option's value names a file.
+def map_choice(
+    key: str,
+    choice: object,
+    change: Callable[[str], str],
+    models: OptionModels,
+    default_name: str | None = None,
+) -> Any:
+    """Return a choice's table with `change` applied to the paths among its options.
 
-    The option `path` always does; a network's file is recognised by its suffix.
+    `key` is the job's; `default_name` is the name of a choice that has none. A value that is no
+    table is returned as it is.
     """
-    return isinstance(value, str) and (option == "path" or value.endswith(_NETWORK_FILES))
+    if not isinstance(choice, Mapping):
+        return choice
+    name = choice.get("name", default_name)
+    model = models.get((key, name)) if isinstance(name, str) else None
+    changed: Table = dict(choice)
+    if model is None:
+        return changed
+    for option, mark in path_options(model).items():
+        if option in choice:
+            value = choice[option]
+            if isinstance(value, Text):
+                value = parsed(value, model.model_fields[option].annotation)
+            changed[option] = _changed_option(value, mark, change)
+    return changed
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """Plain values of a job, with the folder to which their paths are relative.
+
+    `path` is the file itself, if they are those of a file.
+    """
+
+    table: Mapping[str, Any]
+    folder: Path
+    path: Path | None = None
+
+    def here(self, models: OptionModels, names: Mapping[str, str] = {}) -> Table:
+        """Return the values with their paths relative to the current folder. See `map_paths`."""
+        return map_paths(self.table, self._path_here, models, names)
+
+    def elsewhere(self, models: OptionModels, names: Mapping[str, str] = {}) -> frozenset[str]:
+        """Return the paths, as in `here`, that are on other machines or of devices."""
+        paths: set[str] = set()
+
+        def noted(path: str) -> str:
+            if is_elsewhere(path, real_path(self.folder)):
+                paths.add(self._path_here(path))
+            return path
+
+        map_paths(self.table, noted, models, names)
+        return frozenset(paths)
+
+    def _path_here(self, path: str) -> str:
+        return relocated(without_tilde(path), real_path(self.folder), current_folder())
+
+
+def option_paths(job: Job, models: OptionModels) -> list[str]:
+    """Return the paths of the files that options of the job's choices name, each once.
+
+    Samples are left out.
+    """
+    paths: list[str] = []
+
+    def noted(path: str) -> str:
+        paths.append(path)
+        return path
+
+    for key in CHOICES:
+        map_choice(key, getattr(job, key).model_dump(), noted, models)
+    for term in job.terms:
+        map_choice("terms", term.model_dump(), noted, models)
+    return list(dict.fromkeys(paths))
 
 
 def relocated(path: str, base: Path, to: Path) -> str:
@@ -67,9 +189,78 @@ def relocated(path: str, base: Path, to: Path) -> str:
 
     An absolute path is returned unchanged.
     """
-    if Path(path).is_absolute():
+    if Path(path).is_absolute() or _is_unc(path):
         return path
     try:
         return Path(os.path.relpath(base / path, to)).as_posix()
     except ValueError:  # another drive on Windows
         return str((base / path).resolve())
+
+
+def recorded_path(path: str, base: Path, folder: Path) -> str:
+    """Return `path`, which is relative to `base`, as the record of a result in `folder` has it.
+
+    That is relative to `folder`, and names no home folder that the result is not in: a file in the
+    user's home folder is then ``~/...``, and one in another's is its name alone.
+    """
+    if path in SAMPLES:
+        return path
+    file, home = Path(os.path.normpath(base / path)), Path.home()
+    try:
+        relative = Path(os.path.relpath(file, folder))
+    except ValueError:  # another drive on Windows
+        relative = file
+    below_common = sum(part != ".." for part in relative.parts)
+    if not any(_is_home(parent) for parent in (file, *file.parents)[:below_common]):
+        return relative.as_posix()
+    return f"~/{file.relative_to(home).as_posix()}" if file.is_relative_to(home) else file.name
+
+
+def without_tilde(path: str) -> str:
+    """Return a path of a record with the user's home folder in the place of ``~``."""
+    return str(Path.home() / path[2:]) if path.startswith("~/") else path
+
+
+def _is_home(folder: Path) -> bool:
+    """Return whether a folder is someone's home folder, by its place."""
+    is_users = folder.parent in _PARENTS_OF_HOMES or folder.parent == Path(folder.anchor, "Users")
+    return is_users or folder in (Path.home(), Path("/root"))
+
+
+def is_elsewhere(path: str, folder: Path, windows: bool = os.name == "nt") -> bool:
+    r"""Return whether a path is on another machine (``\\host\share``), or that of a device.
+
+    A relative path is relative to `folder`, which may itself be on another machine. Opening such a
+    path may send the user's credentials to the other machine, or wait forever.
+    """
+    if _is_unc(path):
+        return True
+    if windows:
+        return any(_DEVICE_NAME.fullmatch(name) for name in re.split(r"[\\/]", path))
+    absolute = Path(os.path.normpath(folder / path))
+    is_in_memory = absolute.is_relative_to("/dev/shm")
+    return not is_in_memory and any(absolute.is_relative_to(name) for name in _DEVICE_FOLDERS)
+
+
+def _is_unc(path: str) -> bool:
+    r"""Return whether a path begins like ``\\host\share`` or a Windows device, ``\\.\name``."""
+    return path.replace("\\", "/").startswith("//")
+
+
+def _mark_in(parts: Iterable[object]) -> JobPath | None:
+    """Return the first mark among the metadata and the arguments of types, however deep."""
+    for part in parts:
+        if part is JobPath:
+            return JobPath()
+        mark = part if isinstance(part, JobPath) else _mark_in(get_args(part))
+        if mark is not None:
+            return mark
+    return None
+
+
+def _changed_option(value: object, mark: JobPath, change: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return change(value) if mark.marks(value) and value not in SAMPLES else value
+    if isinstance(value, list | tuple):
+        return [_changed_option(item, mark, change) for item in value]
+    return value

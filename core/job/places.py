@@ -13,7 +13,14 @@ from os import PathLike
 from typing import Any
 
 from ..errors import UsageError
-from .tables import Table, choice_table, init_table, merged_choice, written_out
+from .tables import (
+    Table,
+    choice_table,
+    current_style,
+    init_table,
+    merged_choice,
+    written_out,
+)
 
 Location = tuple[int | str, ...]
 
@@ -90,7 +97,7 @@ class ChoiceName(Place):
     def put(self, table: Table, value: Any, option: str) -> None:
         """Set the choice and its options. See Place.put."""
         former = chosen(table, self.choice)
-        choice = self._written_out(value)
+        choice = self.table_of(value)
         common_options = {key: former[key] for key in self.common if key in former}
         table[self.choice] = merged_choice(former, choice, common_options)
 
@@ -102,7 +109,8 @@ class ChoiceName(Place):
         """Return whether `location` is the choice or its name. See Place.holds."""
         return location in ((self.choice,), (self.choice, "name"))
 
-    def _written_out(self, value: Any) -> Table:
+    def table_of(self, value: Any) -> Table:
+        """Return the choice that a value of the option stands for. Raises UsageError."""
         if isinstance(value, str):
             return choice_table(value)
         return written_out(value, "name", self.choice)
@@ -112,7 +120,8 @@ class ChoiceName(Place):
 class Start(ChoiceName):
     """The start of a run: the name of an initialiser, an image file, or a table."""
 
-    def _written_out(self, value: Any) -> Table:
+    def table_of(self, value: Any) -> Table:
+        """Return the start that a value of the option stands for. Raises UsageError."""
         if isinstance(value, str | PathLike):
             return init_table(str(value))
         return written_out(value, "name", self.choice)
@@ -181,7 +190,7 @@ class StyleImages(Place):
     def put(self, table: Table, value: Any, option: str) -> None:
         """Replace the style images. See Place.put."""
         images = [value] if isinstance(value, str | PathLike | Mapping) else value
-        table["styles"] = [written_out(image, "image", option) for image in images]
+        table["styles"] = [current_style(written_out(image, "image", option)) for image in images]
 
     def holds(self, location: Location, table: Table) -> bool:
         """Return whether `location` is the list of styles or an image in it. See Place.holds."""

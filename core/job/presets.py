@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError, did_you_mean
+from .tables import Table, plain_copy, regular
 
 #: The source's own settings (Gatys, Ecker and Bethge 2015), exactly.
 PAPER: dict[str, Any] = {
@@ -48,24 +49,89 @@ BALANCED: dict[str, Any] = {
 #: A first impression within seconds.
 DRAFT: dict[str, Any] = BALANCED | {"size": 256, "iterations": 70}
 
-#: Name in a job -> values; read by `preset_table`.
-PRESETS = MappingProxyType({"balanced": BALANCED, "draft": DRAFT, "paper": PAPER})
 DEFAULT_PRESET = "balanced"
 
-#: Terms of the presets that compare with the content image.
-_READ_CONTENT = frozenset({"content"})
+#: Keys of a job that a preset has no values of.
+_NOT_IN_A_PRESET = ("content", "styles", "content_mask", "regions", "preset", "plugins")
 
 
-def preset_table(name: object, texture: bool = False) -> dict[str, Any]:
-    """Return a copy of the preset's values, in the form of a job file's.
+class _Copies(Mapping[str, dict[str, Any]]):
+    """Tables by name; each look-up returns a copy, so that nobody changes the tables."""
 
-    If `texture`, they are those for a result without a content image. Raises UsageError for an
-    unknown name.
+    def __init__(self, tables: Mapping[str, dict[str, Any]]) -> None:
+        self._tables = tables
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        table: dict[str, Any] = plain_copy(self._tables[name])
+        return table
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+
+#: Values of the built-in presets, by name.
+PRESETS: Mapping[str, dict[str, Any]] = _Copies(
+    {"balanced": BALANCED, "draft": DRAFT, "paper": PAPER}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Starting values of a job, in the form of a job file.
+
+    `texture` has the values that replace those of `table` where the result is a texture, which has
+    no content image. None: such a result has no term `content` and starts from `style`.
     """
-    if not isinstance(name, str) or name not in PRESETS:
-        raise UsageError(f"unknown preset {name!r}; {did_you_mean(str(name), PRESETS)}")
-    table = copy.deepcopy(PRESETS[name])
-    if texture:
-        terms = [term for term in table["terms"] if term["name"] not in _READ_CONTENT]
-        table |= {"init": "style", "terms": terms}
-    return table
+
+    table: Mapping[str, Any]
+    texture: Mapping[str, Any] | None = None
+
+    def values(self, is_texture: bool) -> Table:
+        """Return a copy of the values, with short forms written out."""
+        table = regular(plain_copy(self.table))
+        if not is_texture:
+            return table
+        if self.texture is not None:
+            return table | regular(plain_copy(self.texture))
+        terms = [term for term in table["terms"] if term.get("name") != "content"]
+        return table | {"init": {"name": "style"}, "terms": terms}
+
+    def check(self) -> None:
+        """Check that the values, with the images of a job, are those of a job.
+
+        Raises UsageError, and TypeError for values that are not plain.
+        """
+        for values in (self.table, self.texture or {}):
+            if not isinstance(values, Mapping):
+                raise UsageError(f"its values should be a table, got {values!r}")
+            if images := [key for key in _NOT_IN_A_PRESET if key in values]:
+                raise UsageError(f"{images[0]} belongs to a job, not to a preset")
+        _check_job(self.values(is_texture=False))
+        if self.texture is not None:
+            _check_job({**self.values(is_texture=True), "content": None})
+
+
+def _check_job(values: Table) -> None:
+    from pydantic import ValidationError
+
+    from ..validation import described
+    from .model import Job  # imported late: the help texts need no pydantic
+
+    try:
+        Job.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(described(error, Job.model_fields)) from None
+
+
+#: Name -> preset. Raises UsageError for an unknown name.
+FindPreset = Callable[[str], Preset]
+
+
+def built_in_preset(name: str) -> Preset:
+    """Return the built-in preset of that name. Raises UsageError for an unknown name."""
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}; {did_you_mean(name, PRESETS)}")
+    return Preset(table=PRESETS[name])

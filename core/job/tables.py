@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from os import PathLike, fspath
 from typing import Any
 
+from ..deprecation import warn_deprecated
 from ..errors import UsageError
 
 Table = dict[str, Any]
@@ -61,7 +62,36 @@ def regular(table: Mapping[str, Any]) -> Table:
             if not isinstance(values, list | tuple):
                 raise UsageError(f"job: {key} should be a list of tables")
             regular_table[key] = [written_out(value, short, key) for value in values]
+    if "styles" in regular_table:
+        regular_table["styles"] = [current_style(style) for style in regular_table["styles"]]
     return regular_table
+
+
+def current_style(style: Mapping[str, Any]) -> Table:
+    """Return a style's table with its key `size`, which was `scale` before version 0.2.
+
+    Raises UsageError for a table that has both.
+    """
+    if "scale" not in style:
+        return dict(style)
+    if "size" in style:
+        raise UsageError("job: a style has both size and scale, its former name: leave scale out")
+    warn_deprecated("the key scale of a style", "write size")
+    return {"size" if key == "scale" else key: value for key, value in style.items()}
+
+
+def plain_copy(value: object) -> Any:
+    """Return a deep copy of plain values: numbers, text, None, lists, and tables with text as keys.
+
+    Raises TypeError for a value of another type.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain_copy(item) for item in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: plain_copy(item) for key, item in value.items()}
+    raise TypeError(f"{value!r} is not a plain value")
 
 
 def written_out(value: object, short: str, key: str) -> Table:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil
 import torch
 
+from .. import host_memory
 from ..attribution import is_out_of_memory
 from ..errors import MemoryLimitError
+from ..host_memory import in_words
 from ..job.text import bytes_of
 from ..sizes.fitting import Size
 from .estimate import MemoryEstimate
@@ -25,8 +26,8 @@ class Budget:
 
     def __str__(self) -> str:
         if self.limit is None:
-            return f"{_in_words(self.available)} are free"
-        return f"{_in_words(self.available)} are left of `max_memory={self.limit}`"
+            return f"{in_words(self.available)} are free"
+        return f"{in_words(self.available)} are left of `max_memory={self.limit}`"
 
 
 def memory_budget(limit: str | None, device: torch.device) -> Budget:
@@ -40,7 +41,7 @@ def memory_budget(limit: str | None, device: torch.device) -> Budget:
     held = _held_memory(device)
     if held >= bytes_of(limit):
         raise MemoryLimitError(
-            f"out of memory: the program itself holds {_in_words(held)} and the limit is "
+            f"out of memory: the program itself holds {in_words(held)} and the limit is "
             f"`max_memory={limit}`; raise the limit"
         )
     return Budget(min(free, bytes_of(limit) - held), limit)
@@ -72,7 +73,7 @@ def too_large(
     share = budget.available / needed_bytes if needed_bytes > budget.available else 0.25
     reason = f", and {reason}" if reason else ""
     return MemoryLimitError(
-        f"out of memory: {size[1]}x{size[0]} px take about {_in_words(needed_bytes)} and "
+        f"out of memory: {size[1]}x{size[0]} px take about {in_words(needed_bytes)} and "
         f"{budget}{reason}; {_smaller_size(size, is_texture, share)} would fit"
     )
 
@@ -103,7 +104,7 @@ def too_large_in_tiles(
     if budget.limit is not None:
         advice.append("more `max_memory`")
     return MemoryLimitError(
-        f"out of memory: {size[1]}x{size[0]} px take about {_in_words(needed_bytes)} even in the "
+        f"out of memory: {size[1]}x{size[0]} px take about {in_words(needed_bytes)} even in the "
         f"smallest tiles and {budget}; {' or '.join(advice)} would fit"
     )
 
@@ -112,18 +113,14 @@ def free_memory(device: torch.device) -> int:
     """Return the bytes that are free on a CUDA device, or else on the host."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+    return host_memory.free_bytes()
 
 
 def _held_memory(device: torch.device) -> int:
     """Return the bytes that the program holds: code, the network's weights, images."""
     if device.type == "cuda":
         return torch.cuda.memory_reserved(device)
-    return int(psutil.Process().memory_info().rss)
-
-
-def _in_words(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    return host_memory.held_bytes()
 
 
 def _smaller_size(size: Size, is_texture: bool, share: float) -> str:

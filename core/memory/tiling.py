@@ -9,7 +9,8 @@ from ..attribution import attributed_to
 from ..interfaces.backbone import LayerInfo
 from ..interfaces.backend import FeatureBackend, Precision
 from ..interfaces.optimizer import Optimizer
-from ..interfaces.terms import IMAGE_LAYER, SumTerm
+from ..interfaces.statistics import StatisticsTerm
+from ..interfaces.terms import IMAGE_LAYER
 from ..objective.tiled_features import deviation
 from ..optimizers.adam import Adam
 from ..planning.plan import Plan
@@ -122,9 +123,11 @@ class _Choice:
 def _uncut_reason(plan: Plan) -> str:
     """Return what cannot be computed in tiles, and what to do about it; empty if all can."""
     for planned in plan.terms:
-        # The loss of a term with a `bind` of its own has no sums to add up over the tiles.
-        has_sums = isinstance(planned.term, SumTerm) and type(planned.term).bind is SumTerm.bind
-        if not has_sums and planned.term.layers != (IMAGE_LAYER,):
+        # The loss of a term with a `bind` of its own has no statistics to add up over the tiles.
+        is_tiled = isinstance(planned.term, StatisticsTerm) and (
+            type(planned.term).bind is StatisticsTerm.bind
+        )
+        if not is_tiled and planned.term.layers != (IMAGE_LAYER,):
             return f"the loss term {planned.name} cannot be computed in tiles: leave it out"
     if plan.job.normalize_gradients:
         return "normalized gradients cannot be computed in tiles: leave out `normalize_gradients`"

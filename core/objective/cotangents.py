@@ -15,8 +15,8 @@ from torch import Tensor
 from ..attribution import attributed_to
 from ..interfaces.backend import Features
 from ..interfaces.cotangents import LazyCotangents
-from ..interfaces.terms import SumLoss
-from .weighted_losses import WeightedLoss, WeightedSums, gradients
+from ..interfaces.statistics import StatisticsLoss, tensors_of
+from .weighted_losses import WeightedLoss, WeightedStatistics, gradients
 
 #: (terms, leaves to differentiate by) -> (the weighted losses (L,), the cotangents of the layers
 #: that some loss depends on).
@@ -31,15 +31,15 @@ def plain_cotangents(
 ) -> tuple[Tensor, LazyCotangents]:
     """Return the weighted losses (L,) and the gradient of their sum at each layer.
 
-    The part of a `SumLoss` is computed when the layer's cotangent is taken: together, the
+    The part of a `StatisticsLoss` is computed when the layer's cotangent is taken: together, the
     cotangents of all layers would be as large as the features, which cannot be freed before.
     """
     values: list[Tensor] = []
     immediate: list[Tensor] = []
     contributions: dict[str, list[_Contribution]] = {}
     for term in losses:
-        if isinstance(term.loss, SumLoss):
-            value, by_layer = _contributions(WeightedSums(term, term.loss), leaves)
+        if isinstance(term.loss, StatisticsLoss):
+            value, by_layer = _contributions(WeightedStatistics(term, term.loss), leaves)
             for layer, contribution in by_layer.items():
                 contributions.setdefault(layer, []).append(contribution)
         else:
@@ -60,7 +60,7 @@ def normalized_cotangents(
     """Return the weighted losses (L,) and the sum of the terms' normalized gradients at each layer.
 
     A term's gradient at each of its layers is scaled to an L1 norm of 1, times the term's weight
-    and the layer's share (`-normalize_gradients` of Johnson 2015, "neural-style"). A weight thus
+    and the layer's weight (`-normalize_gradients` of Johnson 2015, "neural-style"). A weight thus
     sets the term's part of the gradient, whatever its loss measures.
 
     The cotangents are not the gradient of any function.
@@ -72,7 +72,7 @@ def normalized_cotangents(
         values.append(value.detach())
         for layer, gradient in gradients(value, leaves).items():
             norm = gradient.abs().sum() + term.weight * _EPSILON
-            scaled = gradient * (term.weight * term.shares.get(layer, 1.0) / norm)
+            scaled = gradient * (term.weight * term.layer_weights.get(layer, 1.0) / norm)
             total[layer] = total[layer] + scaled if layer in total else scaled
     return torch.stack(values), LazyCotangents(total)
 
@@ -90,18 +90,21 @@ class _Contribution:
     slopes: list[Tensor]
 
 
-def _contributions(term: WeightedSums, leaves: Features) -> tuple[Tensor, dict[str, _Contribution]]:
+def _contributions(
+    term: WeightedStatistics, leaves: Features
+) -> tuple[Tensor, dict[str, _Contribution]]:
     """Return the term's value and, by layer, its contributions to the cotangents."""
-    sums = term.sums(leaves, _uncut)
-    value, slopes = term.value_and_slopes(sums)
+    statistics = term.statistics(leaves, _uncut)
+    value, slopes = term.value_and_slopes(statistics)
     contributions: dict[str, _Contribution] = {}
-    for part, by_name in zip(sums, slopes, strict=True):
-        for name, slope in by_name.items():
-            for layer in _layers_of(part[name], leaves):
+    for part, slopes_of_part in zip(statistics, slopes, strict=True):
+        tensors = tensors_of(part)
+        for key, slope in slopes_of_part.items():
+            for layer in _layers_of(tensors[key], leaves):
                 contribution = contributions.setdefault(
                     layer, _Contribution(term.weighted.label, [], [])
                 )
-                contribution.outputs.append(part[name])
+                contribution.outputs.append(tensors[key])
                 contribution.slopes.append(slope)
     return value, contributions
 

@@ -32,6 +32,11 @@ class GraphedFunction:
         self._current = function
         self._calls = 0
 
+    @property
+    def is_recorded(self) -> bool:
+        """True if calls replay a graph."""
+        return self._current is not self._function
+
     def __call__(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the function's tensors for an image."""
         self._calls += 1

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,18 +22,19 @@ from ..attribution import attributed_to
 from ..interfaces.backend import FeatureBackend, Features
 from ..interfaces.cotangents import LazyCotangents
 from ..interfaces.optimizer import Evaluation
-from ..interfaces.terms import IMAGE_LAYER, SumLoss, Sums
+from ..interfaces.statistics import Key, Statistics, StatisticsLoss, added, tensors_of
+from ..interfaces.terms import IMAGE_LAYER
 from ..malloc import return_freed_memory
 from ..sizes.tiles import Tile, Tiler
 from .tile_views import crop, of_crop, of_whole
-from .weighted_losses import WeightedLoss, WeightedSums, gradients, with_gradients
+from .weighted_losses import WeightedLoss, WeightedStatistics, gradients, with_gradients
 
 
 class TiledObjective:
     """Objective that is evaluated tile by tile, with the interface of `Objective`.
 
-    Its losses are of type `SumLoss`, or functions of the pixels alone, which are evaluated on the
-    whole image.
+    Its losses are of type `StatisticsLoss`, or functions of the pixels alone, which are evaluated
+    on the whole image.
     """
 
     def __init__(
@@ -46,16 +48,18 @@ class TiledObjective:
         self._backend, self._network, self._tiler = backend, network, tiler
         self._losses = tuple(losses)
         self._tiled = [
-            WeightedSums(term, term.loss) for term in losses if isinstance(term.loss, SumLoss)
+            WeightedStatistics(term, term.loss)
+            for term in losses
+            if isinstance(term.loss, StatisticsLoss)
         ]
-        self._direct = [term for term in losses if not isinstance(term.loss, SumLoss)]
+        self._direct = [term for term in losses if not isinstance(term.loss, StatisticsLoss)]
 
     def evaluate(self, image: Tensor) -> Evaluation:
         """Return the value, the terms' losses and the gradient; see Objective.evaluate."""
-        sums = self._sums(image)
+        statistics = self._statistics(image)
         values_and_slopes = [
-            term.value_and_slopes(term_sums)
-            for term, term_sums in zip(self._tiled, sums, strict=True)
+            term.value_and_slopes(of_term)
+            for term, of_term in zip(self._tiled, statistics, strict=True)
         ]
         values = {
             term.weighted.name: value.item()
@@ -89,21 +93,25 @@ class TiledObjective:
         terms = ", ".join(nonfinite_losses or nonfinite_gradients)
         return replace(evaluation, nonfinite_source=terms or f"the output of {self._network}")
 
-    def _sums(self, image: Tensor) -> list[list[Sums]]:
+    def _statistics(self, image: Tensor) -> list[list[Statistics[Any]]]:
         """Return the whole image's statistics by term: the sums of the tiles' statistics."""
-        total: list[list[Sums]] = []
+        total: list[list[Statistics[Any]]] = []
         for tile in self._tiles(image):
             with attributed_to(self._network), torch.no_grad():
                 features = self._backend.features(crop(tile, image))
             maps = of_crop(tile, {**features, IMAGE_LAYER: crop(tile, image)})
             with torch.no_grad():
-                sums = [term.sums(maps, partial(of_whole, tile)) for term in self._tiled]
-            total = [_added(*pair) for pair in zip(total, sums, strict=True)] if total else sums
+                of_tile = [term.statistics(maps, partial(of_whole, tile)) for term in self._tiled]
+            if total:
+                of_tile = [_added(*pair) for pair in zip(total, of_tile, strict=True)]
+            total = of_tile
             del features, maps
             return_freed_memory()
         return total
 
-    def _add_tiles(self, gradient: Tensor, image: Tensor, slopes: list[list[Sums]]) -> None:
+    def _add_tiles(
+        self, gradient: Tensor, image: Tensor, slopes: list[list[dict[Key, Tensor]]]
+    ) -> None:
         """Add the gradients of all tiles to `gradient`, in place."""
         for tile in self._tiles(image):
             with attributed_to(self._network):
@@ -120,17 +128,25 @@ class TiledObjective:
             return_freed_memory()
 
     def _cotangents(
-        self, tile: Tile, features: Features, cropped: Tensor, slopes: list[list[Sums]]
+        self,
+        tile: Tile,
+        features: Features,
+        cropped: Tensor,
+        slopes: list[list[dict[Key, Tensor]]],
     ) -> dict[str, Tensor]:
         """Return the crop's cotangents by layer, zero at the positions of other tiles."""
         leaves = with_gradients(features, cropped)
         maps = of_crop(tile, leaves)
         products = [
-            (sums[name] * slope).sum()
-            for term, parts in zip(self._tiled, slopes, strict=True)
-            for sums, by_name in zip(term.sums(maps, partial(of_whole, tile)), parts, strict=True)
-            for name, slope in by_name.items()
-            if sums[name].requires_grad
+            (tensors[key] * slope).sum()
+            for term, slopes_of_term in zip(self._tiled, slopes, strict=True)
+            for tensors, slopes_of_part in zip(
+                map(tensors_of, term.statistics(maps, partial(of_whole, tile))),
+                slopes_of_term,
+                strict=True,
+            )
+            for key, slope in slopes_of_part.items()
+            if tensors[key].requires_grad
         ]
         with attributed_to("the gradient of the loss terms"):
             scalar = torch.stack([product.to(cropped) for product in products]).sum()
@@ -140,9 +156,8 @@ class TiledObjective:
         yield from self._tiler.tiles(*image.shape[2:])
 
 
-def _added(left: Sequence[Sums], right: Sequence[Sums]) -> list[Sums]:
-    """Return the statistics added up by part and name."""
-    return [
-        {name: value + right_part[name] for name, value in left_part.items()}
-        for left_part, right_part in zip(left, right, strict=True)
-    ]
+def _added(
+    left: Sequence[Statistics[Any]], right: Sequence[Statistics[Any]]
+) -> list[Statistics[Any]]:
+    """Return the statistics added up by part."""
+    return [added(*pair) for pair in zip(left, right, strict=True)]

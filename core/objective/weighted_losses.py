@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,21 +12,29 @@ from torch import Tensor
 from ..attribution import attributed_to
 from ..errors import PluginError
 from ..interfaces.backend import Features
-from ..interfaces.terms import IMAGE_LAYER, Cut, Loss, SumLoss, Sums
+from ..interfaces.statistics import (
+    Key,
+    LayerStatistics,
+    Statistics,
+    StatisticsLoss,
+    tensors_of,
+    with_tensors,
+)
+from ..interfaces.terms import IMAGE_LAYER, Cut, Loss
 
 
 @dataclass(frozen=True)
 class WeightedLoss:
     """A bound loss term with its weight in the objective.
 
-    `label` names the term in messages; `shares` are its layers' weights within the term.
+    `label` names the term in messages; `layer_weights` are its layers' weights within the term.
     """
 
     name: str
     weight: float
     loss: Loss
     label: str
-    shares: Mapping[str, float] = field(default_factory=dict)
+    layer_weights: Mapping[str, float] = field(default_factory=dict)
 
     def value(self, leaves: Features) -> Tensor:
         """Return the weighted loss. Raises PluginError unless it is a scalar with a gradient."""
@@ -35,41 +44,51 @@ class WeightedLoss:
 
 
 @dataclass(frozen=True)
-class WeightedSums:
-    """A weighted `SumLoss` in two steps: the statistics of features, then the value of those."""
+class WeightedStatistics:
+    """A weighted `StatisticsLoss` in two steps: statistics of features, then the value of those."""
 
     weighted: WeightedLoss
-    loss: SumLoss
+    loss: StatisticsLoss
 
-    def sums(self, features: Features, cut: Cut) -> list[Sums]:
-        """Return the statistics by part of the loss; see SumLoss.sums."""
+    def statistics(self, features: Features, cut: Cut) -> list[Statistics[Any]]:
+        """Return the statistics by part of the loss; see StatisticsLoss.statistics.
+
+        Raises PluginError for statistics of another type.
+        """
         with attributed_to(self.weighted.label):
-            return self.loss.sums(features, cut)
+            statistics = self.loss.statistics(features, cut)
+        for part in statistics:
+            _check_statistics(part, self.weighted.label)
+        return statistics
 
-    def value_and_slopes(self, sums: Sequence[Sums]) -> tuple[Tensor, list[Sums]]:
+    def value_and_slopes(
+        self, statistics: Sequence[Statistics[Any]]
+    ) -> tuple[Tensor, list[dict[Key, Tensor]]]:
         """Return the weighted loss of the whole image's statistics, and its derivatives by them.
 
         Statistics that the loss does not depend on have no derivative in the second list.
         """
-        leaves = [_leaves(part) for part in sums]
+        leaves = [_leaves(part) for part in statistics]
         with attributed_to(self.weighted.label):
-            loss = self.loss.of_sums(leaves)
+            loss = self.loss.of_statistics(
+                [with_tensors(*pair) for pair in zip(statistics, leaves, strict=True)]
+            )
         value = self.weighted.weight * _checked(loss, self.weighted.label)
         differentiable = {
-            (number, name): leaf
+            (number, key): leaf
             for number, part in enumerate(leaves)
-            for name, leaf in part.items()
+            for key, leaf in part.items()
             if leaf.requires_grad
         }
-        slopes: list[dict[str, Tensor]] = [{} for _ in leaves]
+        slopes: list[dict[Key, Tensor]] = [{} for _ in leaves]
         with attributed_to(f"the gradient of {self.weighted.label}"):
             derivatives = torch.autograd.grad(
                 value, list(differentiable.values()), allow_unused=True
             )
-        for (number, name), slope in zip(differentiable, derivatives, strict=True):
+        for (number, key), slope in zip(differentiable, derivatives, strict=True):
             if slope is not None:
-                slopes[number][name] = slope
-        return value.detach(), list(slopes)
+                slopes[number][key] = slope
+        return value.detach(), slopes
 
 
 def with_gradients(features: Features, image: Tensor) -> dict[str, Tensor]:
@@ -85,12 +104,20 @@ def gradients(loss: Tensor, leaves: Features) -> dict[str, Tensor]:
     return {name: gradient for name, gradient in pairs if gradient is not None}
 
 
-def _leaves(sums: Sums) -> dict[str, Tensor]:
-    """Return the statistics as autograd leaves; integers are constants."""
+def _leaves(statistics: Statistics[Any]) -> dict[Key, Tensor]:
+    """Return the tensors of the statistics as autograd leaves; integers are constants."""
     return {
-        name: value.detach().requires_grad_(value.is_floating_point())
-        for name, value in sums.items()
+        key: value.detach().requires_grad_(value.is_floating_point())
+        for key, value in tensors_of(statistics).items()
     }
+
+
+def _check_statistics(statistics: object, label: str) -> None:
+    if isinstance(statistics, Mapping) and all(
+        isinstance(of_layer, LayerStatistics) for of_layer in statistics.values()
+    ):
+        return
+    raise PluginError(f"{label} must return LayerStatistics by layer, not {statistics!r}")
 
 
 def _checked(loss: object, label: str) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from ..interfaces.optimizer import Initializer, StartingPoint
+from ..job.paths import JobPath
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,10 +59,15 @@ class FromStyleStatistics(Initializer):
         import torch
 
         mean, covariance = torch.zeros(3), torch.zeros(3, 3)
-        for style, weight in start.styles:
+        for (style, weight), opacity in zip_longest(start.styles, start.opacities):
             pixels = style[0].flatten(1).cpu()
-            mean += weight * pixels.mean(1)
-            covariance += weight * torch.cov(pixels)
+            if opacity is None:
+                mean += weight * pixels.mean(1)
+                covariance += weight * torch.cov(pixels)
+            else:
+                opacities = opacity.flatten().cpu()
+                mean += weight * (pixels * opacities).sum(1) / opacities.sum()
+                covariance += weight * torch.cov(pixels, aweights=opacities)
         values, vectors = torch.linalg.eigh(covariance)
         root = vectors * values.clamp_min(0).sqrt() @ vectors.T
         noise = _gaussian(start).cpu()
@@ -73,7 +80,7 @@ class FromFile(Initializer):
 
     random = False
 
-    path: str = Field(description="the image file")
+    path: Annotated[str, JobPath] = Field(description="the image file")
 
     def image(self, start: StartingPoint) -> Tensor:
         """Return the file's pixels."""

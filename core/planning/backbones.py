@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pydantic import BaseModel
 
 from ..attribution import attributed_to
 from ..errors import PluginError, UsageError
 from ..interfaces.backbone import Backbone
-from ..interfaces.specs import BackboneSpec
+from ..interfaces.specs import BackboneArguments, BackboneSpec
 from ..job.choices import Choice
 from ..validation import validated
 from .registry import Registry
@@ -22,7 +23,7 @@ class Backbones:
         self._registry = registry
         self._created: dict[str, tuple[Backbone, BaseModel]] = {}
 
-    def spec(self, name: str) -> BackboneSpec:
+    def spec(self, name: str) -> BackboneSpec[Any]:
         """Return the spec of a backbone.
 
         Raises UsageError for an unknown name.
@@ -51,14 +52,14 @@ class Backbones:
         return self._created[key]
 
 
-def create_backbone(spec: BackboneSpec, options: BaseModel, label: str) -> Backbone:
+def create_backbone(spec: BackboneSpec[Any], options: BaseModel, label: str) -> Backbone:
     """Create the backbone of `spec`; `label` names it in messages.
 
     Raises PluginError if `spec.create` fails or returns no Backbone, and for default layers that
     the backbone does not have.
     """
     with attributed_to(label):
-        backbone = spec.create(options)
+        backbone = spec.create(BackboneArguments(options=options))
     if not isinstance(backbone, Backbone):
         raise PluginError(f"{label} must be a Backbone, not {backbone!r}")
     defaults = {*backbone.default_content_layers, *backbone.default_style_layers}

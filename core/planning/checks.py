@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import ImageError, UsageError
 from ..interfaces.optimizer import Initializer
 from ..job.choices import TermChoice
 from ..job.model import Job
 from .terms import PlannedTerm
+
+if TYPE_CHECKING:
+    from ..images.inputs import StyleInput
 
 
 def without_effect(job: Job, random: bool, balanced: bool) -> set[str]:
@@ -75,6 +79,20 @@ def check_regions(job: Job, terms: Sequence[PlannedTerm]) -> None:
                     f"the loss term {planned.name} cannot be confined to a region; "
                     "leave out the mask or the term"
                 )
+
+
+def check_transparency(styles: Sequence[StyleInput], terms: Sequence[PlannedTerm]) -> None:
+    """Check that the terms leave out what is transparent in the style images.
+
+    Raises ImageError for a term that does not support regions.
+    """
+    transparent = [style.image.path for style in styles if style.image.alpha is not None]
+    whole = [term.name for term in terms if "styles" in term.term.reads and not term.term.regional]
+    if transparent and whole:
+        raise ImageError(
+            f"{transparent[0]}: the image is partly transparent, and the loss term {whole[0]} "
+            "cannot leave that part out; crop it off, make the image opaque, or leave the term out"
+        )
 
 
 def check_colors(job: Job, terms: Sequence[PlannedTerm]) -> None:

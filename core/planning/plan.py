@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
 from ..attribution import attributed_to
 from ..interfaces.backbone import Backbone, LayerInfo
 from ..interfaces.backend import BackendOptions, FeatureBackend
 from ..interfaces.optimizer import Initializer, Optimizer
-from ..interfaces.specs import BackendSpec
+from ..interfaces.specs import BackendArguments, BackendSpec
 from ..job.halves import determining_values
 from ..job.model import Job
+from ..job.paths import OptionModels, option_paths
 from ..job.tables import CHOICES
 from .terms import PlannedTerm
 
@@ -32,14 +31,20 @@ class Plan:
 
     job: Job
     backbone: Backbone
-    backend: BackendSpec
+    backend: BackendSpec[Any]
     backend_options: BackendOptions
     network: str
     terms: tuple[PlannedTerm, ...]
     initializer: Initializer
     initializer_label: str
     optimizer: Optimizer
-    models: Mapping[tuple[str, str], type[BaseModel]]
+    models: OptionModels
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the files that the job reads beside its images, such as a network's."""
+        images = self.job.input_paths
+        return [path for path in option_paths(self.job, self.models) if path not in images]
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -68,7 +73,11 @@ class Plan:
         Raises what `BackendSpec.create` may raise, and PluginError.
         """
         with attributed_to(self.network):
-            return self.backend.create(self.backbone, self.layers, self.backend_options)
+            return self.backend.create(
+                BackendArguments(
+                    backbone=self.backbone, layers=self.layers, options=self.backend_options
+                )
+            )
 
     def determining(self, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return the half of a job's plain values that determines the result.

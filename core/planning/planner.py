@@ -8,7 +8,7 @@ from ..attribution import attributed_to
 from ..errors import UsageError
 from ..interfaces.specs import InitializerSpec
 from ..interfaces.terms import IMAGE_LAYER
-from ..job.choices import Choice
+from ..job.choices import Choice, JobPlugins
 from ..job.model import Job
 from ..optimizers.checked import CheckedOptimizer
 from ..validation import M, validated
@@ -17,6 +17,7 @@ from .checks import check_colors, check_regions, check_texture, without_effect
 from .plan import Plan
 from .preview import previewed
 from .registry import Registry
+from .requirements import check_installed, stated_requirements
 from .seamless import check_wraps, wrapping_choice
 from .strength import balances
 from .terms import plan_term
@@ -25,9 +26,12 @@ from .terms import plan_term
 def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) -> Plan:
     """Make the plan of a job.
 
-    Plans that share `backbones` create each backbone once. Raises UsageError for unknown names, bad
-    options, and options without an effect, and PluginError for a plugin that breaks its contract.
+    Plans that share `backbones` create each backbone once. The plan's job states the installed
+    plugins that it uses. Raises UsageError for a required plugin that is not installed, unknown
+    names, bad options, and options without an effect, and PluginError for a plugin that breaks its
+    contract.
     """
+    check_installed(job.plugins.require)
     backbones = backbones or Backbones(registry)
     backend = registry.backends.get(job.backend.name)
     backend_options = validated(backend.options, job.backend.options, f"backend {backend.name}")
@@ -59,6 +63,7 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     check_regions(job, terms)
     check_colors(job, terms)
     # Every default that has an effect is set by name, so that it is printed.
+    unused |= {"plugins"}
     settings = {name: getattr(job, name) for name in Job.model_fields if name not in unused}
     choices = {"backend": backend_options, "backbone": backbone_options}
     choices |= {"init": initializer, "optimizer": optimizer}
@@ -68,6 +73,8 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
         (key, getattr(job, key).name): type(options) for key, options in choices.items()
     }
     models |= {("terms", term.name): registry.terms.get(term.name).options for term in chosen}
+    if required := stated_requirements(job.plugins.require, models, registry):
+        settings["plugins"] = JobPlugins(require=required)
     return Plan(
         job=Job(**{**settings, **spelled_out, "terms": chosen}),
         backbone=backbone,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,24 +14,36 @@ from ..interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    PresetSpec,
     Spec,
     WriterSpec,
 )
+from ..job.paths import OptionModels
 
 S = TypeVar("S", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """An installed distribution that a plugin belongs to."""
+
+    name: str
+    version: str
 
 
 class Table(Generic[S]):
     """Contributions of one kind, by name, each with its origin (a plugin, in words).
 
-    The name of a built-in contribution cannot be taken; a name that two other plugins contribute
-    is an error when it is used.
+    Those of a third party's installed plugin have a distribution as well. The name of a built-in
+    contribution cannot be taken; a name that two other plugins contribute is an error when it is
+    used.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, tuple[S, str]] = {}
         self._built_in: set[str] = set()
+        self._distributions: dict[str, Distribution] = {}
         self._rivals: dict[str, str] = {}
 
     def check_free(self, spec: S) -> None:
@@ -41,7 +53,13 @@ class Table(Generic[S]):
                 f"the {self.kind} {spec.name!r} is built in; the plugin must use another name"
             )
 
-    def add(self, spec: S, origin: str, built_in: bool = False) -> None:
+    def add(
+        self,
+        spec: S,
+        origin: str,
+        built_in: bool = False,
+        distribution: Distribution | None = None,
+    ) -> None:
         """Add a contribution that has passed `check_free`."""
         if spec.name in self._entries:
             self._rivals[spec.name] = origin
@@ -49,6 +67,8 @@ class Table(Generic[S]):
         self._entries[spec.name] = (spec, origin)
         if built_in:
             self._built_in.add(spec.name)
+        if distribution is not None:
+            self._distributions[spec.name] = distribution
 
     def get(self, name: str) -> S:
         """Return the contribution called `name`.
@@ -73,6 +93,13 @@ class Table(Generic[S]):
         """Return the plugin of a known contribution, in words."""
         return self._entries[name][1]
 
+    def distribution(self, name: str) -> Distribution | None:
+        """Return the distribution of a known contribution.
+
+        It is None for a built-in one, and for that of a plugin that is not installed.
+        """
+        return self._distributions.get(name)
+
     def label(self, name: str) -> str:
         """Return a known contribution in words, with its origin, for messages."""
         return f"the {self.kind} {name!r} of {self.origin(name)}"
@@ -85,19 +112,38 @@ class Table(Generic[S]):
 class Registry:
     """One table for each kind of contribution."""
 
-    backends: Table[BackendSpec] = field(default_factory=lambda: Table("backend"))
-    backbones: Table[BackboneSpec] = field(default_factory=lambda: Table("backbone"))
-    terms: Table[LossTermSpec] = field(default_factory=lambda: Table("loss term"))
-    writers: Table[WriterSpec] = field(default_factory=lambda: Table("writer"))
+    backends: Table[BackendSpec[Any]] = field(default_factory=lambda: Table("backend"))
+    backbones: Table[BackboneSpec[Any]] = field(default_factory=lambda: Table("backbone"))
+    terms: Table[LossTermSpec[Any]] = field(default_factory=lambda: Table("loss term"))
+    writers: Table[WriterSpec[Any]] = field(default_factory=lambda: Table("writer"))
     optimizers: Table[OptimizerSpec] = field(default_factory=lambda: Table("optimizer"))
     initializers: Table[InitializerSpec] = field(default_factory=lambda: Table("initialiser"))
+    presets: Table[PresetSpec] = field(default_factory=lambda: Table("preset"))
 
     @property
     def tables(self) -> tuple[Table[Any], ...]:
         """All tables of the registry."""
         return tuple(getattr(self, table.name) for table in fields(self))
 
-    def writers_for(self, path: Path) -> list[WriterSpec]:
+    @property
+    def choices(self) -> Mapping[str, Table[Any]]:
+        """Tables of the job's choices, by the job's key."""
+        return {
+            "backend": self.backends,
+            "backbone": self.backbones,
+            "init": self.initializers,
+            "optimizer": self.optimizers,
+            "terms": self.terms,
+        }
+
+    @property
+    def option_models(self) -> OptionModels:
+        """Models of the options of all installed choices."""
+        return {
+            (key, spec.name): spec.options for key, table in self.choices.items() for spec in table
+        }
+
+    def writers_for(self, path: Path) -> list[WriterSpec[Any]]:
         """Return the writers of the path's suffix, the built-in ones first.
 
         Raises UsageError when there is none.
@@ -110,7 +156,7 @@ class Registry:
             raise UsageError(f"{path}: no writer for the suffix {suffix!r}; {hint}")
         return sorted(claiming, key=lambda spec: not self.writers.is_built_in(spec.name))
 
-    def writer_for(self, path: Path, wanted: Collection[str] = ()) -> WriterSpec:
+    def writer_for(self, path: Path, wanted: Collection[str] = ()) -> WriterSpec[Any]:
         """Return the writer of the path's suffix.
 
         Of several writers it is the one whose name is in `wanted`, or else the built-in one. Raises

@@ -50,8 +50,8 @@ def final_size(job: Job, inputs: Inputs, deepest: LayerInfo, stride: int) -> Siz
     for style in inputs.styles:
         # Only the finest scale is checked: at coarser scales a style image keeps the pixels that
         # the network needs (see _size_at).
-        scaled = style_size(style.image.size, style.scale, max(size))
-        _check_side(deepest, style.image, scaled, long_side, style.scale)
+        scaled = style_size(style.image.size, style.relative_size, max(size))
+        _check_side(deepest, style.image, scaled, long_side, style.relative_size)
     return size
 
 
@@ -80,11 +80,11 @@ def size_notices(job: Job, inputs: Inputs, size: Size) -> Iterator[str]:
         )
     for style in inputs.styles:
         long_side = max(style.image.size)
-        scaled_side = max(style_size(style.image.size, style.scale, max(size)))
+        scaled_side = max(style_size(style.image.size, style.relative_size, max(size)))
         if scaled_side > long_side:
             yield (
                 f"{style.image.path} has {long_side} px and is enlarged to {scaled_side} px for "
-                f"`style_scale={style.scale:g}`; a larger image would be sharper"
+                f"`style_size={style.relative_size:g}`; a larger image would be sharper"
             )
 
 
@@ -93,7 +93,7 @@ def _size_at(style: StyleInput, scale: Scale, smallest: int) -> Size:
 
     At coarse scales each side keeps the `smallest` number of pixels that the network needs.
     """
-    height, width = style_size(style.image.size, style.scale, max(scale.size))
+    height, width = style_size(style.image.size, style.relative_size, max(scale.size))
     return max(height, smallest), max(width, smallest)
 
 
@@ -109,7 +109,7 @@ def _check_texture_size(size: Size, deepest: LayerInfo) -> None:
 
 
 def _check_side(
-    deepest: LayerInfo, image: SourceImage, size: Size, long_side: int, style_scale: float = 1.0
+    deepest: LayerInfo, image: SourceImage, size: Size, long_side: int, relative_size: float = 1.0
 ) -> None:
     smallest = deepest.smallest_side
     if min(size) >= smallest:
@@ -119,11 +119,11 @@ def _check_side(
         f"{image.path}: {width}x{height} px is too small for the layer {deepest.name}, "
         f"which needs {smallest} px on the short side"
     )
-    if style_scale != 1:
-        needed_scale = style_scale * smallest / min(size)
+    if relative_size != 1:
+        needed_size = relative_size * smallest / min(size)
         message += (
-            f"; `style_scale={style_scale:g}` makes it {size[1]}x{size[0]}, "
-            f"about `style_scale={needed_scale:.2g}` would do"
+            f"; `style_size={relative_size:g}` makes it {size[1]}x{size[0]}, "
+            f"about `style_size={needed_size:.2g}` would do"
         )
     elif min(image.size) >= smallest:
         needed = -(-smallest * max(image.size) // min(image.size))

@@ -7,13 +7,15 @@ network's windows tile each row and column, which are rings.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import UsageError
 from ..interfaces.backbone import Backbone
 from ..interfaces.specs import BackboneSpec
 from ..job.choices import Choice
 
 
-def wrapping_choice(choice: Choice, spec: BackboneSpec) -> Choice:
+def wrapping_choice(choice: Choice, spec: BackboneSpec[Any]) -> Choice:
     """Return the choice of the backbone with circular padding.
 
     Raises UsageError for a backbone without the option `padding`, and if the job chooses another

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..attribution import attributed_to
 from ..errors import PluginError, UsageError
 from ..interfaces.backbone import Backbone
-from ..interfaces.specs import LossTermSpec
+from ..interfaces.specs import LossTermArguments, LossTermSpec
 from ..interfaces.terms import IMAGE_LAYER, LossTerm
 from ..job.choices import TermChoice
 from ..validation import validated
@@ -20,15 +21,15 @@ from .strength import factor
 class PlannedTerm:
     """A term of the objective, created but not yet bound.
 
-    `weight` includes the factor of the job's strength; `label` names the term in messages; `shares`
-    are the layers' weights within the term.
+    `weight` includes the factor of the job's strength; `label` names the term in messages;
+    `layer_weights` are the layers' weights within the term.
     """
 
     name: str
     weight: float
     term: LossTerm
     label: str
-    shares: Mapping[str, float]
+    layer_weights: Mapping[str, float]
 
 
 def plan_term(
@@ -48,7 +49,7 @@ def plan_term(
     if layers and not nonzero_layers:
         raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
     with attributed_to(label):
-        term = spec.create(nonzero_layers, options)
+        term = spec.create(LossTermArguments(layers=nonzero_layers, options=options))
     check_term(term, backbone, label)
     return (
         TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
@@ -75,7 +76,7 @@ def check_term(term: object, backbone: Backbone, label: str) -> None:
         )
 
 
-def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[str, float]:
+def _layers(spec: LossTermSpec[Any], choice: TermChoice, backbone: Backbone) -> dict[str, float]:
     if spec.layers_from == "image":
         if choice.layers is not None:
             raise UsageError(
@@ -93,7 +94,7 @@ def _layers(spec: LossTermSpec, choice: TermChoice, backbone: Backbone) -> dict[
     return layers
 
 
-def default_layers(spec: LossTermSpec, backbone: Backbone) -> dict[str, float]:
+def default_layers(spec: LossTermSpec[Any], backbone: Backbone) -> dict[str, float]:
     """Return the default layers of a term, with weights that add up to 1.
 
     They are the backbone's default layers without those that are too shallow for the term (of a
@@ -102,7 +103,7 @@ def default_layers(spec: LossTermSpec, backbone: Backbone) -> dict[str, float]:
     from_content = spec.layers_from == "content"
     defaults = backbone.default_content_layers if from_content else backbone.default_style_layers
     strides = {info.name: info.stride for info in backbone.layers}
-    deep = {name: share for name, share in defaults.items() if strides[name] >= spec.least_stride}
+    deep = {name: weight for name, weight in defaults.items() if strides[name] >= spec.least_stride}
     chosen = deep or defaults
     total = sum(chosen.values())
-    return {name: share / total for name, share in chosen.items()}
+    return {name: weight / total for name, weight in chosen.items()}

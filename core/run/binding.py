@@ -13,7 +13,8 @@ from ..attribution import attributed_to
 from ..errors import PluginError
 from ..images.masks import region_of
 from ..interfaces.backend import FeatureBackend, Features
-from ..interfaces.terms import IMAGE_LAYER, LossTerm, References, Region, Style, SumTerm
+from ..interfaces.statistics import StatisticsTerm
+from ..interfaces.terms import IMAGE_LAYER, LossTerm, References, Region, Style
 from ..objective.framed_features import FramedFeatures
 from ..objective.tiled_features import FeaturePart, FeatureReader, TiledFeatures
 from ..objective.weighted_losses import WeightedLoss
@@ -60,14 +61,16 @@ class Binder:
             loss = planned.term.bind(references)
         if not callable(loss):
             raise PluginError(f"{planned.label} must be bound to a function, not {loss!r}")
-        return WeightedLoss(planned.name, planned.weight, loss, planned.label, planned.shares)
+        return WeightedLoss(
+            planned.name, planned.weight, loss, planned.label, planned.layer_weights
+        )
 
     def _references(self, term: LossTerm) -> References:
         reads_content, reads_styles = "content" in term.reads, "styles" in term.reads
         styles: Sequence[Style] = ()
         if reads_styles:
             styles = _Styles(self, term.layers)
-            if not isinstance(term, SumTerm):
+            if not isinstance(term, StatisticsTerm):
                 styles = tuple(styles)
         content = _features(self.reader, self.inputs.content, term.layers) if reads_content else {}
         region = self.regions.of_mask(self.inputs.content_mask) if reads_content else {}

@@ -10,7 +10,7 @@ from ..interfaces.events import Event, Listener, RunFinished, ignore
 from ..interfaces.result import Result
 from ..planning.plan import Plan
 from ..planning.registry import Registry
-from .outputs import plan_outputs, write_outputs
+from .outputs import Target, plan_outputs, write_outputs
 from .preparation import prepare
 from .runner import run
 from .session import Session
@@ -20,7 +20,7 @@ from .snapshots import SnapshotRecorder
 def run_job(
     plan: Plan,
     registry: Registry,
-    outputs: Sequence[Path] = (),
+    outputs: Sequence[Path | Target] = (),
     writers: Mapping[str, Mapping[str, Any]] = {},
     listener: Listener = ignore,
     session: Session | None = None,

@@ -106,7 +106,13 @@ class OpenRun:
         """Return the image to start from, at the first scale."""
         generator = Generator().manual_seed(self.plan.job.seed)
         styles = [(style.image, style.share) for style in inputs.styles]
-        start = StartingPoint(inputs.content, styles, generator, self.prepared.inputs.start)
+        opacities = [
+            source.image.alpha_tensor(*style.image.shape[2:])
+            for source, style in zip(self.prepared.inputs.styles, inputs.styles, strict=True)
+        ]
+        start = StartingPoint(
+            inputs.content, styles, generator, self.prepared.inputs.start, opacities
+        )
         return checked_image(self.plan.initializer, start, self.plan.initializer_label)
 
     def _carried_over(self, image: Tensor, content: Tensor) -> Tensor:

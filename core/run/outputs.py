@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import tempfile
@@ -20,8 +21,8 @@ from ..images.files import images_in, is_folder
 from ..images.written import check_complete
 from ..interfaces.events import Listener, Notice, ignore
 from ..interfaces.result import Result, Snapshot
-from ..interfaces.specs import WriterSpec
-from ..interfaces.writer import Writer
+from ..interfaces.specs import WriterArguments, WriterSpec
+from ..interfaces.writer import Writer, WriteRequest
 from ..job.model import Job
 from ..job.paths import SAMPLES
 from ..job.tables import texts_in
@@ -30,19 +31,42 @@ from ..shown import error_line
 from ..validation import validated
 from .record import record_for
 
+#: ``NAME:FILE``. A single letter is a drive of Windows, as in ``C:out.png``.
+_WITH_WRITER = re.compile(r"(\w[\w+-]+):(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file that is wanted, and the name of its writer; None: its suffix chooses the writer."""
+
+    path: Path
+    writer: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Target:
+        """Read ``FILE`` or ``NAME:FILE``, such as ``png:out.png``.
+
+        A file whose own name looks like that is written ``./png:out.png``. Raises UsageError for
+        the empty text, which would be the current folder.
+        """
+        if not text:
+            raise UsageError("the path of an output is empty: name a file")
+        match = _WITH_WRITER.fullmatch(text)
+        return cls(Path(match[2]), match[1]) if match else cls(Path(text))
+
 
 @dataclass(frozen=True)
 class Output:
     """A file to write, with its writer; `label` names the writer in messages."""
 
     path: Path
-    spec: WriterSpec
+    spec: WriterSpec[Any]
     writer: Writer
     label: str
 
 
 def plan_outputs(
-    paths: Sequence[Path],
+    wanted: Sequence[Path | Target],
     job: Job,
     size: tuple[int, int],
     registry: Registry,
@@ -51,14 +75,16 @@ def plan_outputs(
 ) -> tuple[Output, ...]:
     """Create the writers and check the folders, for a result of `size` (height, width).
 
-    `options` has the options of the writers, by the writers' names; a writer that is named there is
-    preferred for its suffixes. `listener` gets a notice for a suffix that several writers claim.
+    `wanted` are the files to write. `options` has the options of the writers, by the writers'
+    names; a writer that is named there is preferred for its suffixes. `listener` gets a notice for
+    a suffix that several writers claim.
 
-    Raises UsageError for an unknown suffix, options that are wrong or of a writer that no output
-    needs, a missing folder or a path that is one of the job's inputs, and OutputError for a folder
-    that cannot be written to or has no room.
+    Raises UsageError for an unknown suffix, a writer that does not have it, options that are wrong
+    or of a writer that no output needs, a missing folder or a path that is one of the job's inputs,
+    and OutputError for a folder that cannot be written to or has no room.
     """
-    outputs = tuple(_output(path, registry, options, listener) for path in paths)
+    targets = [file if isinstance(file, Target) else Target(file) for file in wanted]
+    outputs = tuple(_output(target, registry, options, listener) for target in targets)
     used = {output.spec.name for output in outputs}
     for name in options:
         if registry.writers.get(name).name not in used:
@@ -80,11 +106,12 @@ def plan_outputs(
 
 
 def _output(
-    path: Path, registry: Registry, options: Mapping[str, Mapping[str, Any]], listener: Listener
+    target: Target, registry: Registry, options: Mapping[str, Mapping[str, Any]], listener: Listener
 ) -> Output:
-    spec = registry.writer_for(path, wanted=options)
+    path, name = target.path, target.writer
+    spec = _named(name, path, registry) if name else registry.writer_for(path, wanted=options)
     others = [other for other in registry.writers_for(path) if other.name != spec.name]
-    if others and spec.name not in options:
+    if others and not name and spec.name not in options:
         listener(
             Notice(
                 f"{path}: {registry.writers.label(spec.name)} writes it; `writer={others[0].name}` "
@@ -94,7 +121,7 @@ def _output(
     label = registry.writers.label(spec.name)
     writer_options = validated(spec.options, options.get(spec.name, {}), label)
     with attributed_to(label):
-        writer = spec.create(writer_options)
+        writer = spec.create(WriterArguments(options=writer_options))
     if not isinstance(writer, Writer):
         raise PluginError(f"{label} must be a Writer, not {writer!r}")
     return Output(path, spec, writer, label)
@@ -103,7 +130,7 @@ def _output(
 def files_read(jobs: Iterable[Job]) -> list[Path]:
     """Return the files that jobs read: images, those in folders, and those that options name.
 
-    Every text of a job counts as a path, since any option of a plugin may be one.
+    Every text of a job counts as a path, since a plugin may not have marked its options' paths.
     """
     images: set[str] = set()
     texts: set[str] = set()
@@ -115,6 +142,21 @@ def files_read(jobs: Iterable[Job]) -> list[Path]:
         if is_folder(path):
             files += images_in(Path(path))
     return files
+
+
+def _named(name: str, path: Path, registry: Registry) -> WriterSpec[Any]:
+    """Return the writer called `name`.
+
+    Raises UsageError for an unknown name, and for a writer that does not have the file's suffix.
+    """
+    try:
+        spec = registry.writers.get(name)
+    except UsageError as error:
+        message = f"{name}:{path}: {error} (a file of this name is written ./{name}:{path})"
+        raise error.reworded(message) from None
+    if path.suffix.lower() not in spec.suffixes:
+        raise UsageError(f"{name}:{path}: the writer {name} writes {', '.join(spec.suffixes)}")
+    return spec
 
 
 def result_stem(content: str | None, style: str) -> str:
@@ -151,6 +193,10 @@ def write_outputs(
     for output in outputs:
         if result.alpha is not None and not output.spec.keeps_alpha:
             listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
+        if result.job.color_profile == "keep" and not getattr(
+            output.writer, "keeps_profile", False
+        ):
+            listener(Notice(f"{output.path}: {output.path.suffix} is sRGB, without a profile"))
         try:
             _write(result, output, snapshots)
             written += 1
@@ -199,7 +245,9 @@ def _write(result: Result, output: Output, snapshots: Iterable[Snapshot]) -> Non
     """Write an output, and check the new file before it replaces an old one."""
     record = record_for(result, output.path.parent)
     with whole_file(output.path) as file:
-        output.writer.write(result, snapshots, file, record)
+        output.writer.write(
+            WriteRequest(result=result, snapshots=snapshots, path=file, record=record)
+        )
         status = file.lstat() if file.exists() else None
         if status is None or not stat.S_ISREG(status.st_mode):
             raise PluginError(f"{output.path}: {output.label} wrote no file")

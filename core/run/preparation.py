@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ..images.color_transfer import recolored
-from ..images.files import ListFiles, style_files
+from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs, read_inputs
+from ..planning.checks import check_transparency
 from ..planning.plan import Plan
 from ..planning.scale_sizes import ScaleSizes, final_size, scale_sizes
 from ..sizes.fitting import Size
@@ -31,13 +33,21 @@ class Prepared:
         return self.scales[-1].scale.size
 
 
-def prepare(plan: Plan, files_of: ListFiles = style_files) -> Prepared:
-    """Read the plan's images and compute the sizes; `files_of` lists the files of a style.
+def prepare(
+    plan: Plan,
+    files_of: ListFiles = style_files,
+    hash_of: Callable[[str], str] = file_sha256,
+) -> Prepared:
+    """Read the plan's images and compute the sizes.
 
-    Raises UsageError and ImageError.
+    `files_of` lists the files of a style; `hash_of` returns the SHA-256 of a file that an option
+    names. Raises UsageError and ImageError.
     """
     job, deepest, stride = plan.job, plan.deepest, plan.stride
     inputs = read_inputs(job, files_of)
+    check_transparency(inputs.styles, plan.terms)
+    hashes = {path: hash_of(path) for path in plan.files}
+    inputs = replace(inputs, hashes={**inputs.hashes, **hashes})
     size = final_size(job, inputs, deepest, stride)
     colored = recolored(inputs, job.color, size)
     return Prepared(plan, inputs, colored, scale_sizes(job, colored.styles, size, deepest, stride))

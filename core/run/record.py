@@ -15,10 +15,10 @@ from PIL import Image
 
 from ..errors import UsageError
 from ..files import check_regular, current_folder, read_file, real_path, status_of, text_of
-from ..images.pillow_limits import unlimited_pillow
+from ..images.formats.pillow_limits import unlimited_pillow
 from ..interfaces.result import RECORD_FORMAT, Result
 from ..interfaces.writer import RECORD_KEY
-from ..job.paths import SAMPLES, map_paths, relocated
+from ..job.paths import SAMPLES, JobFile, map_paths, recorded_path, without_tilde
 from ..job.tables import check_values
 from ..job.toml import read_toml
 from ..planning.plan import Plan
@@ -32,30 +32,30 @@ _MAX_BYTES = 50_000_000
 def record_for(result: Result, folder: Path) -> dict[str, Any]:
     """Return the record of a result whose file will be in `folder`.
 
-    The paths in it are relative to `folder`.
+    The paths in it are those of `recorded_path`.
     """
 
     def from_folder(path: str) -> str:
         try:
-            return path if path in SAMPLES else relocated(path, current_folder(), real_path(folder))
+            return recorded_path(path, current_folder(), real_path(folder))
         except UsageError:  # the current folder was deleted during the run
             return path
 
-    record = {"job": map_paths(result.job.as_table(), from_folder), **result.summary()}
+    job = map_paths(result.job.as_table(), from_folder, result.option_models)
+    record = {"job": job, **result.summary()}
     record["inputs"] = {from_folder(path): sha256 for path, sha256 in result.inputs.items()}
     return record
 
 
-def read_job_file(path: Path) -> dict[str, Any]:
+def read_job_file(path: Path) -> JobFile:
     """Read a job's plain values from TOML, or from a file with a record (PNG, JSON).
 
-    Paths in the values are relative to the current folder. Raises UsageError for a missing or
-    malformed file, or one that contains no job.
+    Raises UsageError for a missing or malformed file, or one that contains no job.
     """
     check_regular(path, "job file")
     has_record = path.suffix.lower() in _READERS
     table = read_record(path)["job"] if has_record else read_toml(path)
-    return map_paths(table, lambda file: relocated(file, real_path(path.parent), current_folder()))
+    return JobFile(table, path.parent, path)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -79,29 +79,30 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def state_of(path: Path, plan: Plan, inputs: Mapping[str, str]) -> State:
-    """Return the state of the PNG at `path`, as the result of `plan` for the given input images.
+    """Return the state of the PNG at `path`, as the result of `plan` for the given input files.
 
-    `inputs` maps the images' paths, as in the job, to their SHA-256. How the result was computed
-    (`HOW_COMPUTED` in core/job/halves.py) does not count.
+    `inputs` maps the paths of images and of other files, as in the job, to their SHA-256. How the
+    result was computed (`HOW_COMPUTED` in core/job/halves.py) does not count.
     """
     if status_of(path) is None:
         return "missing"
     folder = real_path(path.parent)
-    # JSON turns tuples into lists, as in a record; absolute paths compare equal from any folder.
-    expected = json.loads(
-        json.dumps(
-            [
-                _determining_values(plan, plan.job.as_table(), current_folder()),
-                _absolute_paths(inputs, current_folder()),
-            ]
-        )
-    )
+
+    def comparable(job: dict[str, Any], inputs: Mapping[str, str], base: Path) -> list[Any]:
+        """Return the values with all paths as a record has them."""
+
+        def from_folder(path: str) -> str:
+            actual = path if path in SAMPLES else str(real_path(base / without_tilde(path)))
+            return recorded_path(actual, base, folder)
+
+        values = plan.determining(map_paths(job, from_folder, plan.models))
+        return [values, {from_folder(path): sha256 for path, sha256 in inputs.items()}]
+
+    # JSON turns tuples into lists, as in a record.
+    expected = json.loads(json.dumps(comparable(plan.job.as_table(), inputs, current_folder())))
     try:
         record = read_record(path)
-        recorded = [
-            _determining_values(plan, record["job"], folder),
-            _absolute_paths(record["inputs"], folder),
-        ]
+        recorded = comparable(record["job"], record["inputs"], folder)
         recorded = json.loads(json.dumps(recorded))
     except (UsageError, KeyError, TypeError, AttributeError, ValueError, OSError):
         return "other"  # no record, or an unreadable one
@@ -140,8 +141,25 @@ def _from_1(record: dict[str, Any]) -> dict[str, Any]:
     return record | {"format": 2}
 
 
+def _from_2(record: dict[str, Any]) -> dict[str, Any]:
+    """Rename the key `scale` of styles to `size`."""
+    styles = record["job"].get("styles")
+    if not isinstance(styles, list):
+        return record | {"format": 3}
+    renamed = [
+        {"size" if key == "scale" else key: value for key, value in style.items()}
+        if isinstance(style, dict)
+        else style
+        for style in styles
+    ]
+    return record | {"format": 3, "job": record["job"] | {"styles": renamed}}
+
+
 #: Former format -> the function that converts a record to the next format.
-_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _from_1,
+    2: _from_2,
+}
 
 
 def _migrated(record: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -154,14 +172,3 @@ def _migrated(record: dict[str, Any], path: Path) -> dict[str, Any]:
     for former in range(number, RECORD_FORMAT):
         record = _MIGRATIONS[former](record)
     return record
-
-
-def _determining_values(plan: Plan, table: dict[str, Any], base: Path) -> dict[str, Any]:
-    return plan.determining(map_paths(table, lambda path: str(real_path(base / path))))
-
-
-def _absolute_paths(inputs: Mapping[str, str], base: Path) -> dict[str, str]:
-    return {
-        path if path in SAMPLES else str(real_path(base / path)): sha256
-        for path, sha256 in inputs.items()
-    }

@@ -93,6 +93,7 @@ class _Runner:
             seconds=time.perf_counter() - self._started,
             stopped_by=stopped_by,
             scales=self._scales,
+            option_models=plan.models,
         )
 
 

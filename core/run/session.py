@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from ..images.files import ListFiles, style_files
+from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend
 from ..job.choices import Choice, TermChoice
@@ -71,12 +71,14 @@ class Session:
         self,
         open_backend: Callable[[Plan], FeatureBackend] = Plan.open_backend,
         files_of: ListFiles = style_files,
+        hash_of: Callable[[str], str] = file_sha256,
     ) -> None:
         """Create a session that opens backends by `open_backend`.
 
-        `files_of` lists the files of a style, for callers that list each folder once.
+        `files_of` lists the files of a style, and `hash_of` returns the SHA-256 of a file, for
+        callers that list each folder and hash each file once.
         """
-        self._open_backend, self._files_of = open_backend, files_of
+        self._open_backend, self._files_of, self._hash_of = open_backend, files_of, hash_of
         self._network: _Network | None = None
         self._backend: FeatureBackend | None = None
         self._cached: dict[str, _Cached] = {}
@@ -98,7 +100,7 @@ class Session:
 
     def prepare(self, plan: Plan) -> Prepared:
         """Read the plan's images and compute the sizes. Raises UsageError and ImageError."""
-        return prepare(plan, self._files_of)
+        return prepare(plan, self._files_of, self._hash_of)
 
     def open(self, prepared: Prepared) -> OpenRun:
         """Open the backend for a prepared job, and choose the tiles.

@@ -28,14 +28,14 @@ def result_size(job_size: int | tuple[int, int], content: Size | None, upscale: 
     return fit(content, job_size, upscale)
 
 
-def style_size(size: Size, style_scale: float, long_side: int) -> Size:
+def style_size(size: Size, relative_size: float, long_side: int) -> Size:
     """Return the size at which a style image is used for a result with the given long side.
 
     `size` is the style image's own. Its long side becomes `long_side`, or stays as it is if that is
-    less; then it is multiplied by `style_scale`.
+    less; then it is multiplied by `relative_size`.
     """
     fitted = fit(size, long_side)
-    return fit(fitted, max(1, round(max(fitted) * style_scale)), upscale=True)
+    return fit(fitted, max(1, round(max(fitted) * relative_size)), upscale=True)
 
 
 def whole_strides(size: Size, stride: int) -> Size:

@@ -20,7 +20,7 @@ from .fitting import fit, whole_strides
 _RATIO = 2**0.5
 
 #: Least part of all steps that a scale gets: fewer do not carry the style to the new detail.
-_LEAST_SHARE = 1 / 15
+_LEAST_PART = 1 / 15
 
 #: Long side in pixels of the first scale, if the number of scales is automatic.
 FIRST_LONG_SIDE = 128
@@ -69,7 +69,7 @@ def plan_scales(
             break
         sizes.insert(0, smaller)
     inverse = [1 / max(sides) for sides in sizes]
-    counts = _shares(steps, [max(part, _LEAST_SHARE * sum(inverse)) for part in inverse])
+    counts = _divided(steps, [max(part, _LEAST_PART * sum(inverse)) for part in inverse])
     return [Scale(*sides, count) for sides, count in zip(sizes, counts, strict=True)]
 
 
@@ -80,7 +80,14 @@ def _automatic(long_side: int) -> tuple[int, float]:
     return (gaps + 1, total_ratio ** (1 / gaps)) if gaps > 0 else (1, _RATIO)
 
 
-def _shares(total: int, weights: Sequence[float]) -> list[int]:
-    """Return integers that add up to `total`, as proportional to the weights as possible."""
+def _divided(total: int, weights: Sequence[float]) -> list[int]:
+    """Return integers that add up to `total`, as proportional to the weights as possible.
+
+    None of them is 0, if `total` is at least their number.
+    """
     bounds = [round(total * sum(weights[:end]) / sum(weights)) for end in range(len(weights) + 1)]
-    return [end - start for start, end in pairwise(bounds)]
+    parts = [end - start for start, end in pairwise(bounds)]
+    while 0 in parts and max(parts) > 1:
+        parts[parts.index(max(parts))] -= 1
+        parts[parts.index(0)] += 1
+    return parts

@@ -11,10 +11,10 @@ _LARGEST_STRIDE = 16
 
 
 def default_layers(stages: Iterable[LayerInfo]) -> tuple[dict[str, float], dict[str, float]]:
-    """Choose layers for content and for style, layer -> share, from the ends of a network's stages.
+    """Choose layers for content and style, layer -> weight, from the ends of a network's stages.
 
     Style takes the last of each stride up to 16, as the papers do with VGG; content takes the
-    deepest of these. Each share is half the one before it, so that colors and brush strokes count
+    deepest of these. Each weight is half the one before it, so that colors and brush strokes count
     most, and large motifs, which would replace those of the content, least.
     """
     stages = list(stages)
@@ -24,7 +24,7 @@ def default_layers(stages: Iterable[LayerInfo]) -> tuple[dict[str, float], dict[
 
 
 def halving_shares(names: Iterable[str]) -> dict[str, float]:
-    """Compute shares that add up to 1, each half the one before it."""
+    """Compute weights that add up to 1, each half the one before it."""
     powers = {name: 0.5**index for index, name in enumerate(names)}
     total = sum(powers.values())
     return {name: power / total for name, power in powers.items()}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.errors import BackendError, UsageError, WeightsError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.specs import BackboneSpec
-from ..hookspecs import hookimpl
+from ...core.job.paths import JobPath
+from .. import hooks
 from .default_layers import default_layers
 from .onnx.graph import feature_maps
 from .onnx.model import OnnxPreprocessing, image_model
@@ -29,7 +30,7 @@ class OnnxFileOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field(description="path of the .onnx file")
+    model: Annotated[str, JobPath] = Field(description="path of the .onnx file")
     preprocessing: OnnxPreprocessing | None = Field(
         default=None,
         description="what the network expects, if the file does not state it: caffe (BGR, 0-255, "
@@ -100,12 +101,12 @@ def _agreed_preprocessing(stated: str | None, options: OnnxFileOptions) -> OnnxP
     return stated  # type: ignore[return-value]
 
 
-@hookimpl
-def stylectl_backbones() -> Iterable[BackboneSpec]:
+@hooks.backbones
+def backbones() -> Iterable[BackboneSpec[Any]]:
     """Yield the backbone `onnx`."""
     yield BackboneSpec(
         name="onnx",
         summary="an ONNX file: onnx:network.onnx",
-        create=OnnxFile,
+        create=lambda arguments: OnnxFile(arguments.options),
         options=OnnxFileOptions,
     )

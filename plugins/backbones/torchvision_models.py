@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from ...core.interfaces.backbone import Backbone
-from ...core.interfaces.specs import BackboneSpec
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import BackboneArguments, BackboneSpec
+from .. import hooks
 from .torchvision.options import AnyModelOptions, TorchvisionOptions
 
 _SUMMARIES = {
@@ -18,20 +19,21 @@ _SUMMARIES = {
 }
 
 
-def _named(model: str, options: TorchvisionOptions) -> Backbone:
+def _named(model: str, arguments: BackboneArguments[TorchvisionOptions]) -> Backbone:
     from .torchvision.models import TorchvisionBackbone
 
-    return TorchvisionBackbone(model, model, options)
+    return TorchvisionBackbone(model, model, arguments.options)
 
 
-def _any_model(options: AnyModelOptions) -> Backbone:
+def _any_model(arguments: BackboneArguments[AnyModelOptions]) -> Backbone:
     from .torchvision.models import TorchvisionBackbone
 
+    options = arguments.options
     return TorchvisionBackbone(options.model, f"torchvision:{options.model}", options)
 
 
-@hookimpl
-def stylectl_backbones() -> Iterable[BackboneSpec]:
+@hooks.backbones
+def backbones() -> Iterable[BackboneSpec[Any]]:
     """Yield the backbones `vgg16`, `alexnet`, `squeezenet1_1`, `resnet50` and `torchvision`."""
     for model, summary in _SUMMARIES.items():
         yield BackboneSpec(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backbone import Backbone, LayerInfo
 from ...core.interfaces.specs import BackboneSpec
-from ..hookspecs import hookimpl
+from ...core.job.paths import JobPath
+from .. import hooks
 from .padding import DESCRIPTION, Padding, set_padding
 from .preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
 from .vgg19_weights import BLOCKS, PreprocessingName, Weights, check_preprocessing, load_weights
+from .weight_files import SUFFIXES
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,7 +37,7 @@ class VGG19Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    weights: str = Field(
+    weights: Annotated[str, JobPath(suffixes=SUFFIXES)] = Field(
         default="embedded",
         description="embedded (Oxford, 8-bit codes), torchvision (a download), or a file",
     )
@@ -63,7 +65,7 @@ class VGG19(Backbone):
     layers = tuple(_layers())
     aliases = {info.name.replace("relu", "conv"): info.name for info in layers}  # noqa: RUF012
     default_content_layers = {"relu4_2": 1.0}  # noqa: RUF012
-    #: Each share is about half the one before it, so that colors and brush strokes count most, and
+    #: Each weight is about half the one before it, so that colors and brush strokes count most, and
     #: large motifs, which would replace those of the content, least.
     default_style_layers = {  # noqa: RUF012
         "relu1_1": 0.52,
@@ -123,12 +125,12 @@ def _convolution(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
     return convolution
 
 
-@hookimpl
-def stylectl_backbones() -> Iterable[BackboneSpec]:
+@hooks.backbones
+def backbones() -> Iterable[BackboneSpec[Any]]:
     """Yield the backbone `vgg19`."""
     yield BackboneSpec(
         name="vgg19",
         summary="VGG-19 (Simonyan and Zisserman 2015), weights embedded",
-        create=VGG19,
+        create=lambda arguments: VGG19(arguments.options),
         options=VGG19Options,
     )

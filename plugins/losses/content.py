@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
-from ...core.interfaces.terms import Region, Sums, SumTerm
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
+from ...core.interfaces.statistics import (
+    FeatureTile,
+    LayerStatistics,
+    Statistics,
+    StatisticsTerm,
+    StyleTarget,
+)
+from .. import hooks
 from .statistics.sums import TINY, weights_of
 
 if TYPE_CHECKING:
@@ -29,7 +35,15 @@ class ContentOptions(BaseModel):
     )
 
 
-class ContentLoss(SumTerm):
+@dataclass(frozen=True)
+class SquaredDifferences(LayerStatistics):
+    """Sum of squared differences of a layer, and its divisor, if there is one."""
+
+    squares: Tensor
+    divisor: Tensor | None
+
+
+class ContentLoss(StatisticsTerm[SquaredDifferences, None]):
     """Squared differences from the content image's activations, weighted over the layers.
 
         sum_l v_l 1/2 sum_ij w_j (F_ij - P_ij)^2 / d_l
@@ -47,41 +61,47 @@ class ContentLoss(SumTerm):
 
     reads = frozenset({"content"})
 
-    def __init__(self, layers: Mapping[str, float], options: ContentOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
-        self._normalization = options.normalization
-        self.grows = options.normalization == "paper"
+    def __init__(self, arguments: LossTermArguments[ContentOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
+        self._normalization = arguments.options.normalization
+        self.grows = arguments.options.normalization == "paper"
 
-    def sums(self, features: Features, content: Features, region: Region) -> Sums:
+    def statistics(self, tile: FeatureTile) -> Statistics[SquaredDifferences]:
         """Compute each layer's sum of squared differences, and its divisor."""
         sums = {}
         for layer in self.layers:
-            target = content[layer]
-            squares, weights = (features[layer] - target).square(), weights_of(region, layer)
+            target, weights = tile.content[layer], weights_of(tile.region, layer)
+            squares = (tile.features[layer] - target).square()
             if weights is not None:
                 squares = squares.flatten(2) * weights.to(squares)
-            sums[layer] = squares.sum()
-            if self._normalization == "mean":
-                sums[f"{layer} divisor"] = target.new_full((), target[0].numel())
-            elif self._normalization == "relative":
-                sums[f"{layer} divisor"] = target.square().sum()
+            sums[layer] = SquaredDifferences(squares.sum(), self._divisor(target))
         return sums
 
-    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
+    def _divisor(self, target: Tensor) -> Tensor | None:
+        match self._normalization:
+            case "mean":
+                return target.new_full((), target[0].numel())
+            case "relative":
+                return target.square().sum()
+        return None
+
+    def loss_of_statistics(
+        self, statistics: Statistics[SquaredDifferences], targets: Sequence[StyleTarget[None]]
+    ) -> Tensor:
         """Compute the loss: half the weighted sum over the layers."""
         import torch
 
         losses = []
         for layer, weight in self._weights.items():
-            divisor = sums.get(f"{layer} divisor")
-            loss = 0.5 * weight * sums[layer]
+            divisor = statistics[layer].divisor
+            loss = 0.5 * weight * statistics[layer].squares
             losses.append(loss if divisor is None else loss / divisor.clamp_min(TINY))
         return torch.stack(losses).sum()
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `content`."""
     yield LossTermSpec(
         name="content",

@@ -7,16 +7,15 @@ classifier by the same distance, divided by four times the squared number of cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
-from ...core.interfaces.terms import Region, Sums, SumTerm
-from ..hookspecs import hookimpl
-from .statistics.sums import TINY, covariance_sums, mean_and_covariance
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
+from ...core.interfaces.statistics import FeatureTile, Statistics, StatisticsTerm, StyleTarget
+from .. import hooks
+from .statistics.sums import TINY, CovarianceSums, covariance_sums, mean_and_covariance
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,10 +33,10 @@ class CovarianceOptions(BaseModel):
     )
 
 
-class CovarianceLoss(SumTerm):
+class CovarianceLoss(StatisticsTerm[CovarianceSums, Statistics[CovarianceSums]]):
     """Squared differences of the covariance matrices of result and style, weighted over the layers.
 
-        sum_l w_l / d_l sum_ij (C_ij - C'_ij)^2, averaged over the styles by their shares
+        sum_l w_l / d_l sum_ij (C_ij - C'_ij)^2, averaged over the styles by their weights
 
     C = E[(F - mu)(F - mu)^T] over the positions (N_l x N_l), C' that of a style image. A channel's
     mean does not count, only its variance and its covariance with others: the result may keep the
@@ -51,34 +50,38 @@ class CovarianceLoss(SumTerm):
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: CovarianceOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
-        self._relative = options.normalization == "relative"
+    def __init__(self, arguments: LossTermArguments[CovarianceOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
+        self._relative = arguments.options.normalization == "relative"
 
-    def sums(self, features: Features, content: Features, region: Region) -> Sums:
+    def statistics(self, tile: FeatureTile) -> Statistics[CovarianceSums]:
         """Compute each layer's first and second moments, and its number of positions."""
-        return covariance_sums(features, self.layers, region)
+        return covariance_sums(tile, self.layers)
 
-    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
+    def loss_of_statistics(
+        self,
+        statistics: Statistics[CovarianceSums],
+        targets: Sequence[StyleTarget[Statistics[CovarianceSums]]],
+    ) -> Tensor:
         """Compute the loss: the weighted sum over layers and styles."""
         import torch
 
         losses = []
         for layer, weight in self._weights.items():
-            _, covariance = mean_and_covariance(sums, layer)
-            for style, share in styles:
-                _, target = mean_and_covariance(style, layer)
+            _, covariance = mean_and_covariance(statistics[layer])
+            for style in targets:
+                _, target = mean_and_covariance(style.target[layer])
                 squared = (covariance - target).square().sum()
-                losses.append(share * weight * squared / self._divisor(target))
-        return torch.stack(losses).sum().to(sums[f"{self.layers[0]} positions"])
+                losses.append(style.weight * weight * squared / self._divisor(target))
+        return torch.stack(losses).sum().to(statistics[self.layers[0]].positions)
 
     def _divisor(self, target: Tensor) -> Tensor | float:
         return target.square().sum().clamp_min(TINY) if self._relative else 1.0
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `covariance`."""
     yield LossTermSpec(
         name="covariance",

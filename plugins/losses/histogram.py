@@ -6,13 +6,13 @@ Using Histogram Losses", section 4.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec, NoOptions
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec, NoOptions
 from ...core.interfaces.terms import Loss, LossTerm, References
-from ..hookspecs import hookimpl
+from .. import hooks
 from .statistics.sums import TINY, resampled
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class HistogramLoss(LossTerm):
     """Squared distances of activations from their remapped values, weighted over the layers.
 
-        sum_l w_l / d_l sum_ij (F_ij - R(F)_ij)^2, averaged over the styles by their shares
+        sum_l w_l / d_l sum_ij (F_ij - R(F)_ij)^2, averaged over the styles by their weights
 
     R(F) is F with each channel remapped to the style's histogram; it counts as a constant when the
     loss is differentiated. The paper remaps with binned histograms. Here the match is exact: the
@@ -39,9 +39,9 @@ class HistogramLoss(LossTerm):
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: NoOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
+    def __init__(self, arguments: LossTermArguments[NoOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
 
     def bind(self, references: References) -> Loss:
         """Sort the styles' activations, and return the loss."""
@@ -57,12 +57,12 @@ class HistogramLoss(LossTerm):
             for layer, weight in self._weights.items():
                 rows = features[layer].flatten(2)
                 order = rows.detach().argsort(dim=2, stable=True)
-                for style_quantiles, share in targets[layer]:
+                for style_quantiles, style_weight in targets[layer]:
                     target = resampled(style_quantiles, rows.shape[2])
                     remapped = torch.empty_like(rows).scatter_(2, order, target.expand_as(rows))
                     divisor = target.square().sum().clamp_min(TINY)
                     squared = (rows - remapped).square().sum()
-                    losses.append(share * weight * squared / divisor)
+                    losses.append(style_weight * weight * squared / divisor)
             return torch.stack(losses).sum()
 
         return loss
@@ -73,12 +73,13 @@ def quantiles(features: Tensor) -> Tensor:
     return features.flatten(2).sort(dim=2).values
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `histogram`."""
     yield LossTermSpec(
         name="histogram",
         summary="activations remapped to the style's histograms (Risser et al. 2017)",
         create=HistogramLoss,
+        options=NoOptions,
         layers_from="style",
     )

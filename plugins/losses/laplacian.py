@@ -5,15 +5,15 @@ Li, Xu, Nie and Chua 2017, "Laplacian-Steered Neural Style Transfer".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References
-from ..hookspecs import hookimpl
+from .. import hooks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,8 +51,8 @@ class LaplacianLoss(LossTerm):
     layers = (IMAGE_LAYER,)
     reads = frozenset({"content"})
 
-    def __init__(self, layers: Mapping[str, float], options: LaplacianOptions) -> None:
-        self._pools = options.pools
+    def __init__(self, arguments: LossTermArguments[LaplacianOptions]) -> None:
+        self._pools = arguments.options.pools
 
     def bind(self, references: References) -> Loss:
         """Compute the Laplacians of the content image, and return the loss."""
@@ -89,8 +89,8 @@ def pooled_laplacian(image: Tensor, pool: int, border: str = "replicate") -> Ten
     return 4 * pooled - vertical - horizontal
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `laplacian`."""
     yield LossTermSpec(
         name="laplacian",

@@ -6,15 +6,21 @@ normalization are the style.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
-from ...core.interfaces.terms import Region, Sums, SumTerm
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
+from ...core.interfaces.statistics import (
+    FeatureTile,
+    LayerStatistics,
+    Statistics,
+    StatisticsTerm,
+    StyleTarget,
+)
+from .. import hooks
 from .statistics.sums import TINY, count_of, double, mean_of, weights_of
 
 if TYPE_CHECKING:
@@ -33,7 +39,16 @@ class MomentsOptions(BaseModel):
     )
 
 
-class MomentsLoss(SumTerm):
+@dataclass(frozen=True)
+class MomentSums(LayerStatistics):
+    """Sums over the positions k of weight w_k: w_k F_k and w_k F_k^2 (N, C), float64, and w_k."""
+
+    totals: Tensor
+    squares: Tensor
+    positions: Tensor
+
+
+class MomentsLoss(StatisticsTerm[MomentSums, Statistics[MomentSums]]):
     """Squared differences of the channels' means and deviations, weighted over the layers.
 
         sum_l w_l / d_l sum_i (mu_i - mu'_i)^2 + (sigma_i - sigma'_i)^2, averaged over the styles
@@ -50,44 +65,50 @@ class MomentsLoss(SumTerm):
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: MomentsOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
-        self._relative = options.normalization == "relative"
+    def __init__(self, arguments: LossTermArguments[MomentsOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
+        self._relative = arguments.options.normalization == "relative"
 
-    def sums(self, features: Features, content: Features, region: Region) -> Sums:
+    def statistics(self, tile: FeatureTile) -> Statistics[MomentSums]:
         """Compute each layer's sum F and sum F^2 (N, C), float64, and its number of positions.
 
         The sums are taken about the channel's mean and moved back in float64; otherwise the
         variance of a bright, even channel would be lost to rounding. See `covariance_sums`.
         """
-        sums: dict[str, Tensor] = {}
+        sums: dict[str, MomentSums] = {}
         for layer in self.layers:
-            rows = features[layer].flatten(2)
-            weights = weights_of(region, layer)
+            rows = tile.features[layer].flatten(2)
+            weights = weights_of(tile.region, layer)
             positions, pivot = count_of(rows, weights), mean_of(rows, weights)
             centred, shift, count = rows - pivot.unsqueeze(2), double(pivot), double(positions)
             powers = [centred, centred.square()]
             if weights is not None:
                 powers = [power * weights.to(centred) for power in powers]
             residual, squares = (double(power.sum(2)) for power in powers)
-            sums[f"{layer} totals"] = residual + count * shift
-            sums[f"{layer} squares"] = squares + 2 * shift * residual + count * shift.square()
-            sums[f"{layer} positions"] = positions
+            sums[layer] = MomentSums(
+                totals=residual + count * shift,
+                squares=squares + 2 * shift * residual + count * shift.square(),
+                positions=positions,
+            )
         return sums
 
-    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
+    def loss_of_statistics(
+        self,
+        statistics: Statistics[MomentSums],
+        targets: Sequence[StyleTarget[Statistics[MomentSums]]],
+    ) -> Tensor:
         """Compute the loss: the weighted sum over layers and styles."""
         import torch
 
         losses = []
         for layer, weight in self._weights.items():
-            moments = _moments(sums, layer)
-            for style, share in styles:
-                target = _moments(style, layer)
+            moments = _moments(statistics[layer])
+            for style in targets:
+                target = _moments(style.target[layer])
                 squared = (moments - target).square().sum()
-                losses.append(share * weight * squared / self._divisor(target))
-        return torch.stack(losses).sum().to(sums[f"{self.layers[0]} positions"])
+                losses.append(style.weight * weight * squared / self._divisor(target))
+        return torch.stack(losses).sum().to(statistics[self.layers[0]].positions)
 
     def _divisor(self, target: Tensor) -> Tensor | float:
         if self._relative:
@@ -95,18 +116,18 @@ class MomentsLoss(SumTerm):
         return float(target.shape[-1])
 
 
-def _moments(sums: Sums, layer: str) -> Tensor:
+def _moments(sums: MomentSums) -> Tensor:
     """Compute means and standard deviations of the channels: (2, N, C)."""
     import torch
 
-    count = double(sums[f"{layer} positions"]).clamp_min(TINY)
-    mean = sums[f"{layer} totals"] / count
-    variance = sums[f"{layer} squares"] / count - mean.square()
+    count = double(sums.positions).clamp_min(TINY)
+    mean = sums.totals / count
+    variance = sums.squares / count - mean.square()
     return torch.stack([mean, variance.clamp_min(TINY).sqrt()])
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `moments`."""
     yield LossTermSpec(
         name="moments",

@@ -7,16 +7,16 @@ Synthesis".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.terms import Loss, LossTerm, References
-from ..hookspecs import hookimpl
+from .. import hooks
 from .statistics.sums import TINY
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class MrfOptions(BaseModel):
 class MrfLoss(LossTerm):
     """Squared distances of patches from the style's nearest patches, weighted over the layers.
 
-        sum_l w_l / d_l sum_i |P_i(F) - P_nn(i)(S)|^2, averaged over the styles by their shares
+        sum_l w_l / d_l sum_i |P_i(F) - P_nn(i)(S)|^2, averaged over the styles by their weights
 
     P_i(F) is the result's patch i: C x 3 x 3 activations. nn(i) is the patch of the style with the
     largest normalised cross-correlation (P_i(F) . P_j(S)) / (|P_i(F)| |P_j(S)|); it counts as a
@@ -68,10 +68,10 @@ class MrfLoss(LossTerm):
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: MrfOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
-        self._options = options
+    def __init__(self, arguments: LossTermArguments[MrfOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
+        self._options = arguments.options
 
     def bind(self, references: References) -> Loss:
         """Keep the styles' features, whose patches would take nine times the memory."""
@@ -174,8 +174,8 @@ def _chunks(patches: Tensor, chunk: int) -> Iterator[tuple[Tensor, int]]:
         yield chosen.transpose(0, 1).flatten(1), int(part[0])
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `mrf`."""
     yield LossTermSpec(
         name="mrf",

@@ -5,15 +5,15 @@ Heitz, Vanhoey, Chambon and Belcour 2021, "A Sliced Wasserstein Loss for Neural 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.terms import Loss, LossTerm, References
-from ..hookspecs import hookimpl
+from .. import hooks
 from .statistics.sums import TINY, resampled
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class SlicedWassersteinOptions(BaseModel):
 class SlicedWassersteinLoss(LossTerm):
     """Squared differences of sorted projections of the activations, weighted over the layers.
 
-        sum_l w_l / d_l sum_vi (sort(v.F)_i - sort(v.S)_i)^2, averaged over the styles by shares
+        sum_l w_l / d_l sum_vi (sort(v.F)_i - sort(v.S)_i)^2, averaged over the styles by weights
 
     The activations at one position are a point in as many dimensions as the layer has channels. F
     and S are the points of the result and of a style image, v runs over random unit vectors, and
@@ -55,10 +55,10 @@ class SlicedWassersteinLoss(LossTerm):
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: SlicedWassersteinOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
-        self._directions = options.directions
+    def __init__(self, arguments: LossTermArguments[SlicedWassersteinOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
+        self._directions = arguments.options.directions
 
     def bind(self, references: References) -> Loss:
         """Draw the directions, sort the styles' projections, and return the loss."""
@@ -78,8 +78,8 @@ class SlicedWassersteinLoss(LossTerm):
             losses = []
             for layer, weight in self._weights.items():
                 projections = sorted_projections(features[layer], directions[layer])
-                for quantiles, share in targets[layer]:
-                    losses.append(share * weight * relative_distance(projections, quantiles))
+                for quantiles, style_weight in targets[layer]:
+                    losses.append(style_weight * weight * relative_distance(projections, quantiles))
             return torch.stack(losses).sum()
 
         return loss
@@ -111,8 +111,8 @@ def relative_distance(projections: Tensor, quantiles: Tensor) -> Tensor:
     return (projections - target).square().sum() / target.square().sum().clamp_min(TINY)
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `sliced-wasserstein`."""
     yield LossTermSpec(
         name="sliced-wasserstein",

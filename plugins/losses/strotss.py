@@ -6,15 +6,15 @@ Self-Similarity".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.terms import Loss, LossTerm, References
-from ..hookspecs import hookimpl
+from .. import hooks
 from .statistics.sums import TINY
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class StrotssLoss(LossTerm):
     - L_c = 1/n sum_ij |D(x_i, x_j) / sum_i D(x_i, x_j) - D(c_i, c_j) / sum_i D(c_i, c_j)|: the
       self-similarity, at most 2. (1/n is in the authors' code.)
 
-    L_r and L_m are averaged over the styles by their shares. The paper's features are
+    L_r and L_m are averaged over the styles by their weights. The paper's features are
     hypercolumns, all layers at once, and it draws new positions at each step; here each layer is
     compared by itself, and the positions are drawn once, from the job's seed, so that L-BFGS
     minimises one function. Of layers with many more positions than `samples`, only some positions
@@ -73,11 +73,11 @@ class StrotssLoss(LossTerm):
 
     reads = frozenset({"content", "styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: StrotssOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
-        self._samples = options.samples
-        self._alpha = options.content
+    def __init__(self, arguments: LossTermArguments[StrotssOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
+        self._samples = arguments.options.samples
+        self._alpha = arguments.options.content
 
     def bind(self, references: References) -> Loss:
         """Draw the positions, sample styles and content there, and return the loss."""
@@ -108,9 +108,9 @@ class StrotssLoss(LossTerm):
                 difference = self_similarity(rows) - similarities[layer]
                 content_loss = difference.abs().sum() / rows.shape[1]
                 losses.append(factor * alpha * content_loss)
-                for target, share in targets[layer]:
+                for target, style_weight in targets[layer]:
                     style_loss = relaxed_earth_movers(rows, target) + moments_distance(rows, target)
-                    losses.append(factor * share * style_loss)
+                    losses.append(factor * style_weight * style_loss)
             return torch.stack(losses).sum()
 
         return loss
@@ -178,8 +178,8 @@ def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
     return mean, centred.mT @ centred / rows.shape[1]
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `strotss`."""
     yield LossTermSpec(
         name="strotss",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
-from ...core.interfaces.terms import Region, Sums, SumTerm
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
+from ...core.interfaces.statistics import (
+    FeatureTile,
+    LayerStatistics,
+    Statistics,
+    StatisticsTerm,
+    StyleTarget,
+)
+from .. import hooks
 from .statistics.sums import TINY, count_of, weights_of
 
 if TYPE_CHECKING:
@@ -29,10 +35,23 @@ class StyleOptions(BaseModel):
     )
 
 
-class StyleLoss(SumTerm):
+@dataclass(frozen=True)
+class GramSums(LayerStatistics):
+    """Gram matrix G (N, C, C) of a layer, and its number of positions M."""
+
+    gram: Tensor
+    positions: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean over the positions, G / M."""
+        return self.gram / self.positions.clamp_min(TINY)
+
+
+class StyleLoss(StatisticsTerm[GramSums, Statistics[GramSums]]):
     """Squared differences of the Gram matrices of result and style, weighted over the layers.
 
-        sum_l w_l / d_l sum_ij (G_ij / M - A_ij / M')^2, averaged over the styles by their shares
+        sum_l w_l / d_l sum_ij (G_ij / M - A_ij / M')^2, averaged over the styles by their weights
 
     G and A are the Gram matrices of the result and of a style image; M and M' are the numbers of
     positions, so that images of different sizes compare. In a region both are weighted sums:
@@ -48,33 +67,36 @@ class StyleLoss(SumTerm):
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: StyleOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
-        self._relative = options.normalization == "relative"
+    def __init__(self, arguments: LossTermArguments[StyleOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
+        self._relative = arguments.options.normalization == "relative"
 
-    def sums(self, features: Features, content: Features, region: Region) -> Sums:
+    def statistics(self, tile: FeatureTile) -> Statistics[GramSums]:
         """Compute each layer's Gram matrix (N, C, C), and its number of positions."""
         from .statistics.gram import gram_matrix
 
-        sums: dict[str, Tensor] = {}
+        sums: dict[str, GramSums] = {}
         for layer in self.layers:
-            weights = weights_of(region, layer)
-            sums[layer] = gram_matrix(features[layer], weights)
-            sums[f"{layer} positions"] = count_of(features[layer].flatten(2), weights)
+            maps, weights = tile.features[layer], weights_of(tile.region, layer)
+            sums[layer] = GramSums(gram_matrix(maps, weights), count_of(maps.flatten(2), weights))
         return sums
 
-    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
+    def loss_of_statistics(
+        self,
+        statistics: Statistics[GramSums],
+        targets: Sequence[StyleTarget[Statistics[GramSums]]],
+    ) -> Tensor:
         """Compute the loss: the weighted sum over layers and styles."""
         import torch
 
         losses = []
         for layer, weight in self._weights.items():
-            gram = _mean_gram(sums, layer)
-            for style, share in styles:
-                target = _mean_gram(style, layer)
+            gram = statistics[layer].mean
+            for style in targets:
+                target = style.target[layer].mean
                 squared = (gram - target).square().sum()
-                losses.append(share * weight * squared / self._divisor(target))
+                losses.append(style.weight * weight * squared / self._divisor(target))
         return torch.stack(losses).sum()
 
     def _divisor(self, target: Tensor) -> Tensor | float:
@@ -83,12 +105,8 @@ class StyleLoss(SumTerm):
         return 4.0 * target.shape[-1] ** 2
 
 
-def _mean_gram(sums: Sums, layer: str) -> Tensor:
-    return sums[layer] / sums[f"{layer} positions"].clamp_min(TINY)
-
-
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `style`."""
     yield LossTermSpec(
         name="style",

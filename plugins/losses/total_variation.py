@@ -6,16 +6,16 @@ takes the power of each gradient's length; here each difference has its own powe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References
-from ..hookspecs import hookimpl
+from .. import hooks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,9 +48,9 @@ class TotalVariationLoss(LossTerm):
     layers = (IMAGE_LAYER,)
     reads = frozenset()
 
-    def __init__(self, layers: Mapping[str, float], options: TotalVariationOptions) -> None:
-        self._options = options
-        self.grows = options.reduction == "sum"
+    def __init__(self, arguments: LossTermArguments[TotalVariationOptions]) -> None:
+        self._options = arguments.options
+        self.grows = arguments.options.reduction == "sum"
 
     def bind(self, references: References) -> Loss:
         """Return the loss, which has no targets."""
@@ -68,8 +68,8 @@ class TotalVariationLoss(LossTerm):
         return (difference.abs() if self._options.power == 1 else difference.square()).sum()
 
 
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `tv`."""
     yield LossTermSpec(
         name="tv",

@@ -10,19 +10,28 @@ optimal map instead of minimizing the distance.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermSpec, NoOptions
-from ...core.interfaces.terms import Region, Sums, SumTerm
-from ..hookspecs import hookimpl
-from .statistics.sums import TINY, covariance_sums, mean_and_covariance
+from ...core.interfaces.specs import LossTermArguments, LossTermSpec, NoOptions
+from ...core.interfaces.statistics import FeatureTile, Statistics, StatisticsTerm, StyleTarget
+from .. import hooks
+from .statistics.sums import TINY, CovarianceSums, covariance_sums, mean_and_covariance
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class WassersteinLoss(SumTerm):
+@dataclass(frozen=True)
+class Gaussian:
+    """Gaussian of a style's features: mean (1, C), a factor L (1, C, R) and the trace of L L^T."""
+
+    mean: Tensor
+    factor: Tensor
+    trace: Tensor
+
+
+class WassersteinLoss(StatisticsTerm[CovarianceSums, Mapping[str, Gaussian]]):
     """Squared 2-Wasserstein distances of Gaussians, weighted over the layers.
 
         sum_l w_l / d_l (|mu - mu'|^2 + tr(C + C' - 2 (C'^1/2 C C'^1/2)^1/2)), averaged over styles
@@ -40,31 +49,29 @@ class WassersteinLoss(SumTerm):
 
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: NoOptions) -> None:
-        self.layers = tuple(layers)
-        self._weights = dict(layers)
+    def __init__(self, arguments: LossTermArguments[NoOptions]) -> None:
+        self.layers = tuple(arguments.layers)
+        self._weights = dict(arguments.layers)
 
-    def sums(self, features: Features, content: Features, region: Region) -> Sums:
+    def statistics(self, tile: FeatureTile) -> Statistics[CovarianceSums]:
         """Compute each layer's first and second moments, and its number of positions."""
-        return covariance_sums(features, self.layers, region, exact=True)
+        return covariance_sums(tile, self.layers, exact=True)
 
-    def prepared(self, sums: Sums) -> Sums:
-        """Compute each layer's Gaussian of a style.
-
-        These are its mean (1, C), a factor L (1, C, R) of its covariance L L^T, and the
-        covariance's trace.
-        """
+    def target(self, statistics: Statistics[CovarianceSums]) -> Mapping[str, Gaussian]:
+        """Compute each layer's Gaussian of a style."""
         from .statistics.gaussians import factor_of, trace_of
 
-        gaussians: dict[str, Tensor] = {}
+        gaussians: dict[str, Gaussian] = {}
         for layer in self.layers:
-            mean, covariance = mean_and_covariance(sums, layer)
-            gaussians[f"{layer} mean"] = mean
-            gaussians[f"{layer} factor"] = factor_of(covariance)
-            gaussians[f"{layer} trace"] = trace_of(covariance)
+            mean, covariance = mean_and_covariance(statistics[layer])
+            gaussians[layer] = Gaussian(mean, factor_of(covariance), trace_of(covariance))
         return gaussians
 
-    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
+    def loss_of_statistics(
+        self,
+        statistics: Statistics[CovarianceSums],
+        targets: Sequence[StyleTarget[Mapping[str, Gaussian]]],
+    ) -> Tensor:
         """Compute the loss: the weighted sum over layers and styles."""
         import torch
 
@@ -72,25 +79,24 @@ class WassersteinLoss(SumTerm):
 
         losses = []
         for layer, weight in self._weights.items():
-            moments = mean_and_covariance(sums, layer)
-            for style, share in styles:
-                mean, factor, trace = (style[f"{layer} {name}"] for name in _GAUSSIAN)
-                distance = squared_distance(*moments, mean, factor, trace)
-                mean_square = (mean.square().sum() + trace).clamp_min(TINY)
-                losses.append(share * weight * distance / mean_square)
-        return torch.stack(losses).sum().to(sums[f"{self.layers[0]} positions"])
+            mean, covariance = mean_and_covariance(statistics[layer])
+            for style in targets:
+                target = style.target[layer]
+                distance = squared_distance(
+                    mean, covariance, target.mean, target.factor, target.trace
+                )
+                mean_square = (target.mean.square().sum() + target.trace).clamp_min(TINY)
+                losses.append(style.weight * weight * distance / mean_square)
+        return torch.stack(losses).sum().to(statistics[self.layers[0]].positions)
 
 
-#: Names of the statistics of a Gaussian, as `prepared` returns them.
-_GAUSSIAN = ("mean", "factor", "trace")
-
-
-@hookimpl
-def stylectl_loss_terms() -> Iterable[LossTermSpec]:
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[Any]]:
     """Yield the loss term `wasserstein`."""
     yield LossTermSpec(
         name="wasserstein",
         summary="2-Wasserstein distance of the features as Gaussians (Dowson and Landau 1982)",
         create=WassersteinLoss,
+        options=NoOptions,
         layers_from="style",
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...backends.accuracy.distances import relative_l2
 from ...backends.pytorch.backend import TorchBackend, autograd_vjp
 from ...core.errors import StylectlError, UsageError
 from ...core.interfaces.backbone import Backbone, LayerInfo
@@ -15,39 +17,60 @@ from ...core.interfaces.backend import BackendOptions
 from ...core.interfaces.specs import BackboneSpec
 from ...core.planning.backbones import create_backbone
 from ...core.validation import validated
+from .checks import Check, run_all
 from .pictures import painting, photo
 from .require import require
 
 #: Tolerance, absolute and relative, in float32: convolutions may sum in another order.
 _CLOSE = 1e-4
+#: Relative L2 tolerance of a gradient: rounding switches some rectifiers of a deep network, which
+#: moves the gradient of VGG-19 by 0.02; a wrong gradient is off by about 1.
+_GRADIENT = 0.1
 #: Largest receptive field that is checked, in pixels: larger ones would require slow, large images.
 _LARGEST_FIELD = 128
 
 
-def check_backbone(spec: BackboneSpec, *, options: Mapping[str, Any] = {}) -> None:
-    """Check the backbone that `spec` makes with `options`, on the CPU in float32.
+def check_backbone(spec: BackboneSpec[Any], *, options: Mapping[str, Any] = {}) -> None:
+    """Run all of `backbone_checks`. Raises AssertionError for the first that fails."""
+    run_all(backbone_checks(spec, options=options), Path())
 
-    - Its description of the layers is true: names, channels, strides, receptive fields, the
-      smallest image; aliases and default layers are layers.
-    - Its trunk returns exactly the requested layers, with the same values each time and for any
-      other requested layers; images of a batch do not mix; the image is not changed; the weights
-      are frozen.
-    - The torch backend runs it, and its gradient is autograd's.
 
-    Raises AssertionError.
+def backbone_checks(spec: BackboneSpec[Any], *, options: Mapping[str, Any] = {}) -> list[Check]:
+    """Return the checks of the backbone that `spec` makes with `options`, on the CPU in float32.
+
+    - ``layers_have_names``: names are unique; aliases and default layers are layers.
+    - ``trunk_keeps_the_contract``: it returns exactly the requested layers, with the same values
+      each time and for any other requested layers; images of a batch do not mix; the image is not
+      changed; the weights are frozen; channels and strides are as described.
+    - ``geometry_is_right``: receptive fields and smallest sides are as described.
+    - ``torch_backend_runs_it``: with autograd's gradient.
     """
+
+    def check(function: Callable[[Backbone], None]) -> Callable[[Path], None]:
+        return lambda _folder: function(_created(spec, options))
+
+    functions = {
+        "layers_have_names": _check_names,
+        "trunk_keeps_the_contract": _check_trunk,
+        "geometry_is_right": _check_geometry,
+        "torch_backend_runs_it": _check_backend,
+    }
+    subject = getattr(spec, "name", "backbone")
+    return [Check(subject, name, check(function)) for name, function in functions.items()]
+
+
+def _created(spec: BackboneSpec[Any], options: Mapping[str, Any]) -> Backbone:
     require(isinstance(spec, BackboneSpec), f"not a BackboneSpec: {spec!r}")
+    label = f"the backbone {spec.name!r}"
     try:
-        label = f"the backbone {spec.name!r}"
-        backbone = create_backbone(spec, validated(spec.options, options, label), label)
+        return create_backbone(spec, validated(spec.options, options, label), label)
     except StylectlError as error:
         raise AssertionError(str(error)) from error
-    _check_names(backbone)
+
+
+def _image(backbone: Backbone) -> Tensor:
     side = 2 * max(info.smallest_side for info in backbone.layers) + 5
-    image = photo(side, side + 6)
-    _check_trunk(backbone, image)
-    _check_geometry(backbone)
-    _check_backend(backbone, image)
+    return photo(side, side + 6)
 
 
 def _check_names(backbone: Backbone) -> None:
@@ -69,7 +92,8 @@ def _check_names(backbone: Backbone) -> None:
     raise AssertionError("canonical() accepts an unknown layer")
 
 
-def _check_trunk(backbone: Backbone, image: Tensor) -> None:
+def _check_trunk(backbone: Backbone) -> None:
+    image = _image(backbone)
     names = [info.name for info in backbone.layers]
     trunk = backbone.trunk(names)
     frozen = not any(weight.requires_grad for weight in trunk.parameters())
@@ -136,7 +160,8 @@ def _check_receptive_field(info: LayerInfo, trunk: torch.nn.Module) -> None:
     require(spread <= field, message)
 
 
-def _check_backend(backbone: Backbone, image: Tensor) -> None:
+def _check_backend(backbone: Backbone) -> None:
+    image = _image(backbone)
     names = tuple(info.name for info in backbone.layers)
     with TorchBackend(backbone, names, BackendOptions(device="cpu")) as backend:
         features, pullback = backend.vjp(image)
@@ -147,7 +172,8 @@ def _check_backend(backbone: Backbone, image: Tensor) -> None:
     expected = plain_pullback(cotangents)
     require(bool(torch.isfinite(gradient).all()), "its gradient is not finite")
     require(bool(gradient.any()), "its gradient is zero everywhere")
-    _check_equal({"the gradient": expected}, {"the gradient": gradient}, "through the backend")
+    off = relative_l2(gradient, expected)
+    require(off <= _GRADIENT, f"through the torch backend, the gradient is off by {off:.2g}")
 
 
 def _check_equal(

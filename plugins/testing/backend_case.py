@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from ...backends.accuracy.exact import ExactBackend
 from ...core.errors import StylectlError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import BackendOptions, FeatureBackend, Features
+from ...core.interfaces.specs import BackendArguments, BackendSpec
+from .network import KinkedBackbone, TinyBackbone
 from .pictures import painting
 from .require import require
 
@@ -52,7 +55,7 @@ SCATTERED: Mapping[str, Callable[[Tensor], Tensor]] = {
 class Case:
     """A backend on one network, device and precision, with its reference and tolerance."""
 
-    create: Callable[[Backbone, Sequence[str], BackendOptions], FeatureBackend]
+    spec: BackendSpec[Any]
     backbone: Backbone
     options: BackendOptions
     tolerance: BackendTolerance
@@ -69,7 +72,10 @@ class Case:
 
     def backend(self, layers: Sequence[str] | None = None) -> FeatureBackend:
         """Create a backend under test, by default for all layers."""
-        return self.create(self.backbone, layers or self.layers, self.options)
+        chosen = tuple(layers or self.layers)
+        return self.spec.create(
+            BackendArguments(backbone=self.backbone, layers=chosen, options=self.options)
+        )
 
     def cotangents(
         self, backend: FeatureBackend, image: Tensor, layers: Collection[str], seed: int = 0
@@ -102,6 +108,40 @@ class Case:
         what = f"the gradient of {', '.join(layers)} at {tuple(image.shape)} is off by {off:.2g}"
         require(off <= self.tolerance.gradient, what)
         self.check_close(features, image, "vjp")
+
+
+def cases_of(
+    spec: BackendSpec[Any],
+    options: Mapping[str, Any],
+    devices: Sequence[str],
+    precisions: Sequence[str],
+    tolerance: BackendTolerance | None,
+) -> dict[str, Case]:
+    """Return a case for each network, device and precision, by its name."""
+    networks: dict[str, Backbone] = {"smooth": TinyBackbone(), "kinked": KinkedBackbone()}
+    return {
+        f"{name}-{device}-{precision}": Case(
+            spec,
+            backbone,
+            spec.options.model_validate({**options, "device": device, "precision": precision}),
+            tolerance or TOLERANCES[precision],
+        )
+        for name, backbone in networks.items()
+        for device in devices
+        for precision in precisions
+    }
+
+
+def former_spec(
+    create: Callable[[Backbone, Sequence[str], BackendOptions], FeatureBackend],
+) -> BackendSpec[BackendOptions]:
+    """Return the spec of a suite of version 0.1, which had a method `create`."""
+    return BackendSpec(
+        name="suite",
+        summary="",
+        create=lambda arguments: create(arguments.backbone, arguments.layers, arguments.options),
+        options=BackendOptions,
+    )
 
 
 def texture(height: int, width: int, seed: int = 0) -> Tensor:

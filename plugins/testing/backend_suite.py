@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
+from unittest import SkipTest
 
 import torch
+from torch import Tensor
 
 from ...backends.accuracy.distances import relative_l2
+from ...core.deprecation import warn_deprecated
 from ...core.errors import BackendError
-from ...core.interfaces.backbone import Backbone
-from ...core.interfaces.backend import BackendOptions, FeatureBackend
 from ...core.interfaces.cotangents import LazyCotangents
+from ...core.interfaces.specs import BackendSpec
+from ...core.objective.cuda_graph import GraphedFunction
 from .backend_case import (
     SCATTERED,
     SIZES,
-    TOLERANCES,
     BackendTolerance,
     Case,
+    cases_of,
+    former_spec,
     refuses,
     texture,
 )
 from .backend_refusals import BackendRefusals
-from .network import KinkedBackbone, TinyBackbone
 from .require import require
 
 if TYPE_CHECKING:
     import pytest
 
 
-class BackendSuite(BackendRefusals, ABC):
-    """Tests that a backend computes the network, and keeps the contract of FeatureBackend.
+class BackendSuite(BackendRefusals):
+    """Tests that a backend computes the network, and keeps the contract of FeatureBackend::
 
         class TestMine(BackendSuite):
+            spec = SPEC
+            options = {"speed": 2}
             devices = ("cpu", "cuda")
             batches = False
-
-            def create(self, backbone, layers, options):
-                return MyBackend(backbone, layers, options)
 
     The attributes state what the backend supports. It must raise BackendError for what it does not
     support. The networks are tiny, so that the suite takes seconds.
     """
+
+    #: The contribution under test.
+    spec: BackendSpec[Any]
+    #: Values of the spec's own options, beside the device and the precision.
+    options: ClassVar[Mapping[str, Any]] = {}
 
     #: Values of `options.device`; the author must omit devices that the machine lacks.
     devices: Sequence[str] = ("cpu",)
@@ -58,28 +64,26 @@ class BackendSuite(BackendRefusals, ABC):
     #: For a backend that has a reason to be less accurate than its precision.
     tolerance: BackendTolerance | None = None
 
-    @abstractmethod
-    def create(
-        self, backbone: Backbone, layers: Sequence[str], options: BackendOptions
-    ) -> FeatureBackend:
-        """Create the backend under test, as its BackendSpec's `create` does."""
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "create" in vars(cls):
+            warn_deprecated(
+                "create(backbone, layers, options) of a BackendSuite",
+                "set `spec`, a BackendSpec, and `options`",
+            )
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrize each test by network, device and precision."""
         if "case" not in metafunc.fixturenames:  # a test of the author's own
             return
-        networks: dict[str, Backbone] = {"smooth": TinyBackbone(), "kinked": KinkedBackbone()}
-        cases = {
-            f"{name}-{device}-{precision}": Case(
-                self.create,
-                backbone,
-                BackendOptions.model_validate({"device": device, "precision": precision}),
-                self.tolerance or TOLERANCES[precision],
-            )
-            for name, backbone in networks.items()
-            for device in self.devices
-            for precision in self.precisions
-        }
+        former_create = getattr(self, "create", None)
+        cases = cases_of(
+            former_spec(former_create) if former_create else self.spec,
+            self.options,
+            self.devices,
+            self.precisions,
+            self.tolerance,
+        )
         metafunc.parametrize("case", cases.values(), ids=cases.keys())
 
     def test_features_are_those_of_float64(self, case: Case) -> None:
@@ -174,6 +178,28 @@ class BackendSuite(BackendRefusals, ABC):
                     off = relative_l2(value, features[name])
                     message = f"for an image that is {what}, {name} is off by {off:.2g}"
                     require(off <= 2 * case.tolerance.features, message)
+
+    def test_a_claim_of_being_recordable_is_true(self, case: Case) -> None:
+        """Check that a `recordable` backend can be recorded as a CUDA graph, and replayed."""
+        with case.backend() as backend:
+            if not backend.recordable:
+                raise SkipTest("it does not claim to be recordable")
+            device = backend.device
+            require(device.type == "cuda", f"it is recordable on {device}, without CUDA graphs")
+            images = [texture(11, 14, seed).to(device) for seed in (0, 1)]
+            cotangents = case.cotangents(backend, images[0], case.layers)
+
+            def evaluate(image: Tensor) -> tuple[Tensor, ...]:
+                features, pullback = backend.vjp(image)
+                return (*features.values(), pullback(cotangents))
+
+            graphed = GraphedFunction(evaluate)
+            for _ in range(2):
+                graphed(images[0])
+            require(graphed.is_recorded, "it is recordable, but waits for the device")
+            for replayed, expected in zip(graphed(images[1]), evaluate(images[1]), strict=True):
+                off = relative_l2(replayed, expected)
+                require(off <= case.tolerance.gradient, f"replayed, it is off by {off:.2g}")
 
     def test_the_same_image_gives_the_same(self, case: Case) -> None:
         """Check repeated calls: equal bits, or within the tolerance unless `deterministic`."""

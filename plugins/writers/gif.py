@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from pydantic import Field
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.result import Result
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
+from .. import hooks
 from .timelapse import TimelapseOptions, finished, frame_size, way
 
 #: Palette index of transparent pixels.
@@ -41,14 +40,13 @@ class GIFWriter(Writer):
     Pixels are either opaque or fully transparent.
     """
 
-    def __init__(self, options: GIFOptions) -> None:
-        self._options = options
-        self.snapshots = options.frames
+    def __init__(self, arguments: WriterArguments[GIFOptions]) -> None:
+        self._options = arguments.options
+        self.snapshots = arguments.options.frames
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, snapshots, path = request.result, request.snapshots, request.path
         options = self._options
         size = frame_size(result, options.side)
         clear = _clear_pixels(result, size)
@@ -92,8 +90,8 @@ def _paletted(frame: Image.Image, clear: Image.Image | None, kmeans: int = 0) ->
     return paletted
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `gif`."""
     yield WriterSpec(
         name="gif",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from io import FileIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from PIL import Image
 from pydantic import Field
 
 from ...core.errors import UsageError
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.result import Result
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
+from .. import hooks
 from .timelapse import TimelapseOptions, finished, frame_size, way
 
 if TYPE_CHECKING:
@@ -45,20 +44,19 @@ class MP4Options(TimelapseOptions):
 class MP4Writer(Writer):
     """H.264 film that every browser and telephone plays: 4:2:0, BT.709, the index in front."""
 
-    def __init__(self, options: MP4Options) -> None:
+    def __init__(self, arguments: WriterArguments[MP4Options]) -> None:
         try:
             import av  # noqa: F401 - imported here, so that a missing PyAV stops before the run
         except ImportError as error:
             raise UsageError(
                 f".mp4 needs PyAV ({error}); install it: pip install 'stylectl[video]'"
             ) from None
-        self._options = options
-        self.snapshots = options.frames
+        self._options = arguments.options
+        self.snapshots = arguments.options.frames
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, snapshots, path = request.result, request.snapshots, request.path
         import av
 
         options = self._options
@@ -157,8 +155,8 @@ def _even(side: int) -> int:
     return max(2, side - side % 2)
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `mp4`."""
     yield WriterSpec(
         name="mp4",

@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import NoOptions, WriterSpec
-from ...core.interfaces.writer import Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import NoOptions, WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
+from .. import hooks
 from .pixels import channels
 
 
 class NPYWriter(Writer):
     """Array (H, W, 3), or (H, W, 4) with transparency; float32 in [0, 1], sRGB-encoded."""
 
-    def __init__(self, options: NoOptions) -> None:
+    def __init__(self, arguments: WriterArguments[NoOptions]) -> None:
         pass
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path = request.result, request.path
         # Given a name, np.save would append a second suffix to one in capitals.
         with path.open("wb") as file:
             np.save(file, channels(result).astype(np.float32), allow_pickle=False)
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `npy`."""
     yield WriterSpec(
         name="npy",
         summary="numpy array, float32",
         suffixes=(".npy",),
         create=NPYWriter,
+        options=NoOptions,
         keeps_alpha=True,
     )

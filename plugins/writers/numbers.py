@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import NoOptions, WriterSpec
-from ...core.interfaces.writer import Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import NoOptions, WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
+from .. import hooks
 
 
 class JSONWriter(Writer):
@@ -33,13 +31,12 @@ class JSONWriter(Writer):
     A number that is not finite is null.
     """
 
-    def __init__(self, options: NoOptions) -> None:
+    def __init__(self, arguments: WriterArguments[NoOptions]) -> None:
         pass
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path, record = request.result, request.path, request.record
         numbers = {
             **record,
             "stopped_by": result.stop_reason,
@@ -74,13 +71,14 @@ def _finite(value: Any) -> Any:
     return value
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `json`. Its files hold no pixels, so that no transparency is lost."""
     yield WriterSpec(
         name="json",
         summary="numbers of the run: losses and time of each step",
         suffixes=(".json",),
         create=JSONWriter,
+        options=NoOptions,
         keeps_alpha=True,
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
+from .. import hooks
+from .carried import carried, in_its_profile
 from .pixels import eight_bits
 
 
@@ -38,37 +37,51 @@ class WebPOptions(JPEGOptions):
 class JPEGWriter(Writer):
     """JPEG file without chroma subsampling and without transparency."""
 
-    def __init__(self, options: JPEGOptions) -> None:
-        self._quality = options.quality
+    keeps_profile = True
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def __init__(self, arguments: WriterArguments[JPEGOptions]) -> None:
+        self._quality = arguments.options.quality
+
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
-        image = eight_bits(result, alpha=False)
-        image.save(path, "JPEG", quality=self._quality, subsampling=0, optimize=True)
+        result, path, record = request.result, request.path, request.record
+        beside = carried(result, record)
+        image = eight_bits(in_its_profile(result), alpha=False)
+        image.save(
+            path,
+            "JPEG",
+            quality=self._quality,
+            subsampling=0,
+            optimize=True,
+            icc_profile=beside.profile,
+            exif=beside.exif,
+            **({"dpi": beside.dpi} if beside.dpi else {}),
+        )
 
 
 class WebPWriter(Writer):
     """WebP file, lossy or lossless, with the result's transparency."""
 
-    def __init__(self, options: WebPOptions) -> None:
-        self._options = options
+    keeps_profile = True
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def __init__(self, arguments: WriterArguments[WebPOptions]) -> None:
+        self._options = arguments.options
+
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
-        image = eight_bits(result, alpha=True)
+        result, path, record = request.result, request.path, request.record
+        beside = carried(result, record)
+        image = eight_bits(in_its_profile(result), alpha=True)
+        more = {"icc_profile": beside.profile, "exif": beside.exif}
         if self._options.lossless:
             # exact: keeps the colors of fully transparent pixels.
-            image.save(path, "WEBP", lossless=True, exact=True, method=4)
+            image.save(path, "WEBP", lossless=True, exact=True, method=4, **more)
         else:
-            image.save(path, "WEBP", quality=self._options.quality, method=4)
+            image.save(path, "WEBP", quality=self._options.quality, method=4, **more)
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writers `jpeg` and `webp`; `longest_side` is the limit of each format."""
     yield WriterSpec(
         name="jpeg",

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import RECORD_KEY, Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import RECORD_KEY, Writer, WriteRequest
+from .. import hooks
+from .carried import carried, in_its_profile
 from .pixels import channels, eight_bits
 from .png16 import write_png16
 
@@ -29,25 +28,31 @@ class PNGOptions(BaseModel):
 class PNGWriter(Writer):
     """Lossless file with the job that made it, so that the result can be made again."""
 
-    def __init__(self, options: PNGOptions) -> None:
-        self._bits = options.bits
+    keeps_profile = True
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def __init__(self, arguments: WriterArguments[PNGOptions]) -> None:
+        self._bits = arguments.options.bits
+
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path, record = request.result, request.path, request.record
+        beside, result = carried(result, record), in_its_profile(result)
         info = PngInfo()
-        info.add(b"sRGB", bytes([0]))  # the color space, with the perceptual rendering intent
-        info.add_itxt(RECORD_KEY, json.dumps(record))
-        info.add_text("Software", f"stylectl {result.versions['stylectl']}")
+        if beside.profile is None:
+            info.add(b"sRGB", bytes([0]))  # the color space, with the perceptual rendering intent
+        if beside.record is not None:
+            info.add_itxt(RECORD_KEY, json.dumps(beside.record))
+        if beside.software:
+            info.add_text("Software", beside.software)
         if self._bits == 16:
-            write_png16(path, channels(result), info)
+            write_png16(path, channels(result), info, beside)
         else:
-            eight_bits(result, alpha=True).save(path, "PNG", pnginfo=info)
+            more = {"icc_profile": beside.profile, "dpi": beside.dpi, "exif": beside.exif or None}
+            eight_bits(result, alpha=True).save(path, "PNG", pnginfo=info, **more)
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `png`."""
     yield WriterSpec(
         name="png",

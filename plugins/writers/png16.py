@@ -13,18 +13,20 @@ from pathlib import Path
 import numpy as np
 from PIL.PngImagePlugin import PngInfo, putchunk
 
+from .carried import Carried
 from .pixels import whole_numbers
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPES = {3: 2, 4: 6}
 _SUB, _UP = 1, 2
+_INCHES_PER_METER = 0.0254
 
 #: Bytes of samples that are filtered at a time.
 _BLOCK = 1 << 22
 
 
-def write_png16(path: Path, pixels: np.ndarray, info: PngInfo) -> None:
-    """Write `pixels`, (H, W, 3) or (H, W, 4) in [0, 1], with the chunks of `info` before them.
+def write_png16(path: Path, pixels: np.ndarray, info: PngInfo, beside: Carried) -> None:
+    """Write `pixels`, (H, W, 3) or (H, W, 4) in [0, 1], with the metadata before them.
 
     Raises OSError of the operating system.
     """
@@ -33,7 +35,7 @@ def write_png16(path: Path, pixels: np.ndarray, info: PngInfo) -> None:
     with path.open("wb") as file:
         file.write(_SIGNATURE)
         putchunk(file, b"IHDR", header)
-        for kind, data, *_ in info.chunks:
+        for kind, data in (*_chunks(beside), *((kind, data) for kind, data, *_ in info.chunks)):
             putchunk(file, kind, data)
         packer = zlib.compressobj(6)
         for block in _filtered(pixels):
@@ -41,6 +43,17 @@ def write_png16(path: Path, pixels: np.ndarray, info: PngInfo) -> None:
                 putchunk(file, b"IDAT", packed)
         putchunk(file, b"IDAT", packer.flush())
         putchunk(file, b"IEND", b"")
+
+
+def _chunks(beside: Carried) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the chunks of color profile, resolution and EXIF."""
+    if beside.profile:
+        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(beside.profile)
+    if beside.dpi:
+        across, down = (round(side / _INCHES_PER_METER) for side in beside.dpi)
+        yield b"pHYs", struct.pack(">IIB", across, down, 1)
+    if beside.exif:
+        yield b"eXIf", beside.exif.removeprefix(b"Exif\0\0")
 
 
 def _filtered(pixels: np.ndarray) -> Iterator[bytes]:

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.result import Result, Snapshot
+from ...core.interfaces.result import Result
 from ...core.interfaces.source_image import SourceImage
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import Writer
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
 from ...core.sizes.fitting import fit
-from ..hookspecs import hookimpl
+from .. import hooks
 from .charts import loss_chart
 from .pixels import eight_bits
 
@@ -43,13 +43,12 @@ class ReportOptions(BaseModel):
 class ReportWriter(Writer):
     """HTML file with the images, losses and timings of a run; images are embedded JPEG or WebP."""
 
-    def __init__(self, options: ReportOptions) -> None:
-        self._options = options
+    def __init__(self, arguments: WriterArguments[ReportOptions]) -> None:
+        self._options = arguments.options
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path, record = request.result, request.path, request.record
         import tomli_w
         from jinja2 import Environment, StrictUndefined
 
@@ -151,8 +150,8 @@ def _duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `html`."""
     yield WriterSpec(
         name="html",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.result import Result, Snapshot
-from ...core.interfaces.specs import WriterSpec
-from ...core.interfaces.writer import Writer
-from ..hookspecs import hookimpl
+from ...core.interfaces.result import Result
+from ...core.interfaces.specs import WriterArguments, WriterSpec
+from ...core.interfaces.writer import Writer, WriteRequest
+from .. import hooks
+from .carried import carried, in_its_profile
 from .pixels import channels, whole_numbers
+
+_ARTIST, _COPYRIGHT = 315, 33432
 
 #: Most bytes of pixels in a plain TIFF, whose offsets have 32 bits; the rest is for its tags.
 _MOST_BYTES = 2**32 - 2**25
@@ -33,16 +35,18 @@ class TIFOptions(BaseModel):
 class TIFWriter(Writer):
     """Lossless file, compressed by deflate, whose ImageDescription is the record, as JSON."""
 
-    def __init__(self, options: TIFOptions) -> None:
-        self._bits = options.bits
+    keeps_profile = True
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def __init__(self, arguments: WriterArguments[TIFOptions]) -> None:
+        self._bits = arguments.options.bits
+
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
+        result, path, record = request.result, request.path, request.record
         import tifffile
 
-        pixels = self._pixels(result)
+        beside = carried(result, record)
+        pixels = self._pixels(in_its_profile(result))
         tifffile.imwrite(
             path,
             pixels,
@@ -52,12 +56,19 @@ class TIFWriter(Writer):
             compression="zlib",
             # Differences compress better; for floating point they need the package imagecodecs.
             predictor=True if self._bits < 32 else None,
-            description=json.dumps(record),
+            description=json.dumps(beside.record) if beside.record is not None else None,
             metadata=None,  # tifffile would add a description of its own
             # The compressed size, which may fit the 4 GiB of the plain format, is not known yet.
             bigtiff=pixels.nbytes > _MOST_BYTES,
-            software=f"stylectl {result.versions['stylectl']}",
-            iccprofile=_srgb_profile(),
+            software=beside.software,  # empty: none, where None would name tifffile
+            iccprofile=beside.profile or _srgb_profile(),
+            resolution=beside.dpi,
+            resolutionunit="INCH" if beside.dpi else None,
+            extratags=[
+                (tag, "s", 0, text, True)
+                for tag, text in ((_ARTIST, beside.artist), (_COPYRIGHT, beside.copyright))
+                if text
+            ],
         )
 
     def _pixels(self, result: Result) -> np.ndarray:
@@ -74,8 +85,8 @@ def _srgb_profile() -> bytes:
     return profile[: date.start] + bytes(12) + profile[date.stop :]
 
 
-@hookimpl
-def stylectl_writers() -> Iterable[WriterSpec]:
+@hooks.writers
+def writers() -> Iterable[WriterSpec[Any]]:
     """Yield the writer `tif`."""
     yield WriterSpec(
         name="tif",

@@ -19,6 +19,7 @@ stylectl.run(
 """
 
 
+@pytest.mark.subprocess
 def test_a_run_leaves_no_file_of_telemetry_and_opens_no_socket(tmp_path: Path) -> None:
     folders = {"HOME": "home", "TMPDIR": "temporary", "XDG_CACHE_HOME": "cache", "work": "work"}
     for name in folders.values():

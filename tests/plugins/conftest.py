@@ -77,9 +77,8 @@ def snapshots(result: Result) -> list[Snapshot]:
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry() -> Registry:
     """The built-in plugins alone."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     return load_plugins().registry
 
 
@@ -105,9 +104,12 @@ def write(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Puts a distribution with one plugin on the path, as pip would. Returns the module's name."""
-    monkeypatch.delenv("STYLECTL_PLUGINS", raising=False)
+    """Puts a distribution with one plugin on the path, as pip would. Returns the module's name.
+
+    These plugins alone are allowed, not those that the user has installed.
+    """
     modules: list[str] = []
+    allowed: list[str] = []
 
     def make(
         source: str,
@@ -129,16 +131,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (info / "entry_points.txt").write_text(f"[stylectl]\n{name} = {module}\n")
         monkeypatch.syspath_prepend(str(site))
         modules.append(module)
+        allowed.append(f"{distribution}/{name}")
+        monkeypatch.setenv("STYLECTL_PLUGINS", ",".join(allowed))
         return module
 
     yield make
     for module in modules:
         sys.modules.pop(module, None)
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of the tests' own, which they share: an export takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -37,7 +38,7 @@ class Term(LossTerm):
     layers = {layers}
     reads = frozenset()
     calls = 0
-    def __init__(self, layers, options):
+    def __init__(self, arguments):
         {create}
     def bind(self, references):
         {bind}
@@ -192,11 +193,11 @@ def stylectl_backbones():
 @pytest.mark.parametrize(
     ("body", "create", "complaint"),
     [
-        ("pass", "lambda options: None", "must be a Backbone, not None"),
-        ("pass", "lambda options: 1 / 0", "ZeroDivisionError"),
-        ("def trunk(self, layers): return None", "lambda options: Bad()", "AttributeError"),
-        ("def trunk(self, layers): 1 / 0", "lambda options: Bad()", "ZeroDivisionError"),
-        ("default_style_layers = {'x': 1}", "lambda options: Bad()", "no layer 'x'"),
+        ("pass", "lambda arguments: None", "must be a Backbone, not None"),
+        ("pass", "lambda arguments: 1 / 0", "ZeroDivisionError"),
+        ("def trunk(self, layers): return None", "lambda arguments: Bad()", "AttributeError"),
+        ("def trunk(self, layers): 1 / 0", "lambda arguments: Bad()", "ZeroDivisionError"),
+        ("default_style_layers = {'x': 1}", "lambda arguments: Bad()", "no layer 'x'"),
     ],
 )
 def test_a_bad_backbone_is_named_with_its_plugin(
@@ -212,9 +213,9 @@ WRITER = (
     HEAD
     + """
 class Bad(Writer):
-    def __init__(self, options): {create}
-    def write(self, result, snapshots, path, record):
-        path.write_text("half")
+    def __init__(self, arguments): {create}
+    def write(self, request):
+        request.path.write_text("half")
         {write}
 
 @hookimpl
@@ -271,6 +272,19 @@ def test_naming_the_writer_chooses_it_without_a_notice(install: Install, tmp_pat
     paint(tmp_path, on_event=heard.append, writers={"bad": {}})
     assert (tmp_path / "out.png").read_text() == "half"
     assert not [each for each in heard if isinstance(each, Notice) and "out.png" in each.message]
+
+
+def test_an_output_may_name_its_writer(install: Install, tmp_path: Path) -> None:
+    install(WRITER.format(create="pass", write="pass", suffix=".png"), "bad")
+    heard: list[Event] = []
+    outputs = [f"bad:{tmp_path / 'a.png'}", f"png:{tmp_path / 'b.png'}", tmp_path / "c.png"]
+    paint(tmp_path, on_event=heard.append, output=outputs)
+    assert (tmp_path / "a.png").read_text() == "half"
+    for name in ("b.png", "c.png"):
+        with Image.open(tmp_path / name) as image:
+            assert image.format == "PNG"
+    (notice,) = [each for each in heard if isinstance(each, Notice) and ".png" in each.message]
+    assert "c.png" in notice.message
 
 
 def test_a_suffix_that_two_strangers_claim_names_both_before_the_work(
@@ -441,6 +455,7 @@ def test_an_interruption_is_one_whatever_listeners_do(install: Install, tmp_path
     assert (tmp_path / "out.png").exists()
 
 
+@pytest.mark.subprocess
 def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked(
     install: Install, tmp_path: Path
 ) -> None:
@@ -452,7 +467,7 @@ def test_the_command_line_says_it_in_one_line_and_shows_the_traceback_when_asked
             [*command, "--scales", "1", "--term", "bad", "-o", str(tmp_path / "out.png")],
             capture_output=True,
             text=True,
-            env={"PYTHONPATH": site, "STYLECTL_TRACE_PLUGINS": trace, "HOME": str(tmp_path)},
+            env={**os.environ, "PYTHONPATH": site, "STYLECTL_TRACE_PLUGINS": trace},
         )
         assert done.returncode == 1
         complaints = [line for line in done.stderr.splitlines() if "stylectl-bad 1.2" in line]

@@ -1,7 +1,9 @@
-"""A plugin written for stylectl 0.1 works unchanged, in every one of its parts."""
+"""A plugin written for stylectl 0.1 works unchanged, in every one of its parts, with warnings."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 import stylectl
 from PIL import Image
+from stylectl import StylectlDeprecationWarning
 from stylectl.core.interfaces.events import Event, Notice
 from stylectl.plugins.manager import load_plugins
 from stylectl.testing import check_backbone, check_loss_term
@@ -21,14 +24,42 @@ def module(install: Callable[..., str]) -> str:
     return install(GOLDEN.read_text(), "golden", requires=["stylectl>=0.1"])
 
 
+#: What the golden plugin uses that is deprecated.
+DEPRECATED = (
+    "create(layers, options) of a LossTermSpec",
+    "create(backbone, layers, options) of a BackendSpec",
+    "write(result, snapshots, path, record) of a Writer",
+    "SumTerm",
+)
+
+
 @pytest.mark.usefixtures("module")
-def test_it_is_loaded_without_a_complaint() -> None:
-    plugins = load_plugins()
+def test_it_is_loaded_with_one_warning_for_each_former_form_and_its_own_name() -> None:
+    with pytest.warns(StylectlDeprecationWarning) as caught:
+        plugins = load_plugins()
     assert plugins.problems == ()
-    (record,) = [each for each in plugins.records if each.name == "golden"]
+    (record,) = [record for record in plugins.records if record.name == "golden"]
     assert record.state == "loaded"
+    messages = [str(warning.message) for warning in caught]
+    for former in DEPRECATED:
+        (message,) = {text for text in messages if f" uses {former}, which " in text}
+        assert message.startswith("the plugin golden (stylectl-golden 1.2) uses ")
+        assert "will be removed in stylectl 0.3; " in message
+    assert len(set(messages)) == len(DEPRECATED)
 
 
+def test_a_command_prints_each_warning_once(
+    module: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "stylectl", "list", "terms"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if "deprecated" in line]
+    assert len(lines) == len(DEPRECATED)
+    assert all(line.startswith("stylectl: the plugin golden (") for line in lines)
+
+
+@pytest.mark.filterwarnings("ignore::stylectl.StylectlDeprecationWarning")
 def test_a_job_of_all_its_parts_runs(module: str, tmp_path: Path) -> None:
     heard: list[Event] = []
     result = stylectl.run(
@@ -55,6 +86,7 @@ def test_a_job_of_all_its_parts_runs(module: str, tmp_path: Path) -> None:
     assert (again.image == result.image).all()
 
 
+@pytest.mark.filterwarnings("ignore::stylectl.StylectlDeprecationWarning")
 @pytest.mark.usefixtures("module")
 def test_the_kit_passes_it() -> None:
     registry = load_plugins().registry

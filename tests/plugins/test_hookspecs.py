@@ -4,7 +4,7 @@ import doctest
 import inspect
 
 import pytest
-from stylectl.plugins import hookspecs
+from stylectl.plugins import hooks, hookspecs
 from stylectl.plugins.manager import load_plugins
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("stylectl_")]
@@ -34,3 +34,15 @@ def test_tracing_shows_each_call(
 def test_without_tracing_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     load_plugins()
     assert capsys.readouterr().err == ""
+
+
+def test_every_hook_has_its_mark() -> None:
+    marks = {name for name, value in vars(hooks).items() if callable(value) and name.islower()}
+    names = {name for name in vars(hookspecs) if name.startswith("stylectl_")}
+    assert {f"stylectl_{name}" for name in marks if name != "hookimpl"} == names
+    for name in names:
+
+        def function() -> None: ...
+
+        getattr(hooks, name.removeprefix("stylectl_"))(function)
+        assert function.stylectl_impl["specname"] == name  # type: ignore[attr-defined]

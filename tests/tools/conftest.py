@@ -13,10 +13,9 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """No plugins beside the built-in ones, no GPU, no color, no wrapped lines, an own cache."""
-    hidden = {"STYLECTL_PLUGINS": "", "CUDA_VISIBLE_DEVICES": "", "NO_COLOR": "1", "COLUMNS": "100"}
-    return {**os.environ, **hidden, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
+def environment() -> dict[str, str]:
+    """No GPU, no color, no wrapped lines."""
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "NO_COLOR": "1", "COLUMNS": "100"}
 
 
 def runner(module: str, environment: dict[str, str]) -> Program:

@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...core.files import paths_of
 from ...core.interfaces.events import ignore
+from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.events import QueueListener, Report
 from ..queue.tasks import TaskMaker, check_paths, png_path
@@ -19,6 +21,7 @@ def batch(
     job: str | Path | None = None,
     on_event: QueueListener = ignore,
     no_plugin: Collection[str] = (),
+    plugins_dir: str | Path | Sequence[str | Path] = (),
     preset: str | None = None,
     **options: Any,
 ) -> Report:
@@ -26,14 +29,15 @@ def batch(
 
     Each of the `pictures` has the options of `stylectl.run` and its `output`, a PNG, as in
     ``{"content": "photo.jpg", "styles": ["painting.jpg"], "output": "out.png"}``. `options` hold
-    for all results that do not override them.
+    for all results that do not override them. `no_plugin` and `plugins_dir` are as for
+    `stylectl.run`.
 
     Finished results are found and not made again; what jobs have in common is computed once. Raises
     UsageError before the work begins; results that fail later are in the report.
     """
-    job_file = Path(job) if job is not None else None
-    plugins = load_plugins(no_plugin)
-    maker = TaskMaker(plugins.registry, job_file)
+    plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
+    file = read_job_file(Path(job)) if job is not None else None
+    maker = TaskMaker(plugins.registry, file)
     common = options | ({"preset": preset} if preset else {})
     tasks = []
     for number, picture in enumerate(pictures, start=1):
@@ -41,5 +45,5 @@ def batch(
         label = f"picture {number}"
         path = png_path(label, picture.get("output"))
         tasks.append(maker.task(label, path, {**common, **picture_options}))
-    check_paths(tasks, [job_file])
+    check_paths(tasks, [file.path] if file else [])
     return run_tasks(tasks, plugins, on_event)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
-from ...core.files import check_is_no_input
+from ...core.files import check_is_no_input, paths_of
 from ...core.interfaces.events import Listener, Notice, ignore
 from ...core.interfaces.result import Result
-from ...core.job.building import build_job
 from ...core.job.model import Job
+from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
+from ...core.run.outputs import Target
 from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.job_run import run_planned
@@ -25,6 +26,7 @@ def run(
     writers: Mapping[str, Mapping[str, Any]] = {},
     on_event: Listener = ignore,
     no_plugin: Collection[str] = (),
+    plugins_dir: str | Path | Sequence[str | Path] = (),
     preset: str | None = None,
     **options: Any,
 ) -> Result:
@@ -33,28 +35,32 @@ def run(
     `job` is a `Job`, or the path of a job file (TOML, or a file with a record that stylectl wrote),
     or None for a job made of a `preset` and `options`. The options have the names of the command
     line's flags: ``content="photo.jpg", styles=["painting.jpg"], size=512, style_weight=2.0``; they
-    override the job. The result is also written to each `output`; its suffix chooses the writer.
-    `writers` has settings of the writers, such as ``{"png": {"bits": 16}}``. `on_event` is called
-    with each event of the run; the last one, `RunFinished`, has the result, also that of an
-    interrupted run.
+    override the job. The result is also written to each `output`; its suffix chooses the writer, or
+    the writer's name before it does, as in ``"png:out.png"`` (in text; a `Path` is a file's name
+    alone). `writers` has settings of the writers, such as ``{"png": {"bits": 16}}``. `on_event` is
+    called with each event of the run; the last one, `RunFinished`, has the result, also that of an
+    interrupted run. `no_plugin` names plugins that are not loaded, and `plugins_dir` folders with
+    plugins of one file.
 
     Raises StylectlError and its subclasses, KeyboardInterrupt after Ctrl-C, and what `on_event`
     raises. After the first step, they are raised once the result so far is written to the outputs.
     """
-    plugins = load_plugins(no_plugin)
+    plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
     if isinstance(job, Job):
         if preset is not None:
             raise UsageError("`preset` has no effect: the job is complete")
         chosen = job.replace(**options) if options else job
     else:
-        chosen = build_job(options, read_job_file(Path(job)) if job is not None else None, preset)
-    paths = [Path(path) for path in ([output] if isinstance(output, str | Path) else output)]
+        file = read_job_file(Path(job)) if job is not None else None
+        chosen = make_job(options, plugins.registry, file, preset)
+    files = [output] if isinstance(output, str | Path) else output
+    targets = [Target.read(file) if isinstance(file, str) else Target(Path(file)) for file in files]
     if isinstance(job, str | Path):
-        check_is_no_input(paths, [Path(job)])
+        check_is_no_input([target.path for target in targets], [Path(job)])
     for problem in plugins.problems:
         on_event(Notice(problem))
     plan = make_plan(chosen, plugins.registry)
-    result = run_planned(plan, paths, writers, plugins, on_event)
+    result = run_planned(plan, targets, writers, plugins, on_event)
     if result.stopped_by is not None:
         raise result.stopped_by
     return result

@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...core.files import paths_of
 from ...core.interfaces.events import ignore
+from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.events import QueueListener, Report
 from ..queue.settings import Setting, setting_named
@@ -21,6 +23,7 @@ def sweep(
     cell_size: int = 512,
     on_event: QueueListener = ignore,
     no_plugin: Collection[str] = (),
+    plugins_dir: str | Path | Sequence[str | Path] = (),
     preset: str | None = None,
     **options: Any,
 ) -> Report:
@@ -28,17 +31,18 @@ def sweep(
 
     ``stylectl.sweep("sheet.png", {"style_weight": [3, 30], "preset": ["draft", "paper"]},
     content="photo.jpg", styles=["painting.jpg"])`` draws the sheet `output`, a PNG, with the first
-    axis along the columns. `options` hold for all cells, over the job file. The cells are kept in
-    the folder ``sheet-cells`` beside the sheet, and made again only if their job or their images
-    changed. After Ctrl-C the report is `interrupted`, and no sheet is drawn; nor is it if all cells
-    fail. Raises UsageError before the work begins, and the error of the first cell if none can be
-    begun; cells that fail later are in the report.
+    axis along the columns. `options` hold for all cells, over the job file; `no_plugin` and
+    `plugins_dir` are as for `stylectl.run`. The cells are kept in the folder ``sheet-cells`` beside
+    the sheet, and made again only if their job or their images changed. After Ctrl-C the report is
+    `interrupted`, and no sheet is drawn; nor is it if all cells fail. Raises UsageError before the
+    work begins, and the error of the first cell if none can be begun; cells that fail later are in
+    the report.
     """
     settings = [
         Setting(setting_named(key), tuple((str(value), value) for value in values))
         for key, values in axes.items()
     ]
     common = options | ({"preset": preset} if preset else {})
-    job_file = Path(job) if job is not None else None
-    plugins = load_plugins(no_plugin)
-    return run_sheet(settings, common, job_file, Path(output), cell_size, plugins, on_event)
+    plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
+    file = read_job_file(Path(job)) if job is not None else None
+    return run_sheet(settings, common, file, Path(output), cell_size, plugins, on_event)

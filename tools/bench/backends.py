@@ -12,11 +12,11 @@ from typing import Any, Self
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ...core.job.building import build_job
+from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
+from ...core.planning.registry import Registry
 from ...core.run.preparation import Prepared, prepare
 from ...core.run.session import Session
-from ...plugins.manager import load_plugins
 from .measuring import memory_mb, peak_memory_mb, timed
 
 #: Side of the square matrices whose product gives the machine's rate; large enough to reach it.
@@ -51,16 +51,15 @@ class Measurement:
 
 
 def measure(
-    jobs: Sequence[Mapping[str, Any]], preset: str | None, repeats: int
+    jobs: Sequence[Mapping[str, Any]], preset: str | None, repeats: int, registry: Registry
 ) -> list[Measurement]:
     """Measure jobs, given by their options, that differ only in their backends.
 
     They are timed in turn, so that a change of the machine's speed affects all of them. Raises
     StylectlError and its subclasses.
     """
-    registry = load_plugins().registry
     prepared_jobs = [
-        prepare(make_plan(build_job(options, preset=preset), registry)) for options in jobs
+        prepare(make_plan(make_job(options, registry, preset=preset), registry)) for options in jobs
     ]
     gflops = 2 * _forward_gflops(prepared_jobs[0])
     with ExitStack() as stack:

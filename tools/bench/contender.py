@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,9 @@ class Entry:
     """Input of one contender.
 
     `content` and `style` are files, RGB with 8 bits, that have their final sizes, so that each
-    program reads the same pixels. `job` is the table of stylectl's job; the other programs ignore
-    it. All values are plain, since an entry is sent as JSON.
+    program reads the same pixels. `job` is the table of stylectl's job, and `plugins_dir` has the
+    folders of its plugins; the other programs ignore them. All values are plain, since an entry is
+    sent as JSON.
     """
 
     program: str
@@ -30,6 +31,7 @@ class Entry:
     device: str
     threads: int
     job: Mapping[str, Any]
+    plugins_dir: Sequence[str] = ()
 
 
 class Contender(ABC):

@@ -57,12 +57,13 @@ def hold_contest(
     images: Mapping[str, Any],
     size: int,
     iterations: int,
+    plugins_dir: Sequence[Path] = (),
 ) -> Outcome:
     """Hold a contest between stylectl, once with each backend's options, and a peer.
 
     The objective is the peer's. `images` are the options that name the content and the style image,
-    if they are not the sample pair; the result has the long side `size`. Raises StylectlError and
-    its subclasses.
+    if they are not the sample pair; the result has the long side `size`. `plugins_dir` has folders
+    of plugins. Raises StylectlError and its subclasses.
     """
     import torch
 
@@ -79,9 +80,10 @@ def hold_contest(
             contestants.append(stack.enter_context(_Contestant(name, entry, log)))
 
         for options in backends:
-            job = _checked_job({**images, **common, **options}, objective)
+            job = _checked_job({**images, **common, **options}, objective, plugins_dir)
             job |= {"content": str(content), "styles": [{"image": str(style)}]}
-            entry = Entry(OURSELVES, str(content), str(style), "", threads, job)
+            folders = [str(folder.resolve()) for folder in plugins_dir]
+            entry = Entry(OURSELVES, str(content), str(style), "", threads, job, folders)
             settings = [options["backend"], *filter(None, [options.get("precision")])]
             enter(f"{OURSELVES} ({', '.join(settings)})", entry)
         # The peer runs on the device of stylectl.
@@ -119,7 +121,9 @@ def _fitted(
     return files[0], files[1], sizes[0]
 
 
-def _checked_job(options: Mapping[str, Any], objective: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_job(
+    options: Mapping[str, Any], objective: Mapping[str, Any], plugins_dir: Sequence[Path]
+) -> dict[str, Any]:
     """Return the job as a table.
 
     Raises UsageError and ImageError for mistakes in it, or for images that are unsuitable at this
@@ -130,7 +134,7 @@ def _checked_job(options: Mapping[str, Any], objective: Mapping[str, Any]) -> di
     from ...core.run.preparation import prepare
     from ...plugins.manager import load_plugins
 
-    plan = make_plan(build_job(options, objective), load_plugins().registry)
+    plan = make_plan(build_job(options, objective), load_plugins(folders=plugins_dir).registry)
     return prepare(plan).plan.job.as_table()
 
 

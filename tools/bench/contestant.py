@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ...core.errors import StylectlError
@@ -30,7 +31,8 @@ class Ourselves(Contender):
         from ...core.run.session import Session
         from ...plugins.manager import load_plugins
 
-        plan = make_plan(Job.model_validate(entry.job), load_plugins().registry)
+        plugins = load_plugins(folders=map(Path, entry.plugins_dir))
+        plan = make_plan(Job.model_validate(entry.job), plugins.registry)
         run = Session().open(prepare(plan))
         self.device, self.details = run.backend.device, run.details
         self._steps: Iterator[Step] = run.steps(0, None, lambda _: None)

@@ -45,8 +45,10 @@ def at_one_scale(
     from ...core.run.preparation import prepare
     from ...plugins.manager import load_plugins
 
-    job = build_job({**options, "scales": 1, "upscale": True}, terms, preset)
-    run = session.open(prepare(make_plan(job, load_plugins().registry)))
+    registry = load_plugins().registry
+    options = {**options, "scales": 1, "upscale": True}
+    job = build_job(options, terms, preset, registry.presets.get)
+    run = session.open(prepare(make_plan(job, registry)))
     inputs = run.inputs_at(0)
     return OneScale(run, run.objective(inputs), inputs.content)
 

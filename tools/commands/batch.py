@@ -81,6 +81,7 @@ def command(
     preset: shared_flags.Preset = None,
     job: shared_flags.Job = None,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
     as_json: shared_flags.AsJson = False,
 ) -> int:
     """Paint many results into one folder.
@@ -96,6 +97,7 @@ def command(
     if not manifest and not (contents and styles):
         raise UsageError("give --contents and --styles, or a --manifest")
     from ...core.interfaces.events import Notice
+    from ...core.run.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.queue_progress import queue_progress
     from ..queue.folders import find_images, folder_tasks
@@ -105,9 +107,10 @@ def command(
     from ..queue.worker import run_tasks
 
     flags = options | ({"preset": preset} if preset else {})
-    common = fixed(read_settings(settings or []), flags)
-    plugins = load_plugins(no_plugin or [])
-    maker = TaskMaker(plugins.registry, job)
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
+    common = fixed(read_settings(settings or [], models), flags)
+    maker = TaskMaker(plugins.registry, read_job_file(job) if job else None)
     left_out: tuple[Path, ...] = ()
     if manifest:
         tasks = manifest_tasks(manifest, output, common, maker)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import UsageError
+from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import flag_of, with_job_options
 from ..console.printing import print_json, print_line
 
 if TYPE_CHECKING:
+    from ...core.planning.registry import Registry
     from ..bench.backends import Measurement
 
 #: Default numbers of timed evaluations, and of iterations with --peer.
@@ -43,6 +46,7 @@ def command(
     iterations: Annotated[
         int | None, typer.Option(min=1, help="With --peer: iterations of each program (20).")
     ] = None,
+    plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Time a value and gradient of the objective, beside this machine's matrix products.
@@ -56,14 +60,29 @@ def command(
     if photo and not painting:
         raise UsageError("a content image needs a style image: stylectl bench PHOTO PAINTING")
     images = {"content": photo, "styles": [painting]} if painting else {}
-    runtimes = _runtimes(backend or ["torch"], options)
+    from ...plugins.manager import load_plugins
+
+    folders = plugins_dir or []
+    plugins = load_plugins(folders=folders)
+    print_problems(plugins.problems)
+    registry = plugins.registry
+    runtimes = _runtimes(backend or ["torch"], options, registry)
     if peer:
         for flag, value in (("--preset", preset), ("--repeats", repeats)):
             if value is not None:
                 raise UsageError(
                     f"{flag} has no effect with --peer: all run iterations of the peer's objective"
                 )
-        _compare_with_peer(peer, runtimes, images, size, iterations or _ITERATIONS, as_json)
+        from ..bench.contest import hold_contest
+        from ..bench.contest_figures import in_words, record_of
+        from ..bench.peers import peer_named
+
+        count = iterations or _ITERATIONS
+        outcome = hold_contest(peer_named(peer), runtimes, images, size, count, folders)
+        if as_json:
+            print_json(record_of(outcome))
+        else:
+            print_line(in_words(outcome))
         return
     if iterations is not None:
         raise UsageError("--iterations has no effect without --peer; see --repeats")
@@ -71,7 +90,7 @@ def command(
 
     common = {"size": size, "scales": 1, "upscale": True, **images}
     jobs = [{**runtime, **common} for runtime in runtimes]
-    measurements = measure(jobs, preset, repeats or _REPEATS)
+    measurements = measure(jobs, preset, repeats or _REPEATS, registry)
     if as_json:
         tables = [asdict(measurement) for measurement in measurements]
         print_json(tables[0] if len(tables) == 1 else {"backends": tables})
@@ -85,16 +104,16 @@ def command(
         )
 
 
-def _runtimes(names: Sequence[str], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _runtimes(
+    names: Sequence[str], options: Mapping[str, Any], registry: Registry
+) -> list[dict[str, Any]]:
     """Return the options of each backend, without those that it does not have.
 
     Raises UsageError for an option that none of the backends has.
     """
     from ...core.interfaces.backend import BackendOptions
-    from ...plugins.manager import load_plugins
 
-    backends = load_plugins().registry.backends
-    models = [backends.get(name).options.model_fields for name in names]
+    models = [registry.backends.get(name).options.model_fields for name in names]
     for option in options.keys() - BackendOptions.model_fields.keys():
         if not any(option in model for model in models):
             raise UsageError(f"{flag_of(option)} has no effect on {', '.join(names)}")
@@ -102,25 +121,6 @@ def _runtimes(names: Sequence[str], options: Mapping[str, Any]) -> list[dict[str
         {"backend": name} | {option: options[option] for option in options if option in model}
         for name, model in zip(names, models, strict=True)
     ]
-
-
-def _compare_with_peer(
-    name: str,
-    runtimes: Sequence[Mapping[str, Any]],
-    images: Mapping[str, Any],
-    size: int,
-    iterations: int,
-    as_json: bool,
-) -> None:
-    from ..bench.contest import hold_contest
-    from ..bench.contest_figures import in_words, record_of
-    from ..bench.peers import peer_named
-
-    outcome = hold_contest(peer_named(name), runtimes, images, size, iterations)
-    if as_json:
-        print_json(record_of(outcome))
-    else:
-        print_line(in_words(outcome))
 
 
 def _in_words(measured: Measurement) -> str:

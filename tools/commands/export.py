@@ -9,9 +9,10 @@ import typer
 
 from ...core.errors import UsageError
 from ...core.files import check_output
+from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 from ..console.printing import print_json, print_line
-from ..console.shared_flags import path_of
 
 if TYPE_CHECKING:
     from ...core.interfaces.backbone import Backbone
@@ -25,7 +26,7 @@ def command(
         typer.Option(
             "--output",
             "-o",
-            parser=path_of,
+            parser=shared_flags.path_of,
             metavar="FILE",
             help="The .onnx file to write.",
         ),
@@ -42,6 +43,7 @@ def command(
         bool, typer.Option("--fp16", help="Weights and activations in half precision.")
     ] = False,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
+    plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Write a backbone as one ONNX file, for images of any size, with the preprocessing inside.
@@ -57,7 +59,10 @@ def command(
 
     choice = Choice.model_validate({**choice_table(backbone), **options})
     check_is_no_input([output], map(Path, texts_in(choice.options)))
-    network, _ = Backbones(load_plugins(no_plugin or []).registry).get(choice)
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    print_problems(plugins.problems)
+    registry = plugins.registry
+    network, _ = Backbones(registry).get(choice)
     chosen = _chosen_layers(network, layers)
 
     from ...backends.onnx_export.check import check_model

@@ -9,13 +9,18 @@ import typer
 
 from ...core.errors import UsageError
 from ...core.shown import one_line
+from ..console import shared_flags
 from ..console.printing import print_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ...core.planning.registry import Registry
-    from ...plugins.manager import Plugins
+    from ...plugins.manager import PluginRecord, Plugins
+
+
+#: Keys of rows that have no column: the options have lines of their own, the others are in `from`.
+_IN_JSON_ONLY = ("options", "distribution", "version")
 
 
 class Kind(StrEnum):
@@ -28,6 +33,7 @@ class Kind(StrEnum):
     WRITERS = "writers"
     OPTIMIZERS = "optimizers"
     INITIALIZERS = "initializers"
+    PRESETS = "presets"
 
 
 def command(
@@ -36,15 +42,16 @@ def command(
         str | None, typer.Option(metavar="BACKBONE[:MODEL]", help="The layers of a backbone.")
     ] = None,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """List plugins and their contributions, with options.
 
-    Contributions are backends, backbones, loss terms, writers, optimizers and initialisers.
+    Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets.
     """
     from ...plugins.manager import load_plugins
 
-    plugins = load_plugins(no_plugin or [])
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     if layers is not None:
         if kind is not Kind.BACKBONES:
             raise UsageError("--layers requires: stylectl list backbones")
@@ -64,6 +71,9 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
                 "name": record.name,
                 "from": record.origin,
                 "state": f"{record.state}: {record.reason}" if record.reason else record.state,
+                "brings": _brings(plugins, record),
+                "distribution": record.distribution,
+                "version": record.version,
             }
             for record in plugins.records
         ]
@@ -76,6 +86,18 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
         row["options"] = _options(spec.options)
         rows.append(row)
     return rows
+
+
+def _brings(plugins: Plugins, record: PluginRecord) -> list[str]:
+    """Return what a plugin contributes in words, and the hooks by which it gets events."""
+    from ...plugins.listening import HOOKS
+
+    contributions = [
+        f"{getattr(plugins.registry, table).kind} {spec.name}"
+        for table, spec in record.contributions
+    ]
+    hooks = [f"hook {hook}" for hook in HOOKS if plugins.has_hook(record.name, hook)]
+    return contributions + hooks
 
 
 def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
@@ -149,7 +171,7 @@ def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
 
     console = Console(emoji=False)
     for title, rows in tables.items():
-        columns = [key for key in rows[0] if key != "options"] if rows else []
+        columns = [key for key in rows[0] if key not in _IN_JSON_ONLY] if rows else []
         # A long name is folded, not cut, so that users can copy it.
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)

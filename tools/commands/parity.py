@@ -11,6 +11,8 @@ import typer
 
 from ...core.errors import BackendError, UsageError
 from ...core.shown import one_line
+from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 from ..console.printing import print_json
 
@@ -41,6 +43,7 @@ def command(
         ),
     ] = None,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
+    plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Measure the distance of a backend's features, gradients and results from a reference.
@@ -51,7 +54,9 @@ def command(
     from ..parity.comparison import compare
     from ..parity.tolerances import TOLERANCES
 
-    registry = load_plugins(no_plugin or []).registry
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    print_problems(plugins.problems)
+    registry = plugins.registry
     plan = _plan(options, _backend_options(option or [], options), registry)
     precision = plan.backend_options.precision
     with _open_reference(reference, plan, registry) as expected, plan.open_backend() as tested:
@@ -113,6 +118,7 @@ def _plan(
 def _open_reference(name: str, plan: Plan, registry: Registry) -> FeatureBackend:
     from ...backends.accuracy.exact import ExactBackend
     from ...core.attribution import attributed_to
+    from ...core.interfaces.specs import BackendArguments
 
     if name == "torch":
         try:
@@ -121,7 +127,9 @@ def _open_reference(name: str, plan: Plan, registry: Registry) -> FeatureBackend
             raise BackendError(f"--reference torch: {error}") from None
     spec = registry.backends.get(name)
     with attributed_to(registry.backends.label(name)):
-        return spec.create(plan.backbone, plan.layers, spec.options())
+        return spec.create(
+            BackendArguments(backbone=plan.backbone, layers=plan.layers, options=spec.options())
+        )
 
 
 def _record(setting: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...core.errors import UsageError
 from ..console import shared_flags
+from ..console.messages import print_problems
 from ..console.options import with_job_options
 from ..console.printing import print_json, print_line, print_toml
+
+if TYPE_CHECKING:
+    from ...plugins.manager import Plugins
 
 _OUT = "Output"
 
@@ -23,14 +27,13 @@ def command(
     ] = None,
     paintings: shared_flags.Paintings = None,
     output: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--output",
             "-o",
-            parser=shared_flags.path_of,
-            metavar="FILE",
-            help="File to write; its suffix chooses the writer (stylectl list writers). May be "
-            "given several times. Default: a new .png in the current folder.",
+            metavar="[WRITER:]FILE",
+            help="File to write; its suffix chooses the writer (stylectl list writers), or WRITER "
+            "does. May be given several times. Default: a new .png in the current folder.",
             rich_help_panel=_OUT,
         ),
     ] = None,
@@ -46,6 +49,7 @@ def command(
     job: shared_flags.Job = None,
     settings: shared_flags.Set = None,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
     as_json: shared_flags.AsJson = False,
     print_job: Annotated[
         bool,
@@ -61,55 +65,59 @@ def command(
         raise UsageError("a content image needs a style image: stylectl run PHOTO PAINTING")
     if print_job and (output or writer or as_json):
         raise UsageError("--print-job paints nothing: --output, --writer, --json have no effect")
+    from ...plugins.manager import load_plugins
     from ..console.writers import read_writers
     from ..queue.settings import fixed, read_settings
 
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
     images = {"content": photo, "styles": paintings or None}
     flags = options | {name: value for name, value in images.items() if value is not None}
-    flags = fixed(read_settings(settings or []), flags | ({"preset": preset} if preset else {}))
+    flags |= {"preset": preset} if preset else {}
+    flags = fixed(read_settings(settings or [], models), flags)
     preset = flags.pop("preset", None)
     writers = read_writers(writer or [])
-    return _run(flags, preset, job, output or [], writers, no_plugin or [], as_json, print_job)
+    return _run(flags, preset, job, output or [], writers, plugins, as_json, print_job)
 
 
 def _run(
     options: dict[str, Any],
     preset: str | None,
     job_file: Path | None,
-    outputs: list[Path],
+    outputs: list[str],
     writers: dict[str, dict[str, Any]],
-    switched_off: list[str],
+    plugins: Plugins,
     as_json: bool,
     print_job: bool,
 ) -> int:
-    from ...core.job.building import build_job
     from ...core.job.toml import job_toml
+    from ...core.planning.job_files import make_job
     from ...core.planning.planner import make_plan
     from ...core.run.record import read_job_file
-    from ...plugins.manager import load_plugins
 
-    job = build_job(options, read_job_file(job_file) if job_file else None, preset)
-    plugins = load_plugins(switched_off)
-    plan = make_plan(job, plugins.registry)
+    print_problems(plugins.problems)
+    registry = plugins.registry
+    file = read_job_file(job_file) if job_file else None
+    job = make_job(options, registry, file, preset)
+    plan = make_plan(job, registry)
     if print_job:
         print_toml(job_toml(plan.job))
         return 0
 
     from ...core.files import check_is_no_input
-    from ...core.interfaces.events import Notice
-    from ...core.run.outputs import free_name
+    from ...core.run.outputs import Target, free_name
     from ..console.progress import progress
     from ..queue.job_run import run_planned
 
-    outputs = outputs or [free_name(job.content, job.styles[0].image)]
-    check_is_no_input(outputs, [job_file] if job_file else [])
+    targets = [Target.read(text) for text in outputs]
+    targets = targets or [Target(free_name(job.content, job.styles[0].image))]
+    check_is_no_input([target.path for target in targets], [job_file] if job_file else [])
     with progress() as listener:
-        for problem in plugins.problems:
-            listener(Notice(problem))
-        result = run_planned(plan, outputs, writers, plugins, listener)
+        result = run_planned(plan, targets, writers, plugins, listener)
+    paths = [str(target.path) for target in targets]
     if as_json:
-        print_json({"outputs": [str(path) for path in outputs], **result.summary()})
+        print_json({"outputs": paths, **result.summary()})
     else:
-        for path in outputs:
+        for path in paths:
             print_line(f"wrote {path}")
     return 130 if result.interrupted else 0

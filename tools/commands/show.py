@@ -38,15 +38,26 @@ def command(
 
     The output is a job file: stylectl show PICTURE.png > job.toml; stylectl run --job job.toml
     """
+    from ...core.errors import UsageError
     from ...core.job.building import build_job
     from ...core.job.toml import job_toml
+    from ...core.planning.requirements import check_installed
     from ...core.run.record import read_job_file, read_record
+    from ...core.shown import one_line
+    from ...plugins.manager import load_plugins
 
     record = read_record(picture)
     if as_json:
         print_json(record)
         return
-    job = build_job({}, read_job_file(picture))
+    registry = load_plugins().registry
+    table = read_job_file(picture).here(registry.option_models)
+    job = build_job({}, table, find_preset=registry.presets.get)
+    try:
+        check_installed(job.plugins.require)
+    except UsageError as error:
+        print_line(f"# {one_line(str(error))}")
+        print_line("# Paths in that plugin's options are relative to the file's folder.")
     for key in _KEYS:
         print_line(f"# {key}: {json.dumps(record.get(key))}")
     print_toml(job_toml(job))

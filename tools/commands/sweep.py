@@ -35,6 +35,7 @@ def command(
         int, typer.Option(min=16, help="Long side of a cell on the sheet in pixels, at most.")
     ] = 512,
     no_plugin: shared_flags.NoPlugin = None,
+    plugins_dir: shared_flags.PluginsDir = None,
     as_json: shared_flags.AsJson = False,
 ) -> int:
     """Paint PHOTO with every combination of settings, and draw a labeled grid of the results.
@@ -42,12 +43,15 @@ def command(
     Flags hold for all cells. The cells are kept beside the sheet: after Ctrl-C the same command
     makes only the missing ones.
     """
+    from ...core.run.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.queue_progress import queue_progress
     from ..queue.settings import check_given_once, read_settings
     from ..queue.sheet import run_sheet
 
-    axes = read_settings(settings or [])
+    plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
+    models = plugins.registry.option_models
+    axes = read_settings(settings or [], models)
     keys = {axis.key for axis in axes}
     if photo and not paintings and "styles" not in keys:
         raise UsageError(
@@ -62,9 +66,9 @@ def command(
         check_given_once(axis, options | ({"preset": preset} if preset else {}))
     common = options | {name: value for name, value in images.items() if value}
     common |= {"preset": preset} if preset else {}
-    plugins = load_plugins(no_plugin or [])
+    file = read_job_file(job) if job else None
     with queue_progress("cell") as show:
-        report = run_sheet(axes, common, job, output, cell_size, plugins, show)
+        report = run_sheet(axes, common, file, output, cell_size, plugins, show)
     sheet = str(output) if report.has_sheet else None
     if as_json:
         print_json({"sheet": sheet, **report.summary()})

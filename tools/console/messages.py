@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterable
 
-from ...core.job.options import OPTIONS
+from ...core.job.options import FORMER_NAMES, OPTIONS
 from ...core.shown import escaped
 
 #: Flags beside those of a job's options.
-_OTHER_FLAGS = ("preset", "no_plugin", "writer", "output", "style_map", "cell_size", "option")
+_OTHER_FLAGS = (
+    *FORMER_NAMES,
+    "preset",
+    "no_plugin",
+    "plugins_dir",
+    "writer",
+    "output",
+    "style_map",
+    "cell_size",
+    "option",
+)
 
 #: An option in backticks, with or without a value: `style_weight`, `size=512`, `optimizer.history`.
 _OPTION = re.compile(r"`([a-z][a-z0-9_]*(?:\.[\w-]+)?)(?:=([^`]*))?`")
 
 
+def print_problems(problems: Iterable[str]) -> None:
+    """Print the problems of the plugins on stderr, each on a line.
+
+    Printed before a job is planned, since they may be why it names something unknown.
+    """
+    for problem in problems:
+        sys.stderr.write(f"stylectl: {with_flags(problem)}\n")
+
+
 def with_flags(message: str) -> str:
     """Return a message with its options written as flags.
 
-    `style_scale=0.5` becomes ``--style-scale 0.5``; a key of a choice or a loss term, which has no
+    `style_size=0.5` becomes ``--style-size 0.5``; a key of a choice or a loss term, which has no
     flag of its own, becomes ``--set optimizer.history=20``. Control characters, which a file's name
     or a plugin's message may have, are escaped.
     """

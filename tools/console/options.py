@@ -11,7 +11,7 @@ import typer.core
 
 from ...core.errors import UsageError
 from ...core.job.option import Listed, Option
-from ...core.job.options import OPTIONS
+from ...core.job.options import FORMER_NAMES, OPTIONS, under_current_names
 
 if TYPE_CHECKING:
     from ...core.planning.registry import Registry
@@ -36,6 +36,11 @@ def with_job_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
             parameter for parameter in signature.parameters.values() if parameter.name != "options"
         ]
         flags = [_parameter(option) for option in chosen if not option.is_argument]
+        flags += [
+            _flag(former, str, typer.Option(flag_of(former), hidden=True))
+            for former, name in FORMER_NAMES.items()
+            if OPTIONS[name] in chosen
+        ]
         if "regions" in [option.name for option in chosen]:
             flags.append(_flag("style_map", list[str], _STYLE_MAP))
 
@@ -60,7 +65,7 @@ def read_flags(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UsageError for values that cannot be read.
     """
-    set_values = {name: value for name, value in values.items() if value}
+    set_values = under_current_names({name: value for name, value in values.items() if value})
     maps = set_values.pop("style_map", [])
     if maps and "regions" not in set_values:
         raise UsageError("`style_map` has no effect without `regions`")
@@ -150,10 +155,8 @@ def _read(option: Option, value: Any) -> Any:
 
 def _installed_names(registry: Registry) -> dict[Listed, list[str]]:
     """Return the installed names, by kind."""
-    from ...core.job.presets import PRESETS
-
     return {
-        "presets": list(PRESETS),
+        "presets": [spec.name for spec in registry.presets],
         "optimizers": [spec.name for spec in registry.optimizers],
         "inits": [spec.name for spec in registry.initializers if spec.name != "file"],
         "backends": [spec.name for spec in registry.backends],

@@ -72,6 +72,18 @@ NoPlugin = Annotated[
     ),
 ]
 
+_PLUGINS_DIR_HELP = "A folder with plugins of one file, NAME.py; may be given several times."
+
+PluginsDir = Annotated[
+    list[Path] | None,
+    typer.Option(parser=path_of, metavar="DIR", help=_PLUGINS_DIR_HELP, rich_help_panel=_WORK),
+]
+
+#: For commands without panels.
+PlainPluginsDir = Annotated[
+    list[Path] | None, typer.Option(parser=path_of, metavar="DIR", help=_PLUGINS_DIR_HELP)
+]
+
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="End with one line of JSON on stdout.", rich_help_panel=_OUT),

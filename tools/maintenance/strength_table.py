@@ -6,7 +6,7 @@ Both distances are computed at one size, to which the result, the content image 
 image PAINTING are scaled, in the default layers of VGG-19. With X, P and S the features of the
 three and G their Gram matrices over the number of positions:
 
-- style: sqrt(sum_l w_l |G_X - G_S|^2 / |G_S|^2), w_l the layers' shares, which add up to 1;
+- style: sqrt(sum_l w_l |G_X - G_S|^2 / |G_S|^2), w_l the layers' weights, which add up to 1;
 - content: |X - P| / |P| at relu4_2.
 
 0 is the style image's own statistics, or the content image itself. The results stay in FOLDER.
@@ -87,17 +87,19 @@ def distances(
     from ...plugins.manager import load_plugins
 
     plan = make_plan(build_job({"device": "cpu"}), load_plugins([]).registry)
-    shares = plan.backbone.default_style_layers
+    weights = plan.backbone.default_style_layers
     (content_layer,) = plan.backbone.default_content_layers
     with Session() as session:
         backend = session.backend(plan)
         result, content, style = (
             backend.features(_scaled(str(path), size)) for path in (picture, photo, painting)
         )
-    squares = [share * _gram_distance(result, style, name) ** 2 for name, share in shares.items()]
+    squares = [
+        weight * _gram_distance(result, style, name) ** 2 for name, weight in weights.items()
+    ]
     difference = (result[content_layer] - content[content_layer]).norm()
     return Distances(
-        style=(sum(squares) / sum(shares.values())) ** 0.5,
+        style=(sum(squares) / sum(weights.values())) ** 0.5,
         content=(difference / content[content_layer].norm()).item(),
     )
 

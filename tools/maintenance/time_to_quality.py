@@ -73,9 +73,10 @@ def main(
         return
     if reference and iterations:
         raise UsageError("--iterations has no effect: the reference has been measured")
-    job = own_job(images, fixed(read_settings(settings or [])))
+    registry = load_plugins().registry
+    job = own_job(images, fixed(read_settings(settings or [], registry.option_models)))
     # Mistakes in the job or the images are found before the long runs.
-    prepared = prepare(make_plan(job, load_plugins().registry))
+    prepared = prepare(make_plan(job, registry))
     height, width = prepared.size
     if reference:
         base = read_reference(reference)

@@ -10,6 +10,7 @@ from ...core.interfaces.events import Listener
 from ...core.interfaces.result import Result
 from ...core.planning.plan import Plan
 from ...core.run.job_run import run_job
+from ...core.run.outputs import Target
 from ...core.run.session import Session
 from ...plugins.listening import PluginListeners
 from ...plugins.manager import Plugins
@@ -17,7 +18,7 @@ from ...plugins.manager import Plugins
 
 def run_planned(
     plan: Plan,
-    outputs: Sequence[Path],
+    outputs: Sequence[Path | Target],
     writers: Mapping[str, Mapping[str, Any]],
     plugins: Plugins,
     on_event: Listener,

@@ -12,10 +12,10 @@ from typing import Any
 
 from ...core.errors import StylectlError, UsageError
 from ...core.files import current_folder, no_such, read_file, real_path, status_of, text_of
-from ...core.job.model import is_pair
+from ...core.job.model import Job, is_pair
 from ...core.job.option import relocated_value
 from ...core.job.options import option_named
-from ...core.job.paths import SAMPLES, map_paths, relocated
+from ...core.job.paths import SAMPLES, JobFile, relocated
 from ...core.job.tables import laid_over, regular
 from ...core.job.toml import parsed_toml
 from ...core.run.outputs import result_stem
@@ -82,24 +82,22 @@ class _Builder:
 
     def task(self, location: str, entry: _Entry) -> Task:
         """Return the task of an entry. Raises UsageError, also for a missing image file."""
-        table = map_paths(regular(entry.table), self._from_here)
-        table = laid_over(regular(self.maker.file or {}), table)
-        from_entry = {
-            name: relocated_value(option_named(name), value, self._from_here)
-            if name != "preset"
-            else value
-            for name, value in entry.options.items()
-        }
-        options = {**from_entry, **self.options}
+        keys = JobFile(entry.table, self.base)
+        base = self.maker.file.table if self.maker.file else {}
+        table = laid_over(regular(base), regular(keys.table))
+        options = {**entry.options, **self.options}
         texture = "texture" in options or is_pair(options.get("size", table.get("size")))
         for key in () if texture else ("content", "styles"):
             if key not in table and key not in options:
                 raise UsageError(f"names no {key}")
-        task = self.maker.task(location, self.folder / "none", options, table)
+        if entry.options:
+            job = self.maker.job(options, keys)
+            options = {**self._relocated(entry.options, job), **self.options}
+        task = self.maker.task(location, self.folder / "none", options, keys)
         job = task.job
         missing = [
             path
-            for path in job.input_paths
+            for path in (*job.input_paths, *task.plan.files)
             if path not in SAMPLES and status_of(Path(path)) is None
         ]
         if missing:
@@ -107,8 +105,22 @@ class _Builder:
         name = entry.output or f"{result_stem(job.content, job.styles[0].image)}.png"
         return Task(f"{name} ({location})", self.folder / _checked(name), task.plan)
 
-    def _from_here(self, path: str) -> str:
-        return relocated(path, real_path(self.base), current_folder())
+    def _relocated(self, options: Mapping[str, Any], job: Job) -> dict[str, Any]:
+        """Return options with their paths relative to the current folder.
+
+        Which of them are paths depends on the choices of the `job`.
+        """
+        models = self.maker.registry.option_models
+
+        def here(path: str) -> str:
+            return relocated(path, real_path(self.base), current_folder())
+
+        return {
+            name: value
+            if name == "preset"
+            else relocated_value(option_named(name), value, here, job, models)
+            for name, value in options.items()
+        }
 
 
 def _checked(name: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import UsageError, did_you_mean
-from ...core.job.option import Option
+from ...core.job.option import Option, is_choice_path
 from ...core.job.options import OPTIONS, option_named
+from ...core.job.paths import OptionModels
 
 #: A plus between the parts of one value; 1e+3 is a number.
 _PLUS = re.compile(r"(?<![\d.][eE])\+")
@@ -38,11 +39,12 @@ def setting_named(key: str) -> str:
         raise UsageError(f"there is no option {key!r}; {did_you_mean(name, known)}") from None
 
 
-def read_settings(texts: Sequence[str]) -> tuple[Setting, ...]:
+def read_settings(texts: Sequence[str], models: OptionModels) -> tuple[Setting, ...]:
     """Parse texts ``KEY=VALUE[,VALUE]...``.
 
-    Within a value, ``+`` separates the parts where a flag of `run` would have a comma. Raises
-    UsageError for a text that cannot be read.
+    Within a value, ``+`` separates the parts where a flag of `run` would have a comma; in the path
+    of a file it stays, which `models`, those of the options of choices, mark. Raises UsageError for
+    a text that cannot be read.
     """
     settings: list[Setting] = []
     for text in texts:
@@ -52,7 +54,7 @@ def read_settings(texts: Sequence[str]) -> tuple[Setting, ...]:
         name = setting_named(key)
         if name in [setting.key for setting in settings]:
             raise UsageError(f"--set {key} is given twice: put its values into one, with commas")
-        settings.append(_setting(name, values.split(",")))
+        settings.append(_setting(name, values.split(","), models))
     return tuple(settings)
 
 
@@ -75,7 +77,7 @@ def check_given_once(setting: Setting, options: Mapping[str, Any]) -> None:
         raise UsageError(f"--set {setting.key} and `{setting.key}` are the same option; give one")
 
 
-def _setting(name: str, texts: Sequence[str]) -> Setting:
+def _setting(name: str, texts: Sequence[str], models: OptionModels) -> Setting:
     if "" in texts:
         raise UsageError(f"--set {name}: a value is empty")
     if len(set(texts)) < len(texts):
@@ -83,9 +85,10 @@ def _setting(name: str, texts: Sequence[str]) -> Setting:
     if name == "preset":
         return Setting(name, tuple(zip(texts, texts, strict=True)))
     option = option_named(name)
-    values = [_value(option, text) for text in texts]
+    has_parts = option.parts and not is_choice_path(option, models)
+    values = [_value(option, text, has_parts) for text in texts]
     return Setting(name, tuple(zip(texts, values, strict=True)))
 
 
-def _value(option: Option, text: str) -> Any:
-    return option.read(option.name, _PLUS.sub(",", text) if option.parts else text)
+def _value(option: Option, text: str, has_parts: bool) -> Any:
+    return option.read(option.name, _PLUS.sub(",", text) if has_parts else text)

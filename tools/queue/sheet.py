@@ -8,6 +8,7 @@ from typing import Any
 
 from ...core.errors import StylectlError, UsageError
 from ...core.files import check_is_no_input, check_output, shortened
+from ...core.job.paths import JobFile
 from ...core.run.outputs import files_read
 from ...core.run.session import Session
 from ...plugins.manager import Plugins
@@ -25,7 +26,7 @@ _IRRELEVANT = {"seed", "strength", "terms", "iterations", "init"}
 def run_sheet(
     settings: Sequence[Setting],
     options: Mapping[str, Any],
-    job_file: Path | None,
+    file: JobFile | None,
     output: Path,
     cell_size: int,
     plugins: Plugins,
@@ -34,7 +35,7 @@ def run_sheet(
     """Make every cell of the `settings`' grid, and draw the sheet `output`.
 
     The cells are in the folder ``NAME-cells`` beside the sheet. `options` hold for all cells, and
-    override the keys of the `job_file`. No sheet is drawn if the sweep is interrupted, or if no
+    override the keys of the job `file`. No sheet is drawn if the sweep is interrupted, or if no
     cell could be made: see `Report.has_sheet`.
 
     Raises UsageError and PluginError before the work begins, and the error of the first cell if
@@ -45,11 +46,11 @@ def run_sheet(
     if not output.parent.is_dir():
         raise UsageError(f"{output}: there is no folder {output.parent}; make it first")
     folder = output.with_name(shortened(f"{output.stem}-cells"))
-    grid = make_grid(settings, options, folder, TaskMaker(plugins.registry, job_file))
+    grid = make_grid(settings, options, folder, TaskMaker(plugins.registry, file))
     tasks = [cell.task for cell in grid.cells]
-    check_paths(tasks, [job_file])
-    inputs = files_read([task.job for task in tasks])
-    check_is_no_input([output], [*inputs, job_file] if job_file else inputs)
+    job_file = [file.path] if file and file.path else []
+    check_paths(tasks, job_file)
+    check_is_no_input([output], [*files_read([task.job for task in tasks]), *job_file])
     report = run_tasks(tasks, plugins, listener, _check_that_one_can_begin)
     if report.has_sheet:
         done = {*report.found, *report.painted}

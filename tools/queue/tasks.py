@@ -8,42 +8,46 @@ from typing import Any
 
 from ...core.errors import UsageError
 from ...core.files import check_is_no_input, real_path
-from ...core.job.building import build_job
+from ...core.job.model import Job
+from ...core.job.paths import JobFile
 from ...core.planning.backbones import Backbones
+from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
 from ...core.planning.registry import Registry
 from ...core.run.outputs import files_read
-from ...core.run.record import read_job_file
 from .events import Task
 
 
 class TaskMaker:
     """Factory of tasks, which plans each task once and makes each backbone once for all of them.
 
-    The options of each task override the `job_file`; its content is `file`.
+    `file` is a job file, which the options of each task override.
     """
 
-    def __init__(self, registry: Registry, job_file: Path | None = None) -> None:
-        """Read the job file, if there is one. Raises UsageError."""
-        self._registry, self._backbones = registry, Backbones(registry)
-        self.file = read_job_file(job_file) if job_file else None
+    def __init__(self, registry: Registry, file: JobFile | None = None) -> None:
+        self.registry, self._backbones = registry, Backbones(registry)
+        self.file = file
 
     def task(
         self,
         label: str,
         path: Path,
         options: Mapping[str, Any],
-        file: Mapping[str, Any] | None = None,
+        entry: JobFile | None = None,
     ) -> Task:
         """Return a task of `options`, which may have a `preset`.
 
-        `file` replaces the content of the maker's own job file.
+        `entry` has keys of a job, which override those of the job file.
 
-        Raises UsageError and PluginError as `build_job` and `make_plan` do.
+        Raises UsageError and PluginError as `make_job` and `make_plan` do.
         """
+        job = self.job(options, entry)
+        return Task(label, path, make_plan(job, self.registry, self._backbones))
+
+    def job(self, options: Mapping[str, Any], entry: JobFile | None = None) -> Job:
+        """Return the job of a task. Raises UsageError and PluginError as `make_job` does."""
         job_options = {name: value for name, value in options.items() if name != "preset"}
-        job = build_job(job_options, self.file if file is None else file, options.get("preset"))
-        return Task(label, path, make_plan(job, self._registry, self._backbones))
+        return make_job(job_options, self.registry, self.file, options.get("preset"), entry)
 
 
 def check_paths(tasks: Sequence[Task], files: Iterable[Path | None] = ()) -> None:

@@ -38,7 +38,7 @@ _WHY: dict[State, str] = {
     "missing": "",
     "finished": "",
     "interrupted": "again: it was interrupted",
-    "other": "again: it has other settings or images",
+    "other": "again: it has other settings or files",
 }
 
 #: Longest reason of a failure, in characters.
@@ -72,8 +72,8 @@ def states_of(tasks: Sequence[Task]) -> list[State]:
 
     Raises UsageError and ImageError for an image that cannot be read.
     """
-    images = _images_of(tasks, cache(style_files))
-    return [state_of(task.path, task.plan, images[task.path]) for task in tasks]
+    hashes = _hashes_of(tasks, cache(style_files), cache(file_sha256))
+    return [state_of(task.path, task.plan, hashes[task.path]) for task in tasks]
 
 
 class _Worker:
@@ -81,11 +81,11 @@ class _Worker:
 
     def __init__(self, tasks: Sequence[Task], plugins: Plugins, listener: QueueListener) -> None:
         self._tasks, self._plugins, self._listener = tasks, plugins, listener
-        files_of = cache(style_files)
-        self._images = _images_of(tasks, files_of)
+        files_of, hash_of = cache(style_files), cache(file_sha256)
+        self._hashes = _hashes_of(tasks, files_of, hash_of)
         for folder in {task.path.parent for task in tasks}:
             _make_folder(folder)
-        self._session = Session(files_of=files_of)
+        self._session = Session(files_of=files_of, hash_of=hash_of)
         self._locks = Locks(lambda message: listener(Notice(message)))
         self._found: list[Path] = []
         self._painted: list[Path] = []
@@ -131,7 +131,7 @@ class _Worker:
 
         These are skipped, unless with `wait`.
         """
-        images = [frozenset(self._images[task.path].values()) for task in tasks]
+        images = [frozenset(self._hashes[task.path].values()) for task in tasks]
         upcoming, skipped = Upcoming(images), []
         for number, task in enumerate(tasks):
             self._session.expect(images[number], partial(upcoming.recurs, after=number))
@@ -172,17 +172,17 @@ class _Worker:
         self._listener(TaskDone(task, painted=True))
 
     def _state(self, task: Task) -> State:
-        return state_of(task.path, task.plan, self._images[task.path])
+        return state_of(task.path, task.plan, self._hashes[task.path])
 
 
-def _images_of(tasks: Sequence[Task], files_of: ListFiles) -> dict[Path, dict[str, str]]:
-    """Return the SHA-256 of each task's image files, by their paths in the job.
-
-    Each file is read once.
-    """
-    hash_of = cache(file_sha256)
+def _hashes_of(
+    tasks: Sequence[Task], files_of: ListFiles, hash_of: Callable[[str], str]
+) -> dict[Path, dict[str, str]]:
+    """Return the SHA-256 of all files that each task names, by their paths in the job."""
     return {
-        task.path: {path: hash_of(path) for path in input_files(task.job, files_of)}
+        task.path: {
+            path: hash_of(path) for path in (*input_files(task.job, files_of), *task.plan.files)
+        }
         for task in tasks
     }
 

@@ -8,16 +8,18 @@ from ..vgg19 import VGG19
 from .traced import TracedModel, is_activation
 
 #: Shares of the default style layers; see VGG19.default_style_layers.
-_SHARES = tuple(VGG19.default_style_layers.values())
+_WEIGHTS = tuple(VGG19.default_style_layers.values())
 
 
 def own_defaults(model: str) -> tuple[dict[str, float], dict[str, float]] | None:
-    """Default layers for content and for style, layer -> share, of VGG and AlexNet; else None."""
+    """Default layers for content and for style, layer -> weight, of VGG and AlexNet; else None."""
     if model.startswith("vgg"):
-        return {"relu4_2": 1.0}, {f"relu{n}_1": share for n, share in enumerate(_SHARES, start=1)}
+        return {"relu4_2": 1.0}, {
+            f"relu{n}_1": weight for n, weight in enumerate(_WEIGHTS, start=1)
+        }
     if model == "alexnet":
         # Its last three have the same stride; the first of them localizes best.
-        return {"relu3": 1.0}, {f"relu{n}": share for n, share in enumerate(_SHARES, start=1)}
+        return {"relu3": 1.0}, {f"relu{n}": weight for n, weight in enumerate(_WEIGHTS, start=1)}
     return None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ....core.job.paths import JobPath
 from ..padding import DESCRIPTION, Padding
+from ..weight_files import SUFFIXES
 
 
 class TorchvisionOptions(BaseModel):
@@ -14,7 +16,7 @@ class TorchvisionOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    weights: str = Field(
+    weights: Annotated[str, JobPath(suffixes=SUFFIXES)] = Field(
         default="torchvision",
         description="torchvision (its default, a download), one of its names for them, such as "
         "IMAGENET1K_V1, or a .safetensors or .pth file",

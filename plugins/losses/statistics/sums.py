@@ -7,10 +7,11 @@ a floor for divisors.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ....core.interfaces.backend import Features
-from ....core.interfaces.terms import Region, Sums
+from ....core.interfaces.statistics import FeatureTile, LayerStatistics, Statistics
+from ....core.interfaces.terms import Region
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +21,20 @@ TINY = 1e-12
 
 #: Positions that are centred at a time: a copy of a whole layer would cost as much as the network.
 CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class CovarianceSums(LayerStatistics):
+    """First and second moments of a layer: sums over its positions k of weight w_k.
+
+    - `totals`: sum_k w_k F_k, (N, C), float64.
+    - `products`: sum_k w_k F_k F_k^T, (N, C, C), float64.
+    - `positions`: M = sum_k w_k, a scalar of the features' type and device.
+    """
+
+    totals: Tensor
+    products: Tensor
+    positions: Tensor
 
 
 def double(tensor: Tensor) -> Tensor:
@@ -49,13 +64,11 @@ def mean_of(rows: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def covariance_sums(
-    features: Features, layers: Iterable[str], region: Region, exact: bool = False
-) -> Sums:
+    tile: FeatureTile, layers: Iterable[str], exact: bool = False
+) -> Statistics[CovarianceSums]:
     """Compute each layer's first and second moments, and its number of positions.
 
-    These are sum_k w_k F_k (N, C) and sum_k w_k F_k F_k^T (N, C, C) in float64, and M = sum_k w_k,
-    a scalar of the features' type and device. w_k are the weights of the positions: 1, if `region`
-    is empty.
+    The weights w_k of the positions are 1 if the tile's region is empty.
 
     E[F F^T] - E[F] E[F]^T is a small difference of large numbers wherever a channel varies little
     around a large mean; in float32 all its digits may be lost. So the features are taken about a
@@ -69,26 +82,28 @@ def covariance_sums(
     """
     from .pivoted_sums import pivoted_sums
 
-    sums: dict[str, Tensor] = {}
+    sums: dict[str, CovarianceSums] = {}
     for layer in layers:
-        rows = features[layer].flatten(2)
-        weights = weights_of(region, layer)
+        rows = tile.features[layer].flatten(2)
+        weights = weights_of(tile.region, layer)
         positions, pivot = count_of(rows, weights), mean_of(rows, weights)
         residual, scatter = pivoted_sums(rows, pivot, weights, exact)
         shift, count = double(pivot), double(positions)
         mixed = residual.unsqueeze(2) * shift.unsqueeze(1)
         constant = count * shift.unsqueeze(2) * shift.unsqueeze(1)
-        sums[f"{layer} totals"] = residual + count * shift
-        sums[f"{layer} products"] = scatter + mixed + mixed.mT + constant
-        sums[f"{layer} positions"] = positions
+        sums[layer] = CovarianceSums(
+            totals=residual + count * shift,
+            products=scatter + mixed + mixed.mT + constant,
+            positions=positions,
+        )
     return sums
 
 
-def mean_and_covariance(sums: Sums, layer: str) -> tuple[Tensor, Tensor]:
+def mean_and_covariance(sums: CovarianceSums) -> tuple[Tensor, Tensor]:
     """Compute mu (N, C) and C = E[F F^T] - mu mu^T (N, C, C), in float64."""
-    count = double(sums[f"{layer} positions"]).clamp_min(TINY)
-    mean = sums[f"{layer} totals"] / count
-    return mean, sums[f"{layer} products"] / count - mean.unsqueeze(2) * mean.unsqueeze(1)
+    count = double(sums.positions).clamp_min(TINY)
+    mean = sums.totals / count
+    return mean, sums.products / count - mean.unsqueeze(2) * mean.unsqueeze(1)
 
 
 def resampled(quantiles: Tensor, positions: int) -> Tensor:

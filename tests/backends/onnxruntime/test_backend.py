@@ -24,8 +24,6 @@ from stylectl.plugins.backbones.vgg19 import VGG19, VGG19Options
 from torch import Tensor, nn
 from torch.nn import functional
 
-pytestmark = pytest.mark.usefixtures("cache")
-
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_2")
 
 # As in test_torch_backend.py: sums in another order, over some tens of layers.
@@ -54,7 +52,7 @@ def made(backbone: Backbone, *layers: str, gradient: str = "auto") -> OnnxBacken
 
 
 @pytest.fixture(scope="module", params=["native", "torch"])
-def backend(request: pytest.FixtureRequest, cache: None) -> OnnxBackend:
+def backend(request: pytest.FixtureRequest) -> OnnxBackend:
     return made(VGG19(VGG19Options()), *LAYERS, gradient=request.param)
 
 

@@ -92,6 +92,7 @@ print(pullback({"relu1_1": torch.ones_like(features["relu1_1"])}).sum().item())
 """
 
 
+@pytest.mark.subprocess
 def test_several_processes_fill_one_cache_at_once(tmp_path: Path) -> None:
     own = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     started = [

@@ -27,12 +27,6 @@ from stylectl.plugins.manager import load_plugins
 CLOSE = 1e-5
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
-
-
 def backbone(name: str, **options: Any) -> Backbone:
     choice = Choice.model_validate({"name": name, **options})
     return Backbones(load_plugins().registry).get(choice)[0]
@@ -147,6 +141,7 @@ def test_what_the_image_must_be_is_asked_for(tmp_path: Path) -> None:
         OnnxBackend(opened, ("relu1",), OnnxOptions(device="cpu"))
 
 
+@pytest.mark.subprocess
 def test_a_run_paints_by_it_and_tells_of_the_gradient(tmp_path: Path) -> None:
     path = network(tmp_path / "network.onnx")
     command = [sys.executable, "-m", "stylectl", "run", "--backend", "onnx", "--json"]

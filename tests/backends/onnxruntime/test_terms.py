@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from stylectl.core.interfaces.optimizer import Evaluation
@@ -14,12 +12,6 @@ from stylectl.core.planning.registry import Registry
 from stylectl.core.run.preparation import prepare
 from stylectl.core.run.session import Session
 from stylectl.plugins.manager import load_plugins
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
 
 
 def evaluated(backend: str, preset: str, terms: list[str]) -> Evaluation:

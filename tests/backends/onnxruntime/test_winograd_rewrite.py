@@ -30,8 +30,6 @@ from stylectl.plugins.backbones.vgg19 import VGG19, VGG19Options
 from torch import Tensor
 from torch.nn import functional
 
-pytestmark = pytest.mark.usefixtures("cache")
-
 Convolution = Literal["auto", "direct"]
 Array = np.ndarray[Any, Any]
 

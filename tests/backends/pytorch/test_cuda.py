@@ -23,7 +23,10 @@ from stylectl.plugins.manager import load_plugins
 from stylectl.tools.bench.measuring import at_one_scale
 from torch import Tensor
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA"),
+]
 
 # Sums in another order: kernels are chosen again for the record's own stream, and 6e-8 a few times
 # over 13 layers comes to 1e-6 of the features. One rectifier that switches moves the gradient by

@@ -24,7 +24,6 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 @pytest.fixture(autouse=True)
 def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image
 from stylectl.core.errors import ImageError
 from stylectl.core.images.decoding import read_image
 from stylectl.core.images.masks import mask_of, resized
-from stylectl.core.images.region_maps import paired_regions
+from stylectl.core.images.region_maps import RegionMap, paired_regions, region_map
 from stylectl.core.images.style_shares import shares_of
 from stylectl.core.interfaces.source_image import SourceImage
 from torch import Tensor
@@ -66,7 +68,9 @@ def saved(path: Path, image: Image.Image) -> SourceImage:
 
 def test_white_counts_black_does_not_and_gray_does_in_part(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 51, 255]], np.uint8))
-    assert mask_of(saved(tmp_path / "m.png", image)).tolist() == [[0, pytest.approx(0.2), 1]]
+    mask, notices = mask_of(saved(tmp_path / "m.png", image))
+    assert mask.tolist() == [[0, pytest.approx(0.2), 1]]
+    assert not notices
 
 
 @pytest.mark.parametrize("paint", [0, 255])
@@ -75,7 +79,8 @@ def test_one_color_with_transparency_is_a_mask_by_its_transparency(
 ) -> None:
     image = np.full((1, 2, 4), paint, np.uint8)
     image[0, :, 3] = 0, 255
-    assert mask_of(saved(tmp_path / "m.png", Image.fromarray(image))).tolist() == [[0, 1]]
+    mask, _ = mask_of(saved(tmp_path / "m.png", Image.fromarray(image)))
+    assert mask.tolist() == [[0, 1]]
 
 
 def test_a_mask_that_is_all_black_is_refused(tmp_path: Path) -> None:
@@ -110,12 +115,13 @@ RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 def map_of(
     path: Path, *colors: tuple[int, int, int], size: tuple[int, int] = (60, 40)
-) -> SourceImage:
+) -> RegionMap:
     """Upright stripes, with soft edges."""
     stripes = Image.new("RGB", (10 * len(colors), 10))
     for number, color in enumerate(colors):
         stripes.paste(color, (10 * number, 0, 10 * number + 10, 10))
-    return saved(path, stripes.resize(size, Image.Resampling.BICUBIC))
+    stripes.resize(size, Image.Resampling.BICUBIC).save(path)
+    return region_map(read_image(str(path)))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -147,6 +153,159 @@ def test_a_color_that_the_content_lacks_is_not_used_and_that_is_said(tmp_path: P
 
 
 def test_a_photograph_is_no_map() -> None:
-    photo = read_image("sample:photo")
     with pytest.raises(ImageError, match="not a map of regions"):
-        paired_regions(photo, [photo])
+        region_map(read_image("sample:photo"))
+
+
+# Masks and maps as other programs write them
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_of_0_and_1_is_read_as_black_and_white(
+    tmp_path: Path, dtype: type[np.unsignedinteger[Any]]
+) -> None:
+    values = np.zeros((4, 6), dtype)
+    values[:, 3:] = 1
+    mask, notices = mask_of(saved(tmp_path / "m.png", Image.fromarray(values)))
+    assert torch.equal(mask, torch.from_numpy(values.astype(np.float32)))
+    assert notices == [f"{tmp_path / 'm.png'}: read as a mask of the values 0 and 1; 1 is white"]
+
+
+def test_a_mask_of_ones_alone_is_white(tmp_path: Path) -> None:
+    mask, notices = mask_of(saved(tmp_path / "m.png", Image.new("L", (4, 4), 1)))
+    assert mask.eq(1).all()
+    assert notices
+
+
+def palette_image(labels: np.ndarray, colors: Sequence[int]) -> Image.Image:
+    image = Image.fromarray(labels.astype(np.uint8), "L")
+    image = image.convert("P")
+    image.putpalette(colors)
+    image.putdata(labels.ravel().tolist())
+    return image
+
+
+def test_a_palette_of_two_colors_is_a_mask(tmp_path: Path) -> None:
+    labels = np.arange(24).reshape(4, 6) % 2
+    image = palette_image(labels, [0, 0, 0, 128, 0, 0])
+    mask, notices = mask_of(saved(tmp_path / "m.png", image))
+    assert torch.equal(mask, torch.from_numpy(labels).float())
+    assert "#800000 is white" in notices[0]
+
+
+def test_a_map_of_labels_is_no_mask(tmp_path: Path) -> None:
+    image = Image.fromarray((np.arange(36).reshape(6, 6) % 3).astype(np.uint8))
+    with pytest.raises(ImageError, match="0 to 2 of 255, as in a map of labels"):
+        mask_of(saved(tmp_path / "m.png", image))
+
+
+def test_a_mask_does_not_depend_on_colors_of_transparent_pixels(tmp_path: Path) -> None:
+    pixels = np.full((4, 4, 4), 255, np.uint8)
+    pixels[:, 2:, 3] = 0
+    masks = []
+    for hidden in (0, 77, 255):
+        pixels[:, 2:, :3] = hidden
+        masks.append(mask_of(saved(tmp_path / "m.png", Image.fromarray(pixels)))[0])
+    assert torch.equal(masks[0], masks[1])
+    assert torch.equal(masks[0], masks[2])
+    assert masks[0].tolist() == [[1, 1, 0, 0]] * 4
+
+
+def blocks(count: int) -> np.ndarray:
+    """Labels 0, 1, 2, ... in upright stripes of 8 pixels."""
+    return np.repeat(np.arange(count), 8)[None].repeat(16, 0)
+
+
+@pytest.mark.parametrize("form", ["L", "I;16", "RGB", "P"])
+def test_a_map_of_labels_has_a_region_for_each(tmp_path: Path, form: str) -> None:
+    labels = blocks(5)
+    image = {
+        "L": Image.fromarray(labels.astype(np.uint8)),
+        "I;16": Image.fromarray(labels.astype(np.uint16)),
+        "RGB": Image.fromarray(labels.astype(np.uint8)).convert("RGB"),
+        "P": palette_image(labels, [level for label in range(5) for level in (label, 0, 9)]),
+    }[form]
+    read = region_map(saved(tmp_path / "m.png", image))
+    assert read.exact
+    masks = {tuple(color): read.mask(color) for color in read.colors}
+    assert len(masks) == 5
+    for color, mask in masks.items():
+        assert torch.equal(mask, torch.from_numpy(labels == color[0]))
+    kind = "the colors of a palette" if form == "P" else "labels: 0, 1, 2, 3, 4"
+    assert any(f"read as a map of {kind}" in notice for notice in read.notices)
+
+
+def test_labels_are_paired_exactly(tmp_path: Path) -> None:
+    maps = [
+        region_map(
+            saved(tmp_path / f"{count}.png", Image.fromarray(blocks(count).astype(np.uint8)))
+        )
+        for count in (3, 2)
+    ]
+    with pytest.raises(ImageError, match=r"3\.png: the color #020202 is not in .*2\.png"):
+        paired_regions(maps[0], [maps[1]])
+    ((first, second),), notices = paired_regions(maps[1], [maps[0]])
+    assert first[0].float().mean() == 0.5
+    assert second[1].float().mean().item() == pytest.approx(1 / 3)
+    assert "#020202" in notices[0]
+
+
+def test_a_map_whose_colors_count_as_one_is_an_error_that_shows_them(tmp_path: Path) -> None:
+    image = Image.new("RGB", (60, 40), (200, 0, 0))
+    image.paste((210, 10, 0), (30, 0, 60, 40))
+    with pytest.raises(ImageError, match=r"#c80000, #d20a00, are so near each other"):
+        region_map(saved(tmp_path / "m.png", image))
+
+
+def test_near_colors_of_a_map_count_as_one_and_that_is_said(tmp_path: Path) -> None:
+    image = Image.new("RGB", (90, 40), (200, 0, 0))
+    image.paste((210, 10, 0), (30, 0, 50, 40))
+    image.paste(BLUE, (60, 0, 90, 40))
+    read = region_map(saved(tmp_path / "m.png", image))
+    assert read.colors == ((200, 0, 0), BLUE)
+    assert "#c80000, #d20a00 are near each other and count as one region" in read.notices[0]
+
+
+def test_transparent_parts_of_a_map_belong_to_no_region(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (60, 40), (*RED, 255))
+    image.paste((*BLUE, 255), (20, 0, 40, 40))
+    image.paste((*GREEN, 0), (40, 0, 60, 40))
+    read = region_map(saved(tmp_path / "m.png", image))
+    assert set(read.colors) == {RED, BLUE}
+    assert not read.mask(RED)[:, 40:].any()
+    assert not read.mask(BLUE)[:, 40:].any()
+
+
+def test_a_large_map_is_reduced_to_what_is_needed(tmp_path: Path) -> None:
+    image = Image.new("P", (9000, 6))
+    image.putpalette([*RED, *BLUE])
+    image.paste(1, (4500, 0, 9000, 6))
+    read = region_map(saved(tmp_path / "m.png", image), side=300)
+    assert read.labels.shape == (3, 4096)
+    assert read.mask(BLUE)[:, 2048:].all()
+    assert not read.mask(BLUE)[:, :2048].any()
+    assert region_map(read_image(str(tmp_path / "m.png")), side=9000).labels.shape == (6, 9000)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 4), st.integers(0, 99))
+def test_regions_are_those_of_the_nearest_main_color(
+    height: int, width: int, count: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    colors = generator.choice(4, count, replace=False)
+    palette = np.array([RED, GREEN, BLUE, (255, 255, 255)], np.uint8)
+    coarse = generator.choice(colors, (3, 3))
+    labels = np.kron(coarse, np.ones((height, width), int))
+    image = palette[labels]
+    specks = generator.random(labels.shape) < 0.02
+    image[specks] = np.clip(image[specks].astype(int) - 60, 0, 255)
+    source = SourceImage("m.png", "", Image.fromarray(image), None)
+    try:
+        read = region_map(source)
+    except ImageError:
+        return  # too small, or too few plain pixels
+    # By the definition, pixel by pixel.
+    mains = np.array(read.colors)
+    distances = ((image[:, :, None].astype(int) - mains) ** 2).sum(3)
+    assert np.array_equal(read.labels, distances.argmin(2))

@@ -34,8 +34,6 @@ BACKENDS = pytest.mark.parametrize("backend", ["torch", "onnx"])
 @pytest.fixture(autouse=True)
 def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the images that the tests use: a photo of waves, two textures, and masks."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     y, x = np.mgrid[:SIDE, :SIDE]
     waves = np.stack([np.sin(x / 5), np.sin(y / 7), np.sin((x + y) / 9)], axis=2)
@@ -237,7 +235,7 @@ def test_a_mask_that_is_all_black_is_an_error() -> None:
 def test_a_png_brings_its_masks_back(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     masks: dict[str, Any] = {"style_mask": ["left.png", "none"], "content_mask": "right.png"}
     Path("made").mkdir()
-    first = paint(**masks, style_scale=[1, 0.5], preset=preset, output="made/out.png")
+    first = paint(**masks, style_size=[1, 0.5], preset=preset, output="made/out.png")
     monkeypatch.chdir("made")
     again = stylectl.run("out.png")
     assert np.array_equal(first.image, again.image)
@@ -387,7 +385,7 @@ def test_an_output_among_the_styles_is_refused() -> None:
 
 
 def seen_sizes(scale: float, size: int, style: str = "red.png") -> tuple[int, int]:
-    _, inputs = plan_of(styles=[style], style_scale=scale, size=size)
+    _, inputs = plan_of(styles=[style], style_size=scale, size=size)
     return style_size(inputs.styles[0].image.size, scale, size)
 
 
@@ -408,17 +406,17 @@ def test_a_smaller_scale_makes_smaller_motifs() -> None:
     options: dict[str, Any] = {"content_weight": 0, "tv_weight": 0, "init": "style"}
     options |= {"styles": ["coarse.png"], "style_layers": ["relu2_1"]}
     plan, _ = plan_of(**options)
-    halved, whole = (paint(**options, iterations=12, style_scale=scale).image for scale in (0.5, 1))
+    halved, whole = (paint(**options, iterations=12, style_size=scale).image for scale in (0.5, 1))
     for picture, own, other in ((halved, "fine", "coarse"), (whole, "coarse", "fine")):
         near, far = (style_distance(plan, picture, f"{name}.png") for name in (own, other))
         assert near < 0.9 * far
 
 
 def test_enlarging_a_style_is_said_and_too_small_a_scale_is_an_error() -> None:
-    told = notices(style_scale=[2, 1])
-    assert [message for message in told if "`style_scale=" in message] == [
-        "red.png has 64 px and is enlarged to 128 px for `style_scale=2`; "
+    told = notices(style_size=[2, 1])
+    assert [message for message in told if "`style_size=" in message] == [
+        "red.png has 64 px and is enlarged to 128 px for `style_size=2`; "
         "a larger image would be sharper"
     ]
-    with pytest.raises(ImageError, match=r"red\.png.*`style_scale=0\.01` makes it 1x1"):
-        paint(style_scale=0.01)
+    with pytest.raises(ImageError, match=r"red\.png.*`style_size=0\.01` makes it 1x1"):
+        paint(style_size=0.01)

@@ -8,12 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
-from stylectl import LossTermSpec, NoOptions, PluginError, WriterSpec
+from stylectl import (
+    PRESETS,
+    BackendOptions,
+    LossTermSpec,
+    NoOptions,
+    PluginError,
+    PresetSpec,
+    WriterSpec,
+)
 
 NAMES = st.from_regex(r"[a-z0-9_][a-z0-9_+-]{0,20}", fullmatch=True)
 
 
-def term(**changes: Any) -> LossTermSpec:
+def term(**changes: Any) -> LossTermSpec[Any]:
     fields: dict[str, Any] = {
         "name": "ink",
         "summary": "draws lines",
@@ -23,8 +31,9 @@ def term(**changes: Any) -> LossTermSpec:
     return LossTermSpec(**(fields | changes))
 
 
-def writer(suffixes: Any) -> WriterSpec:
-    return WriterSpec(name="ink", summary="", create=print, suffixes=suffixes)  # type: ignore[arg-type]
+def writer(suffixes: Any) -> WriterSpec[Any]:
+    fields: dict[str, Any] = {"create": print, "suffixes": suffixes, "options": NoOptions}
+    return WriterSpec(name="ink", summary="", **fields)
 
 
 @given(NAMES)
@@ -86,3 +95,31 @@ def test_suffixes_with_their_dot_are_taken(suffixes: tuple[str, ...]) -> None:
 def test_other_suffixes_are_refused(suffixes: Any) -> None:
     with pytest.raises(PluginError, match="`suffixes` should be a tuple"):
         writer(suffixes)
+
+
+BALANCED = PRESETS["balanced"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"table": BALANCED | {"sise": 3}}, "there is no 'sise'; did you mean size"),
+        ({"table": {}}, "is missing"),
+        ({"table": 3}, "should be a table"),
+        ({"table": BALANCED | {"seed": {1}}}, "not a plain value"),
+        ({"texture": {"init": 3}}, "init"),
+        ({"options": BackendOptions}, "a preset has no options"),
+        ({"name": "a b"}, "a name has letters"),
+    ],
+)
+def test_a_preset_that_no_job_can_have_is_refused(changes: dict[str, Any], words: str) -> None:
+    fields: dict[str, Any] = {"name": "mine", "summary": "", "table": BALANCED}
+    with pytest.raises(PluginError, match=words):
+        PresetSpec(**(fields | changes))
+
+
+def test_a_preset_keeps_its_values_when_the_plugins_table_changes() -> None:
+    table = PRESETS["balanced"]
+    spec = PresetSpec(name="mine", summary="", table=table)
+    table["terms"].clear()
+    assert len(spec.table["terms"]) == 3

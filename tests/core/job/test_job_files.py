@@ -12,15 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stylectl.core.errors import UsageError
-from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
+from stylectl.core.planning.job_files import make_job
+from stylectl.core.planning.registry import Registry
 from stylectl.core.run.record import read_job_file
+from stylectl.plugins.manager import load_plugins
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load_plugins().registry
 
 
 def job_file(folder: Path, text: str, encoding: str = "utf-8") -> dict[str, Any]:
     path = folder / "job.toml"
     path.write_bytes(text.encode(encoding))
-    return read_job_file(path)
+    return read_job_file(path).here({})
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -49,7 +56,7 @@ def test_backslashes_that_toml_takes_for_escapes_get_advice(tmp_path: Path) -> N
         ("seed = 0x" + "f" * 5000, "seed"),
         ("size = " + "9" * 310, "size"),
         ("size = [" + "9" * 310 + ", 3]", "size"),
-        ("style_scale = " + "9" * 310, "style_scale"),
+        ("style_size = " + "9" * 310, "style_size"),
         ("[[terms]]\nname = 'style'\nweight = 1" + "0" * 310, "weight"),
         ("[[terms]]\nname = 'style'\nlayers = " + "[" * 40 + "]" * 40, "terms"),
         ("seed = 1" + "0" * 5000, "seed"),
@@ -72,7 +79,7 @@ def test_backslashes_that_toml_takes_for_escapes_get_advice(tmp_path: Path) -> N
 )
 @pytest.mark.parametrize("suffix", [".toml", ".json"])
 def test_values_that_no_job_has_are_wrong_usage_with_the_key(
-    tmp_path: Path, text: str, key: str, suffix: str
+    tmp_path: Path, registry: Registry, text: str, key: str, suffix: str
 ) -> None:
     path = tmp_path / f"job{suffix}"
     path.write_text(text)
@@ -85,7 +92,7 @@ def test_values_that_no_job_has_are_wrong_usage_with_the_key(
             values = {"seed": 10**4000}  # JSON has no hexadecimal numbers
         path.write_text(json.dumps({"job": values, "format": 2}))
     with pytest.raises(UsageError) as caught:
-        build_job({}, read_job_file(path))
+        make_job({}, registry, read_job_file(path))
     assert key in str(caught.value)
     assert len(str(caught.value)) < 1000
 
@@ -108,9 +115,9 @@ KEYS = st.sampled_from([*Job.model_fields, "preset", "no_such_key"])
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(KEYS, PLAIN_VALUES, max_size=4))
 def test_any_record_is_a_job_or_wrong_usage(
-    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
+    tmp_path_factory: pytest.TempPathFactory, registry: Registry, values: dict[str, Any]
 ) -> None:
     path = tmp_path_factory.mktemp("record") / "job.json"
     path.write_text(json.dumps({"job": values, "format": 2}, ensure_ascii=True))
     with suppress(UsageError):
-        build_job({}, read_job_file(path))
+        make_job({}, registry, read_job_file(path))

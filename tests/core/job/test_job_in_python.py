@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import stylectl
+from stylectl.core.deprecation import StylectlDeprecationWarning
 from stylectl.core.errors import UsageError
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
@@ -17,9 +18,7 @@ from stylectl.plugins.manager import load_plugins
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def test_a_job_is_made_from_a_preset() -> None:
@@ -101,6 +100,37 @@ def test_an_option_of_a_term_that_is_not_there_adds_none() -> None:
         build_job({"strotss.samples": 100})
     terms = build_job({"term": "strotss", "strotss.samples": 100}).terms
     assert terms[-1].options == {"samples": 100}
+
+
+def test_the_former_name_of_the_style_size_warns() -> None:
+    with pytest.warns(StylectlDeprecationWarning, match="`style_scale` is deprecated .* 0.3"):
+        assert build_job({"style_scale": 0.5}).styles[0].size == 0.5
+    with pytest.raises(UsageError, match="`style_scale` is the former name of `style_size`"):
+        build_job({"style_scale": 0.5, "style_size": 0.5})
+    assert build_job({"style_scale": None, "style_size": 0.5}).styles[0].size == 0.5
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda style: build_job({"styles": [style]}),
+        lambda style: build_job({}, {"styles": [style]}),
+        lambda style: Job.model_validate({**Job.from_preset().as_table(), "styles": [style]}),
+    ],
+)
+def test_the_former_key_of_a_styles_size_warns(make: Any) -> None:
+    with pytest.warns(StylectlDeprecationWarning, match="the key scale of a style is deprecated"):
+        style = make({"image": "a.jpg", "scale": 0.5}).styles[0]
+    with pytest.warns(StylectlDeprecationWarning, match="the attribute scale"):
+        assert style.scale == style.size == 0.5
+    with pytest.raises(UsageError, match="both size and scale"):
+        make({"image": "a.jpg", "scale": 0.5, "size": 0.5})
+
+
+def test_the_style_size_overrides_the_former_key_of_a_file() -> None:
+    with pytest.warns(StylectlDeprecationWarning):
+        job = build_job({"style_size": 2}, {"styles": [{"image": "a.jpg", "scale": 0.5}]})
+    assert job.styles[0].size == 2
 
 
 @pytest.mark.parametrize("preset", [{}, "", 0])

@@ -14,6 +14,7 @@ from stylectl.core.job.model import Job
 from stylectl.core.job.options import OPTIONS
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.job.toml import job_toml
+from stylectl.core.planning.job_files import make_job
 from stylectl.core.planning.plan import Plan
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.registry import Registry
@@ -26,9 +27,7 @@ STYLE_LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
 @pytest.fixture(scope="module")
 def registry() -> Registry:
     """What the built-in plugins bring, whatever else is installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def plan(
@@ -81,8 +80,9 @@ def test_the_paper_preset_has_the_papers_values(registry: Registry) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_a_whole_job(registry: Registry, preset: str) -> None:
     job = full_job(registry, preset)
-    # Masks, maps and a limit are there or not; they have no default that could be shown.
-    assert set(job) == set(Job.model_fields) - {"content_mask", "regions", "max_memory"}
+    # Masks, maps, a limit and plugins are there or not; they have no default that could be shown.
+    absent = {"content_mask", "regions", "max_memory", "plugins"}
+    assert set(job) == set(Job.model_fields) - absent
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -108,10 +108,10 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
         [{"image": "x.jpg", "weight": 3.0}, {"image": "y.jpg", "weight": 7.0}],
     ),
     (
-        "style_scale",
+        "style_size",
         [0.5],
         ("styles",),
-        [{"image": "x.jpg", "scale": 0.5}, {"image": "y.jpg", "scale": 0.5}],
+        [{"image": "x.jpg", "size": 0.5}, {"image": "y.jpg", "size": 0.5}],
     ),
     (
         "style_mask",
@@ -129,6 +129,8 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("color", "histogram", ("color",), "histogram"),
     ("size", 300, ("size",), 300),
     ("upscale", True, ("upscale",), True),
+    ("color_profile", "keep", ("color_profile",), "keep"),
+    ("metadata", "none", ("metadata",), "none"),
     ("scales", 2, ("scales",), 2),
     ("iterations", 7, ("iterations",), 7),
     ("strength", 0.25, ("strength",), 0.25),
@@ -163,7 +165,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
 #: What an option needs beside it to have an effect.
 NEEDS: dict[str, dict[str, Any]] = {
     "style_weights": {"styles": ["x.jpg", "y.jpg"]},
-    "style_scale": {"styles": ["x.jpg", "y.jpg"]},
+    "style_size": {"styles": ["x.jpg", "y.jpg"]},
     "style_mask": {"styles": ["x.jpg", "y.jpg"]},
     "regions": {"styles": ["x.jpg", "y.jpg"]},
     "preprocessing": {"weights": "own.pth"},
@@ -470,8 +472,8 @@ def test_a_bad_layer_weight_is_refused_under_its_flag(
     ("options", "expected"),
     [
         ({"style_mask": ["m.png"]}, "`style_mask` has 1 values for 2 style images"),
-        ({"style_scale": [1, 2, 3]}, "`style_scale` has 3 values for 2 style images"),
-        ({"style_scale": [1, 0]}, "`style_scale` should be greater than 0, got 0"),
+        ({"style_size": [1, 2, 3]}, "`style_size` has 3 values for 2 style images"),
+        ({"style_size": [1, 0]}, "`style_size` should be greater than 0, got 0"),
         ({"regions": ["c.png", "s.png"]}, "regions has 1 maps of styles for 2 styles"),
         (
             {"regions": ["c.png", "s.png", "t.png"], "style_mask": ["m.png", "none"]},
@@ -610,7 +612,7 @@ option_values = st.fixed_dictionaries(
         "styles": st.lists(paths, min_size=1, max_size=3),
         "content_mask": paths,
         "color": st.sampled_from(["style", "luminance", "histogram", "covariance"]),
-        "style_scale": st.floats(0.01, 8),
+        "style_size": st.floats(0.01, 8),
         "size": st.integers(1, 65536),
         "upscale": st.booleans(),
         "scales": st.one_of(st.integers(1, 20), st.just("auto")),
@@ -658,12 +660,12 @@ backbone = {name = "vgg19", weights = "own.pth", preprocessing = "caffe"}
 
 
 def test_paths_are_relative_to_the_job_files_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "job.toml").write_text(JOB)
     monkeypatch.chdir(tmp_path)
-    job = build_job({}, read_job_file(Path("jobs/job.toml")))
+    job = make_job({}, registry, read_job_file(Path("jobs/job.toml")))
     assert job.content == "jobs/images/photo.jpg"
     assert [style.image for style in job.styles] == ["jobs/one.jpg", "sample:painting"]
     assert [style.mask for style in job.styles] == ["jobs/masks/one.png", None]
@@ -672,37 +674,39 @@ def test_paths_are_relative_to_the_job_files_folder(
     assert job.backbone.options["weights"] == "jobs/own.pth"
 
 
-def test_paths_of_maps_are_relative_to_the_job_files_folder(tmp_path: Path) -> None:
+def test_paths_of_maps_are_relative_to_the_job_files_folder(
+    registry: Registry, tmp_path: Path
+) -> None:
     (tmp_path / "job.toml").write_text(
         'regions = {content = "c.png", styles = ["s.png"]}\n[[styles]]\nimage = "one.jpg"\n'
     )
-    job = build_job({}, read_job_file(tmp_path / "job.toml"))
+    job = make_job({}, registry, read_job_file(tmp_path / "job.toml"))
     assert job.regions is not None
     maps = [job.regions.content, *job.regions.styles]
     assert [Path(each).resolve() for each in maps] == [tmp_path / "c.png", tmp_path / "s.png"]
     assert set(maps) < set(job.input_paths)
 
 
-def test_absolute_paths_stay(tmp_path: Path) -> None:
+def test_absolute_paths_stay(registry: Registry, tmp_path: Path) -> None:
     photo = (tmp_path / "photo.jpg").as_posix()
     (tmp_path / "job.toml").write_text(f'content = "{photo}"\n')
-    assert build_job({}, read_job_file(tmp_path / "job.toml")).content == photo
+    assert make_job({}, registry, read_job_file(tmp_path / "job.toml")).content == photo
 
 
-def test_words_are_not_taken_for_paths(tmp_path: Path) -> None:
+def test_words_are_not_taken_for_paths(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text('backbone = {name = "vgg19", weights = "torchvision"}\n')
-    job = build_job({}, read_job_file(tmp_path / "job.toml"))
+    job = make_job({}, registry, read_job_file(tmp_path / "job.toml"))
     assert job.backbone.options["weights"] == "torchvision"
     assert job.content == "sample:photo"
 
 
 def test_an_options_path_is_relative_to_the_current_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "job.toml").write_text(JOB)
     monkeypatch.chdir(tmp_path)
-    job = build_job({"content": "here.jpg"}, read_job_file(Path("jobs/job.toml")))
+    job = make_job({"content": "here.jpg"}, registry, read_job_file(Path("jobs/job.toml")))
     assert job.content == "here.jpg"
 
 

@@ -27,6 +27,8 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "size": ("640", 640),
     "seamless": ("true", True),
     "upscale": ("true", True),
+    "color_profile": ("keep", "keep"),
+    "metadata": ("job", "job"),
     "max_pixels": ("1000", 1000),
     "strength": ("0.25", 0.25),
     "preview": ("false", False),
@@ -34,7 +36,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "content_weight": ("2.5", 2.5),
     "style_weight": ("1e2", 100.0),
     "style_weights": ("3,7", [3.0, 7.0]),
-    "style_scale": ("0.5", 0.5),
+    "style_size": ("0.5", 0.5),
     "style_mask": ("m.png", "m.png"),
     "content_mask": ("m.png", "m.png"),
     "regions": ("a.png,b.png", "a.png"),
@@ -65,9 +67,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def test_every_option_is_tried_here() -> None:
@@ -86,8 +86,8 @@ def test_set_reads_an_option_into_its_place_in_the_job(name: str) -> None:
             assert job.styles[0].image == expected
         case "style_weights":
             assert [style.weight for style in job.styles] == expected
-        case "style_scale":
-            assert job.styles[0].scale == expected
+        case "style_size":
+            assert job.styles[0].size == expected
         case "style_mask":
             assert job.styles[0].mask == expected
         case "regions":
@@ -112,7 +112,7 @@ def test_every_option_is_a_flag(command: str) -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_can_be_set_and_stand_in_a_manifest(name: str) -> None:
-    (setting,) = read_settings([f"{name}={TEXTS[name][0].replace(',', '+')}"])
+    (setting,) = read_settings([f"{name}={TEXTS[name][0].replace(',', '+')}"], {})
     assert setting.key == name
     assert option_named(name) is OPTIONS[name]
 
@@ -123,9 +123,12 @@ def test_a_manifests_columns_are_options(
     monkeypatch.chdir(tmp_path)
     for name in ("a.png", "b.png"):
         (tmp_path / name).touch()
-    excluded = ("style_weights", "seamless", "normalize_gradients", "cuda_graph", "preprocessing")
+    excluded = {
+        *("style_weights", "seamless", "normalize_gradients", "cuda_graph", "preprocessing"),
+        *("init", "backbone", "weights"),
+    }
     columns = [
-        name for name, option in OPTIONS.items() if not option.paths and name not in excluded
+        name for name, option in OPTIONS.items() if not option.are_paths and name not in excluded
     ]
     cells = [f'"{TEXTS[name][0]}"' for name in columns]
     (tmp_path / "m.csv").write_text(
@@ -168,6 +171,6 @@ def test_text_for_a_text_stays_text() -> None:
 
 
 def test_errors_name_the_option_without_dashes() -> None:
-    for name, value in (("strength", 3), ("style_weight", -1), ("style_scale", [0])):
+    for name, value in (("strength", 3), ("style_weight", -1), ("style_size", [0])):
         with pytest.raises(UsageError, match=f"^`{name}`"):
             build_job({name: value})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import pytest
 import stylectl
 from stylectl import Event, Notice, Result, RunStarted
 from stylectl.core.errors import MemoryLimitError, UsageError
-from stylectl.core.interfaces.terms import Loss, References, SumTerm
+from stylectl.core.interfaces.statistics import StatisticsTerm
+from stylectl.core.interfaces.terms import Loss, References
 from stylectl.core.job.building import build_job
 from stylectl.core.job.text import bytes_of
 from stylectl.core.memory import limits as memory
@@ -39,19 +39,10 @@ SMALL: dict[str, Any] = {
 LIMIT = "6MB"
 
 
-@pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of exported networks, which all tests share: an export takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(autouse=True)
-def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exports: None) -> None:
+def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program itself counts as nothing here: it takes more than these pictures, and not always
     the same."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.setattr(memory, "_held_memory", lambda device: 0)
     monkeypatch.chdir(tmp_path)
 
@@ -218,7 +209,7 @@ def test_the_job_carries_it() -> None:
 
 def test_a_term_of_sums_that_binds_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def bind(self: StyleLoss, references: References) -> Loss:
-        return SumTerm.bind(self, references)
+        return StatisticsTerm.bind(self, references)
 
     monkeypatch.setattr(StyleLoss, "bind", bind, raising=False)
     with pytest.raises(MemoryLimitError, match="style cannot be computed in tiles"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,14 @@ import torch
 from stylectl.core.errors import PluginError, UsageError
 from stylectl.core.interfaces.backend import FeatureBackend, Features
 from stylectl.core.interfaces.cotangents import LazyCotangents
-from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References, Region, Sums, SumTerm
+from stylectl.core.interfaces.statistics import (
+    FeatureTile,
+    LayerStatistics,
+    Statistics,
+    StatisticsTerm,
+    StyleTarget,
+)
+from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References
 from stylectl.core.job.building import build_job
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.objective.cotangents import normalized_cotangents, plain_cotangents
@@ -194,19 +202,30 @@ def test_adam_compares_no_values() -> None:
     assert result.iterations == 3
 
 
-class Squared(SumTerm):
+@dataclass(frozen=True)
+class Powers(LayerStatistics):
+    first: Tensor
+    both: Tensor
+    count: Tensor
+
+
+class Squared(StatisticsTerm[Powers, None]):
     """The squares of a sum of one layer, and of one of both."""
 
     reads = frozenset()
     layers = LAYERS
 
-    def sums(self, features: Features, content: Features, region: Region) -> Sums:
+    def statistics(self, tile: FeatureTile) -> Statistics[Powers]:
+        features = tile.features
         both = sum((features[layer].pow(3).sum() for layer in LAYERS), torch.tensor(0.0))
         count = features[LAYERS[0]].new_full((), features[LAYERS[0]].numel())
-        return {"first": features[LAYERS[0]].square().sum(), "both": both, "count": count}
+        return {"all": Powers(features[LAYERS[0]].square().sum(), both, count)}
 
-    def loss_of_sums(self, sums: Sums, styles: Sequence[tuple[Sums, float]]) -> Tensor:
-        return (sums["first"] / sums["count"]).square() + 0.1 * sums["both"].square()
+    def loss_of_statistics(
+        self, statistics: Statistics[Powers], targets: Sequence[StyleTarget[None]]
+    ) -> Tensor:
+        powers = statistics["all"]
+        return (powers.first / powers.count).square() + 0.1 * powers.both.square()
 
 
 def layers_at(seed: int) -> dict[str, Tensor]:
@@ -217,7 +236,7 @@ def layers_at(seed: int) -> dict[str, Tensor]:
     }
 
 
-def test_losses_of_sums_ask_for_the_gradient_of_the_sum_of_all() -> None:
+def test_losses_of_statistics_ask_for_the_gradient_of_the_sum_of_all() -> None:
     of_sums = term("squared", 3.0, Squared().bind(References(content={}, styles=())))
     terms = [of_sums, term("cubes", 2.0, cubes), term("again", 0.5, of_sums.loss)]
     leaves = layers_at(5)
@@ -267,9 +286,10 @@ def test_what_a_sum_asks_for_may_fail_and_is_laid_to_its_term(
             raise ValueError("no way back")
 
     class Broken(Squared):
-        def sums(self, features: Features, content: Features, region: Region) -> Sums:
-            total: Tensor = Failing.apply(features[LAYERS[0]])  # type: ignore[no-untyped-call]
-            return {"first": total, "both": total, "count": total.new_ones(())}
+        def statistics(self, tile: FeatureTile) -> Statistics[Powers]:
+            features = tile.features[LAYERS[0]]
+            total: Tensor = Failing.apply(features)  # type: ignore[no-untyped-call]
+            return {"all": Powers(total, total, total.new_ones(()))}
 
     loss = Broken().bind(References(content={}, styles=()))
     with pytest.raises(PluginError, match=r"gradient of the loss term 'odd' failed.*no way back"):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from stylectl.core.errors import PluginError
 from stylectl.core.interfaces.backend import FeatureBackend, Features
+from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References, Style
 from stylectl.core.objective.objective import Objective
 from stylectl.core.objective.weighted_losses import WeightedLoss
@@ -31,11 +32,15 @@ def objective(backend: FeatureBackend) -> Objective:
         Style(backend.features(picture(2, 8, 5)), 0.75),
         Style(backend.features(picture(3)), 0.25),
     )
-    content_term = ContentLoss({"smooth2_1": 1.0}, ContentOptions())
-    style_term = StyleLoss(
-        {"smooth1_1": 0.5, "smooth2_1": 0.5}, StyleOptions(normalization="paper")
+    content_term = ContentLoss(
+        LossTermArguments(layers={"smooth2_1": 1.0}, options=ContentOptions())
     )
-    variation = TotalVariationLoss({}, TotalVariationOptions())
+    style_term = StyleLoss(
+        LossTermArguments(
+            layers={"smooth1_1": 0.5, "smooth2_1": 0.5}, options=StyleOptions(normalization="paper")
+        )
+    )
+    variation = TotalVariationLoss(LossTermArguments(layers={}, options=TotalVariationOptions()))
     return Objective(
         backend,
         [

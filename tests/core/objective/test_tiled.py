@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 from stylectl.core.interfaces.backend import FeatureBackend
 from stylectl.core.interfaces.optimizer import Evaluation
-from stylectl.core.interfaces.specs import NoOptions
-from stylectl.core.interfaces.terms import LossTerm, References, Style, SumTerm
+from stylectl.core.interfaces.specs import LossTermArguments, NoOptions
+from stylectl.core.interfaces.statistics import StatisticsTerm
+from stylectl.core.interfaces.terms import LossTerm, References, Style
 from stylectl.core.job.building import build_job
 from stylectl.core.objective.objective import Objective
 from stylectl.core.objective.tiled_objective import TiledObjective
@@ -38,18 +39,9 @@ LAYERS = ["relu1_1", "relu2_1"]
 SUMS = ["content", "style", "covariance", "moments", "wasserstein"]
 
 
-@pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of exported networks, which all tests share: an export takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(autouse=True)
-def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exports: None) -> None:
+def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a photo of odd sides, two paintings, and masks with soft borders."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     y, x = np.mgrid[:75, :101]
     waves = np.stack([np.sin(x / 5), np.sin(y / 7), np.sin((x + y) / 9)], axis=2)
@@ -189,12 +181,18 @@ def smooth(seed: int, height: int, width: int) -> Tensor:
 def bound(backend: FeatureBackend, image: Tensor) -> Iterator[WeightedLoss]:
     layers = {"smooth1_1": 0.5, "smooth2_1": 0.5}
     terms: list[LossTerm] = [
-        *(ContentLoss(layers, ContentOptions(normalization=n)) for n in ("relative", "mean")),
-        *(StyleLoss(layers, StyleOptions(normalization=n)) for n in ("relative", "paper")),
-        CovarianceLoss(layers, CovarianceOptions()),
-        MomentsLoss(layers, MomentsOptions()),
-        WassersteinLoss(layers, NoOptions()),
-        TotalVariationLoss({}, TotalVariationOptions()),
+        *(
+            ContentLoss(LossTermArguments(layers=layers, options=ContentOptions(normalization=n)))
+            for n in ("relative", "mean")
+        ),
+        *(
+            StyleLoss(LossTermArguments(layers=layers, options=StyleOptions(normalization=n)))
+            for n in ("relative", "paper")
+        ),
+        CovarianceLoss(LossTermArguments(layers=layers, options=CovarianceOptions())),
+        MomentsLoss(LossTermArguments(layers=layers, options=MomentsOptions())),
+        WassersteinLoss(LossTermArguments(layers=layers, options=NoOptions())),
+        TotalVariationLoss(LossTermArguments(layers={}, options=TotalVariationOptions())),
     ]
     paintings = smooth(2, 30, 41), smooth(4, 25, 25)
     styles = [Style(backend.features(painting), 0.5) for painting in paintings]
@@ -256,6 +254,9 @@ def test_every_built_in_term_of_sums_is_tried_here() -> None:
     found = {
         spec.name
         for spec in registry.terms
-        if isinstance(spec.create({"relu1_1": 1.0}, spec.options()), SumTerm)
+        if isinstance(
+            spec.create(LossTermArguments(layers={"relu1_1": 1.0}, options=spec.options())),
+            StatisticsTerm,
+        )
     }
     assert found == set(SUMS)

@@ -15,6 +15,7 @@ from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.job.toml import job_toml
+from stylectl.core.planning.job_files import make_job
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.preview import LONG_SIDE, MOST_WORK
 from stylectl.core.run.record import read_job_file
@@ -103,5 +104,5 @@ def test_a_preview_is_small_and_has_the_scales_that_the_picture_begins_with(
     assert max(result.image.shape) == LONG_SIDE
     whole = plan_scales((342, 512), "auto", 300, 16)
     assert [scale.size for scale in result.scales] == [scale.size for scale in whole][:3]
-    again = make_plan(build_job({}, read_job_file(tmp_path / "out.png")), REGISTRY).job
+    again = make_plan(make_job({}, REGISTRY, read_job_file(tmp_path / "out.png")), REGISTRY).job
     assert again == result.job

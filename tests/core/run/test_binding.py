@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stylectl.core.interfaces.terms import SumTerm
+from stylectl.core.interfaces.statistics import StatisticsTerm
 from stylectl.core.job.building import build_job
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.binding import Binder, _Styles
@@ -14,9 +14,8 @@ from stylectl.plugins.manager import load_plugins
 
 
 @pytest.mark.parametrize("most", [None, 6000])
-def test_styles_are_as_many_as_they_say(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_styles_are_as_many_as_they_say(most: int | None) -> None:
     """Whole, and in tiles, where each tile of a style image counts as one."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     options = {"size": 128, "scales": 1, "device": "cpu", "style_layers": ["relu1_1", "relu2_1"]}
     plan = make_plan(build_job(options), load_plugins().registry)
     infos = plan.layer_infos
@@ -26,7 +25,7 @@ def test_styles_are_as_many_as_they_say(most: int | None, monkeypatch: pytest.Mo
         inputs = replace(run.inputs_at(0), tiler=tiler)
         binder = Binder.of(plan, run.backend, inputs)
         (term,) = [planned.term for planned in plan.terms if planned.name == "style"]
-        assert isinstance(term, SumTerm)
+        assert isinstance(term, StatisticsTerm)
         styles = _Styles(binder, term.layers)
         every = list(styles)
         assert len(styles) == len(every)

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +18,12 @@ from stylectl.core.errors import OutputError, StylectlError, UsageError
 from stylectl.core.images.decoding import read_image
 from stylectl.core.interfaces.events import Event, Notice
 from stylectl.core.interfaces.result import Result, Snapshot, StepRecord
-from stylectl.core.interfaces.specs import NoOptions, WriterSpec
-from stylectl.core.interfaces.writer import Writer
+from stylectl.core.interfaces.specs import NoOptions, WriterArguments, WriterSpec
+from stylectl.core.interfaces.writer import Writer, WriteRequest
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.outputs import free_name, plan_outputs, write_outputs
+from stylectl.core.run.outputs import Target, free_name, plan_outputs, write_outputs
 from stylectl.core.sizes.pyramid import Scale
 from stylectl.plugins.manager import load_plugins
 
@@ -40,10 +40,8 @@ class Halfway(Writer):
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
-        path.write_bytes(b"half of a pict")
+    def write(self, request: WriteRequest) -> None:
+        request.path.write_bytes(b"half of a pict")
         raise self.error
 
 
@@ -56,9 +54,8 @@ def temporary_files(
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry() -> Registry:
     """The built-in writers, and some that fail half-way."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     made = load_plugins().registry
     failures = {
         ".full": OSError(28, "No space left on device"),
@@ -67,10 +64,16 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     }
     for suffix, error in failures.items():
 
-        def create(options: NoOptions, error: Exception = error) -> Writer:
+        def create(arguments: WriterArguments[NoOptions], error: Exception = error) -> Writer:
             return Halfway(error)
 
-        spec = WriterSpec(name=suffix[1:], summary="fails", suffixes=(suffix,), create=create)
+        spec = WriterSpec(
+            name=suffix[1:],
+            summary="fails",
+            suffixes=(suffix,),
+            create=create,
+            options=NoOptions,
+        )
         made.writers.add(spec, "the test")
     return made
 
@@ -139,6 +142,47 @@ def test_an_unknown_suffix_brings_up_the_nearest(
 def test_a_suffix_may_be_in_capitals(folder: Path, job: Job, registry: Registry) -> None:
     (output,) = plan_outputs([Path("OUT.JPG")], job, SIZE, registry)
     assert output.spec.name == "jpeg"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "writer"),
+    [
+        ("out.png", "out.png", None),
+        ("png:out.png", "out.png", "png"),
+        ("demo-swatches:folder/out.gpl", "folder/out.gpl", "demo-swatches"),
+        ("png:C:out.png", "C:out.png", "png"),
+        ("png:a:b.png", "a:b.png", "png"),
+        # A drive of Windows, and paths with colons.
+        ("C:out.png", "C:out.png", None),
+        (r"C:\pictures\out.png", r"C:\pictures\out.png", None),
+        ("C:png:out.png", "C:png:out.png", None),
+        ("./png:out.png", "png:out.png", None),
+        ("/tmp/12:30.png", "/tmp/12:30.png", None),
+        ("png:", "png:", None),
+        (":out.png", ":out.png", None),
+    ],
+)
+def test_an_output_may_begin_with_the_name_of_its_writer(
+    text: str, path: str, writer: str | None
+) -> None:
+    assert Target.read(text) == Target(Path(path), writer)
+
+
+def test_an_unknown_writer_of_an_output_brings_up_the_nearest_and_the_way_around(
+    folder: Path, job: Job, registry: Registry
+) -> None:
+    with pytest.raises(UsageError, match=r"did you mean png\?.*\./pgn:out\.png"):
+        plan_outputs([Target.read("pgn:out.png")], job, SIZE, registry)
+
+
+def test_a_writer_keeps_to_its_suffixes(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(UsageError, match=r"tif:out\.png: the writer tif writes \.tif, \.tiff"):
+        plan_outputs([Target.read("tif:out.png")], job, SIZE, registry)
+
+
+def test_one_file_is_not_written_by_two_writers(folder: Path, job: Job, registry: Registry) -> None:
+    with pytest.raises(UsageError, match="named twice"):
+        plan_outputs([Target.read("png:out.png"), Path("out.png")], job, SIZE, registry)
 
 
 def test_a_missing_folder_is_found(folder: Path, job: Job, registry: Registry) -> None:
@@ -312,7 +356,7 @@ def test_paths_in_the_job_are_relative_to_the_pictures_folder(
         image.load()
         job = json.loads(getattr(image, "text")["stylectl"])["job"]  # noqa: B009
     assert job["content"] == "../photo.jpg"
-    assert job["styles"][0]["image"] == "/abs/style.jpg"
+    assert job["styles"][0]["image"] == Path(os.path.relpath("/abs/style.jpg", "out")).as_posix()
 
 
 FAILURES = [(".full", "No space left"), (".refused", "no such picture"), (".rogue", "mistake")]
@@ -418,42 +462,38 @@ def test_a_cut_file_replaces_nothing_in_any_format(
 class Careless(Writer):
     """Writes in one piece, and does not look how much was written."""
 
-    def __init__(self, options: NoOptions) -> None:
-        self.size = 9000
-
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-        os.write(descriptor, bytes(self.size))
+    def write(self, request: WriteRequest) -> None:
+        descriptor = os.open(request.path, os.O_WRONLY | os.O_CREAT)
+        os.write(descriptor, bytes(9000))
         os.close(descriptor)
 
 
 class Cut(Writer):
     """Writes the first half of a PNG."""
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
-        Image.fromarray((255 * result.image).astype("uint8")).save(path, "PNG")
+    def write(self, request: WriteRequest) -> None:
+        path = request.path
+        Image.fromarray((255 * request.result.image).astype("uint8")).save(path, "PNG")
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 class Empty(Writer):
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
-        path.touch()
+    def write(self, request: WriteRequest) -> None:
+        request.path.touch()
 
 
 @pytest.fixture
 def careless(registry: Registry) -> Registry:
-    for suffix, create in {
-        ".careless": Careless,
-        ".cut": lambda options: Cut(),
-        ".empty": lambda options: Empty(),
-    }.items():
-        spec = WriterSpec(name=suffix[1:], summary="fails", suffixes=(suffix,), create=create)
+    writers: list[type[Writer]] = [Careless, Cut, Empty]
+    for writer in writers:
+        name = writer.__name__.lower()
+
+        def create(arguments: WriterArguments[NoOptions], writer: type[Writer] = writer) -> Writer:
+            return writer()
+
+        spec = WriterSpec(
+            name=name, summary="fails", suffixes=(f".{name}",), create=create, options=NoOptions
+        )
         registry.writers.add(spec, "the test")
     return registry
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ SMALL: dict[str, Any] = {"size": 32, "iterations": 1, "scales": 1, "device": "cp
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
 
 
 def plan_of(**options: Any) -> Plan:
@@ -57,7 +57,7 @@ def test_a_json_record_is_a_job_file() -> None:
     first = stylectl.run(**SMALL, output=["out.json", "out.png"], seed=3)
     again = stylectl.run("out.json")
     assert np.array_equal(first.image, again.image)
-    assert read_job_file(Path("out.json")) == read_job_file(Path("out.png"))
+    assert read_job_file(Path("out.json")).table == read_job_file(Path("out.png")).table
 
 
 @pytest.mark.parametrize("number", [0, RECORD_FORMAT + 1, "two", None, True, 2.5])
@@ -71,6 +71,31 @@ def test_a_record_of_an_unknown_format_is_refused(number: object) -> None:
 
 def test_each_former_format_has_a_migration() -> None:
     assert sorted(records._MIGRATIONS) == list(range(1, RECORD_FORMAT))
+
+
+def test_the_former_name_of_a_styles_size_is_read_without_a_warning() -> None:
+    stylectl.run(**SMALL, style_size=2, output=["out.png", "out.json"])
+
+    def older(record: dict[str, Any]) -> dict[str, Any]:
+        record["job"]["styles"] = [{"image": "sample:painting", "scale": 2}]
+        return record | {"format": 2}
+
+    rewrite(older)
+    assert read_record(Path("out.png"))["job"]["styles"] == [
+        {"image": "sample:painting", "size": 2}
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert state(style_size=2) == "finished"
+        assert stylectl.run("out.png").job.styles[0].size == 2
+    assert state(style_size=1) == "other"
+
+
+@pytest.mark.parametrize("styles", [None, 3, ["a.jpg"], [{"image": "a.jpg"}, 3]])
+def test_a_former_record_with_other_styles_stays_as_it_is(styles: object) -> None:
+    record = {"format": 2, "job": {"styles": styles}}
+    Path("out.json").write_text(json.dumps(record))
+    assert read_record(Path("out.json"))["job"] == {"styles": styles}
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ PHOTO, PAINTING = (str(SAMPLES[name]) for name in ("sample:photo", "sample:paint
 
 @pytest.fixture(autouse=True)
 def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
 
 

@@ -16,8 +16,10 @@ from stylectl.core.job.building import build_job
 from stylectl.core.job.paths import SAMPLES
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.job.toml import job_toml
+from stylectl.core.planning.job_files import make_job
 from stylectl.core.run.outputs import free_name
 from stylectl.core.run.record import read_job_file
+from stylectl.plugins.manager import load_plugins
 from torch import Tensor
 
 PHOTO, PAINTING = (str(SAMPLES[name]) for name in ("sample:photo", "sample:painting"))
@@ -25,7 +27,6 @@ PHOTO, PAINTING = (str(SAMPLES[name]) for name in ("sample:photo", "sample:paint
 
 @pytest.fixture(autouse=True)
 def _own_folder_and_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
 
 
@@ -64,11 +65,14 @@ def test_one_number_is_a_squares_side() -> None:
 def test_the_png_carries_the_job_that_makes_it_again() -> None:
     first = texture(output="tex.png", scales=2, iterations=4, seed=3)
     again = stylectl.run("tex.png")
-    assert again.job == first.job
+    # The record has the painting's path relative to its own folder.
+    assert Path(again.job.styles[0].image).resolve() == Path(PAINTING).resolve()
+    assert again.job.model_copy(update={"styles": first.job.styles}) == first.job
     assert np.array_equal(again.image, first.image)
     Path("job.toml").write_text(job_toml(first.job))
-    assert build_job({}, read_job_file(Path("job.toml"))) == first.job
-    larger = build_job({"size": (96, 80)}, read_job_file(Path("tex.png")))
+    registry = load_plugins().registry
+    assert make_job({}, registry, read_job_file(Path("job.toml"))) == first.job
+    larger = make_job({"size": (96, 80)}, registry, read_job_file(Path("tex.png")))
     assert (larger.content, larger.size) == (None, (96, 80))
 
 

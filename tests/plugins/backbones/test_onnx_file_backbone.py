@@ -278,6 +278,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     assert "larger than 2 GB" in refused(tmp_path / "huge.onnx")
 
 
+@pytest.mark.subprocess
 def test_layers_are_listed_and_a_run_ends_in_a_line(file: Path) -> None:
     def stylectl(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "stylectl", *arguments]

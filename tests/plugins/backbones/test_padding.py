@@ -138,7 +138,6 @@ def test_the_smallest_side_is_enough_and_needed(name: str, padding: str) -> None
                 assert trunk(noise(side - 1, side))[info.name].numel()
 
 
-@pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("padding", ["replicate", "circular"])
 def test_onnx_runtime_pads_and_differentiates_alike(padding: str) -> None:
     backbone, layers, image = vgg19(padding), ["relu1_1", "relu2_1"], noise(21, 34)

@@ -481,6 +481,7 @@ def test_average_pooling_averages_the_same_windows(file_of: Callable[[str], str]
         )
 
 
+@pytest.mark.subprocess
 def test_torchvision_is_not_imported_before_a_model_of_it_is_asked_for() -> None:
     code = (
         "import sys; from stylectl.plugins.manager import load_plugins; load_plugins(); "
@@ -490,6 +491,7 @@ def test_torchvision_is_not_imported_before_a_model_of_it_is_asked_for() -> None
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("name", ["resnet50", "torchvision:densenet121"])
 def test_layers_are_listed(name: str) -> None:
     done = subprocess.run(

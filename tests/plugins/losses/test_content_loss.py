@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 import torch
+from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import Loss, References
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
 from torch import Tensor
@@ -17,7 +18,9 @@ def features(seed: int, *shape: int) -> Tensor:
 
 
 def term(layers: dict[str, float], normalization: Normalization = "paper") -> ContentLoss:
-    return ContentLoss(layers, ContentOptions(normalization=normalization))
+    return ContentLoss(
+        LossTermArguments(layers=layers, options=ContentOptions(normalization=normalization))
+    )
 
 
 def bound(

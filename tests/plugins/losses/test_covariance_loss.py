@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from stylectl.core.interfaces.specs import LossTermArguments
+from stylectl.core.interfaces.statistics import FeatureTile
 from stylectl.core.interfaces.terms import Loss, References, Style
 from stylectl.plugins.losses.covariance import CovarianceLoss, CovarianceOptions
 from stylectl.plugins.losses.statistics.sums import covariance_sums, mean_and_covariance
@@ -22,7 +24,10 @@ def features(seed: int, *shape: int) -> Tensor:
 
 def term(layers: dict[str, float], relative: bool = False) -> CovarianceLoss:
     return CovarianceLoss(
-        layers, CovarianceOptions(normalization="relative" if relative else "plain")
+        LossTermArguments(
+            layers=layers,
+            options=CovarianceOptions(normalization="relative" if relative else "plain"),
+        )
     )
 
 
@@ -58,8 +63,8 @@ def test_relative_is_divided_by_the_styles_own_square() -> None:
 @pytest.mark.parametrize("exact", [True, False])
 def test_sums_pass_gradcheck(exact: bool) -> None:
     def sums(maps: Tensor) -> tuple[Tensor, Tensor]:
-        made = covariance_sums({"a": maps}, ["a"], {}, exact)
-        return made["a totals"], made["a products"]
+        made = covariance_sums(FeatureTile({"a": maps}, {}, {}), ["a"], exact)
+        return made["a"].totals, made["a"].products
 
     assert torch.autograd.gradcheck(sums, (features(1, 2, 3, 4, 5).requires_grad_(),))
 
@@ -68,7 +73,7 @@ def test_a_bright_even_channel_keeps_its_variance_in_float32() -> None:
     generator = torch.Generator().manual_seed(1)
     maps = 100 + 0.01 * torch.randn(1, 3, 40, 50, generator=generator)
     # In float32 E[F F^T] - mu mu^T would be off by about 100^2 * 6e-8, six times the variance.
-    _, own = mean_and_covariance(covariance_sums({"a": maps}, ["a"], {}), "a")
+    _, own = mean_and_covariance(covariance_sums(FeatureTile({"a": maps}, {}, {}), ["a"])["a"])
     expected = covariance(maps.double())
     # Products of float32 numbers, 2000 to a sum, 6e-8 each; the roundings are random.
     assert (own[0] - expected).abs().max().item() < 1e-5 * expected.abs().max().item()

@@ -12,7 +12,9 @@ import stylectl
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stylectl import IMAGE_LAYER, Loss, LossTerm, References, Style, SumTerm
+from stylectl import IMAGE_LAYER, Loss, LossTerm, References, StatisticsTerm, Style
+from stylectl.core.interfaces.specs import LossTermArguments
+from stylectl.core.interfaces.statistics import FeatureTile, StyleTarget, added
 from stylectl.core.planning.registry import Registry
 from stylectl.plugins.manager import load_plugins
 from stylectl.testing import check_loss_term
@@ -80,15 +82,14 @@ ON_LAYERS = [case for case in CASES if case.name not in ("tv", "laplacian")]
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 def term(registry: Registry, case: Case, **layers: float) -> LossTerm:
     spec = registry.terms.get(case.name)
     shares = {} if spec.layers_from == "image" else layers or {"a": 0.7, "b": 0.3}
-    return spec.create(shares, spec.options.model_validate(dict(case.options)))
+    options = spec.options.model_validate(dict(case.options))
+    return spec.create(LossTermArguments(layers=shares, options=options))
 
 
 def features(seed: int, height: int = 6, width: int = 8, batch: int = 1) -> dict[str, Tensor]:
@@ -150,7 +151,7 @@ def test_gradcheck_of_every_element(registry: Registry, case: Case) -> None:
 def test_it_reads_what_it_should(registry: Registry, case: Case) -> None:
     made = term(registry, case)
     assert made.reads == case.reads
-    assert isinstance(made, SumTerm) == (case.name in SUM_TERMS)
+    assert isinstance(made, StatisticsTerm) == (case.name in SUM_TERMS)
     assert made.layers == (("a", "b") if case in ON_LAYERS else (IMAGE_LAYER,))
 
 
@@ -230,8 +231,9 @@ def test_sums_of_two_tiles_add_up_to_the_wholes(
     registry: Registry, case: Case, row: int, width: int, seed: int
 ) -> None:
     made = term(registry, case)
-    assert isinstance(made, SumTerm)
+    assert isinstance(made, StatisticsTerm)
     result, content, style = features(seed, 10, width), features(seed + 1, 10, width), features(2)
+    reads_styles = "styles" in made.reads
     tiles = []
     for upper in (True, False):
         own, of_content = (
@@ -243,19 +245,20 @@ def test_sums_of_two_tiles_add_up_to_the_wholes(
             }
             for each in (result, content if "content" in made.reads else {})
         )
-        tiles.append(made.sums(own, of_content, {}))
-    added = {name: tiles[0][name] + tiles[1][name] for name in tiles[0]}
-    styles = [(made.prepared(made.sums(style, {}, {})), 1.0)] if "styles" in made.reads else []
+        tiles.append(made.statistics(FeatureTile(own, of_content, {})))
+    of_style = made.target(made.statistics(FeatureTile(style, {}, {}))) if reads_styles else None
+    targets = [StyleTarget(of_style, 1.0)] if reads_styles else []
     whole = bound(made, content, (style, 1.0))(result).item()
     # As above: what is compared may be a difference of nearly equal numbers.
-    assert made.loss_of_sums(added, styles).item() == pytest.approx(whole, rel=1e-8, abs=1e-8)
+    assert made.loss_of_statistics(added(*tiles), targets).item() == pytest.approx(
+        whole, rel=1e-8, abs=1e-8
+    )
 
 
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case.least is not None and not case.options], ids=str
 )
-def test_a_run_lowers_it(monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
+def test_a_run_lowers_it(case: Case) -> None:
     result = stylectl.run(
         size=48,
         scales=1,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from stylectl.core.interfaces.specs import NoOptions
+from stylectl.core.interfaces.specs import LossTermArguments, NoOptions
 from stylectl.core.interfaces.terms import Loss, References, Style
 from stylectl.plugins.losses.histogram import HistogramLoss
 from torch import Tensor
@@ -23,7 +23,7 @@ def features(seed: int, *shape: int) -> Tensor:
 
 
 def term(layers: dict[str, float]) -> HistogramLoss:
-    return HistogramLoss(layers, NoOptions())
+    return HistogramLoss(LossTermArguments(layers=layers, options=NoOptions()))
 
 
 def bound(*styles: tuple[Tensor, float]) -> Loss:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References
 from stylectl.plugins.losses.laplacian import LaplacianLoss, LaplacianOptions, pooled_laplacian
 from torch import Tensor
@@ -19,7 +20,7 @@ def picture(seed: int, *shape: int) -> Tensor:
 
 
 def bound(content: Tensor, *pools: int) -> Loss:
-    term = LaplacianLoss({}, LaplacianOptions(pools=pools))
+    term = LaplacianLoss(LossTermArguments(layers={}, options=LaplacianOptions(pools=pools)))
     return term.bind(References(content={IMAGE_LAYER: content}, styles=()))
 
 

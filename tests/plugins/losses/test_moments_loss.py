@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from stylectl.core.interfaces.specs import LossTermArguments
+from stylectl.core.interfaces.statistics import FeatureTile
 from stylectl.core.interfaces.terms import Loss, References, Style
 from stylectl.plugins.losses.moments import MomentsLoss, MomentsOptions
 from torch import Tensor
@@ -20,7 +22,11 @@ def features(seed: int, *shape: int) -> Tensor:
 
 
 def term(layers: dict[str, float], relative: bool = False) -> MomentsLoss:
-    return MomentsLoss(layers, MomentsOptions(normalization="relative" if relative else "paper"))
+    return MomentsLoss(
+        LossTermArguments(
+            layers=layers, options=MomentsOptions(normalization="relative" if relative else "paper")
+        )
+    )
 
 
 def bound(*styles: tuple[Tensor, float], relative: bool = False) -> Loss:
@@ -55,9 +61,9 @@ def test_a_bright_even_channel_keeps_its_deviation_in_float32() -> None:
     generator = torch.Generator().manual_seed(1)
     maps = 100 + 0.01 * torch.randn(1, 3, 40, 50, generator=generator)
     # In float32 E[F^2] - mu^2 would be off by about 100^2 * 6e-8, six times the variance.
-    made = term({"a": 1.0}).sums({"a": maps}, {}, {})
-    mean = made["a totals"] / 2000
-    deviation = (made["a squares"] / 2000 - mean.square()).sqrt()
+    sums = term({"a": 1.0}).statistics(FeatureTile({"a": maps}, {}, {}))["a"]
+    mean = sums.totals / 2000
+    deviation = (sums.squares / 2000 - mean.square()).sqrt()
     own = torch.cat([mean, deviation])
     # Sums of 2000 float32 numbers, 6e-8 each; the roundings are random.
     torch.testing.assert_close(own, moments(maps.double()), rtol=1e-5, atol=0)

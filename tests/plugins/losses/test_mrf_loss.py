@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import Loss, References, Style
 from stylectl.plugins.losses.mrf import MrfLoss, MrfOptions, nearest_patches, patch_size
 from torch import Tensor
@@ -27,7 +28,7 @@ def every_patch(**options: int) -> MrfOptions:
 
 
 def term(layers: dict[str, float], **options: int) -> MrfLoss:
-    return MrfLoss(layers, every_patch(**options))
+    return MrfLoss(LossTermArguments(layers=layers, options=every_patch(**options)))
 
 
 def bound(*styles: tuple[Tensor, float], **options: int) -> Loss:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from stylectl import References, Region, Style, SumTerm
-from stylectl.core.interfaces.specs import NoOptions
+from stylectl import References, Region, StatisticsTerm, Style
+from stylectl.core.interfaces.specs import LossTermArguments, NoOptions
+from stylectl.core.interfaces.statistics import FeatureTile, tensors_of
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
 from stylectl.plugins.losses.covariance import CovarianceLoss, CovarianceOptions
 from stylectl.plugins.losses.moments import MomentsLoss, MomentsOptions
@@ -18,11 +21,14 @@ from stylectl.plugins.losses.wasserstein import WassersteinLoss
 from torch import Tensor
 
 LAYERS = {"a": 1.0}
-OF_STYLES: list[SumTerm] = [
-    StyleLoss(LAYERS, StyleOptions()),
-    CovarianceLoss(LAYERS, CovarianceOptions()),
-    MomentsLoss(LAYERS, MomentsOptions()),
-    WassersteinLoss(LAYERS, NoOptions()),
+#: A term of any statistics.
+Term = StatisticsTerm[Any, Any]
+
+OF_STYLES: list[Term] = [
+    StyleLoss(LossTermArguments(layers=LAYERS, options=StyleOptions())),
+    CovarianceLoss(LossTermArguments(layers=LAYERS, options=CovarianceOptions())),
+    MomentsLoss(LossTermArguments(layers=LAYERS, options=MomentsOptions())),
+    WassersteinLoss(LossTermArguments(layers=LAYERS, options=NoOptions())),
 ]
 each_of_styles = pytest.mark.parametrize("term", OF_STYLES, ids=lambda term: type(term).__name__)
 
@@ -50,37 +56,47 @@ def soft(seed: int) -> Region:
     return {"a": maps(seed)[:, :1]}
 
 
-def bound_value(term: SumTerm, result: Tensor, *styles: Style) -> Tensor:
+def bound_value(term: Term, result: Tensor, *styles: Style) -> Tensor:
     return term.bind(References({}, styles))({"a": result})
 
 
+def tensors(term: Term, features: Tensor, region: Region) -> dict[str, Tensor]:
+    """Return the statistics of the layer `a`, by field."""
+    statistics = term.statistics(FeatureTile({"a": features}, {}, region))
+    return {field: value for (_, field), value in tensors_of(statistics).items()}
+
+
 @each_of_styles
-def test_a_hard_region_has_the_sums_of_its_positions(term: SumTerm) -> None:
+def test_a_hard_region_has_the_sums_of_its_positions(term: Term) -> None:
     features = maps(1)
-    chosen = term.sums({"a": features[..., 2:5]}, {}, {})
-    for name, value in term.sums({"a": features}, {}, columns(slice(2, 5))).items():
+    chosen = tensors(term, features[..., 2:5], {})
+    for name, value in tensors(term, features, columns(slice(2, 5))).items():
         assert_close(value, chosen[name].to(value))
 
 
 @each_of_styles
-def test_sums_of_regions_that_share_the_picture_add_up_to_the_whole(term: SumTerm) -> None:
-    features, part = {"a": maps(1)}, soft(9)
+def test_sums_of_regions_that_share_the_picture_add_up_to_the_whole(
+    term: Term,
+) -> None:
+    features, part = maps(1), soft(9)
     rest = {"a": 1 - part["a"]}
-    one, other = term.sums(features, {}, part), term.sums(features, {}, rest)
-    for name, value in term.sums(features, {}, {}).items():
+    one, other = tensors(term, features, part), tensors(term, features, rest)
+    for name, value in tensors(term, features, {}).items():
         # The number of positions is a float32 in `style`.
-        assert_close(one[name] + other[name], value, 1e-6 if name == "a positions" else 1e-10)
+        assert_close(one[name] + other[name], value, 1e-6 if name == "positions" else 1e-10)
 
 
 @each_of_styles
-def test_the_gradient_in_a_soft_region_is_that_of_finite_differences(term: SumTerm) -> None:
+def test_the_gradient_in_a_soft_region_is_that_of_finite_differences(
+    term: Term,
+) -> None:
     target = Style({"a": maps(2)}, 1.0, soft(3), soft(4))
     loss = term.bind(References({}, (target,)))
     assert torch.autograd.gradcheck(lambda x: loss({"a": x}), (maps(1).requires_grad_(),))
 
 
 @each_of_styles
-def test_each_region_has_its_own_styles(term: SumTerm) -> None:
+def test_each_region_has_its_own_styles(term: Term) -> None:
     left, right = columns(slice(0, 4)), columns(slice(4, 8))
     one, other, result = {"a": maps(2)}, {"a": maps(3)}, maps(1)
     both = bound_value(term, result, Style(one, 0.3, left), Style(other, 0.7, right))
@@ -91,7 +107,9 @@ def test_each_region_has_its_own_styles(term: SumTerm) -> None:
 
 
 @each_of_styles
-def test_a_region_of_the_style_is_where_its_statistics_come_from(term: SumTerm) -> None:
+def test_a_region_of_the_style_is_where_its_statistics_come_from(
+    term: Term,
+) -> None:
     wide, result = maps(2, 6, 8), maps(1)
     cut = bound_value(term, result, Style({"a": wide[..., 3:]}, 1.0))
     confined = bound_value(term, result, Style({"a": wide}, 1.0, own_region=columns(slice(3, 8))))
@@ -99,7 +117,9 @@ def test_a_region_of_the_style_is_where_its_statistics_come_from(term: SumTerm) 
 
 
 @each_of_styles
-def test_images_of_one_source_count_as_if_they_hung_side_by_side(term: SumTerm) -> None:
+def test_images_of_one_source_count_as_if_they_hung_side_by_side(
+    term: Term,
+) -> None:
     small, large, result = maps(2, 6, 2), maps(3, 6, 9), maps(1)
     folder = [Style({"a": image}, 0.5, source=4) for image in (small, large)]
     hung = Style({"a": torch.cat([small, large], dim=3)}, 1.0)
@@ -109,20 +129,20 @@ def test_images_of_one_source_count_as_if_they_hung_side_by_side(term: SumTerm) 
 
 @each_of_styles
 def test_the_results_sums_are_taken_once_for_each_region(
-    term: SumTerm, monkeypatch: pytest.MonkeyPatch
+    term: Term, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where, result = columns(slice(0, 4)), maps(1)
     styles = [Style({"a": maps(seed)}, 0.25, where) for seed in (2, 3)]
     styles += [Style({"a": maps(seed)}, 0.25) for seed in (4, 5)]
     loss = term.bind(References({}, tuple(styles)))
     taken: list[Region] = []
-    sums = term.sums
+    statistics = term.statistics
 
-    def counted(features: dict[str, Tensor], content: dict[str, Tensor], region: Region) -> object:
-        taken.append(region)
-        return sums(features, content, region)
+    def counted(tile: FeatureTile) -> object:
+        taken.append(tile.region)
+        return statistics(tile)
 
-    monkeypatch.setattr(term, "sums", counted)
+    monkeypatch.setattr(term, "statistics", counted)
     loss({"a": result})
     assert taken == [where, {}]
 
@@ -130,12 +150,13 @@ def test_the_results_sums_are_taken_once_for_each_region(
 def test_chunks_of_weighted_positions_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     features, where = maps(1), soft(2)
     weights = where["a"].flatten(2)
-    gram, sums = gram_matrix(features, weights), covariance_sums({"a": features}, ["a"], where)
+    tile = FeatureTile({"a": features}, {}, where)
+    gram, sums = gram_matrix(features, weights), covariance_sums(tile, ["a"])
     monkeypatch.setattr(gram_module, "CHUNK", 7)
     monkeypatch.setattr(pivoted_sums, "CHUNK", 7)
     assert_close(gram_matrix(features, weights), gram)
-    again = covariance_sums({"a": features}, ["a"], where)
-    assert_close(again["a products"], sums["a products"])
+    again = covariance_sums(tile, ["a"])
+    assert_close(again["a"].products, sums["a"].products)
 
 
 def test_a_bright_even_region_keeps_its_covariance_in_float32() -> None:
@@ -144,15 +165,21 @@ def test_a_bright_even_region_keeps_its_covariance_in_float32() -> None:
     features[..., 4:] = -500
     where = columns(slice(0, 4))
     single = features.float()
-    _, exact = mean_and_covariance(covariance_sums({"a": single.double()}, ["a"], where), "a")
-    _, made = mean_and_covariance(covariance_sums({"a": single}, ["a"], where, exact=False), "a")
+    exact, rounded = (
+        mean_and_covariance(covariance_sums(FeatureTile({"a": value}, {}, where), ["a"])["a"])[1]
+        for value in (single.double(), single)
+    )
     # About the region's own mean float32 loses 1e-7 of the deviation, not of the brightness.
-    assert (made - exact).abs().max() < 1e-4 * exact.abs().max()
+    assert (rounded - exact).abs().max() < 1e-4 * exact.abs().max()
 
 
 @pytest.mark.parametrize("normalization", ["relative", "mean", "paper"])
 def test_the_content_is_held_as_without_a_mask_where_it_is_white(normalization: str) -> None:
-    term = ContentLoss(LAYERS, ContentOptions.model_validate({"normalization": normalization}))
+    term = ContentLoss(
+        LossTermArguments(
+            layers=LAYERS, options=ContentOptions.model_validate({"normalization": normalization})
+        )
+    )
     photo, result = {"a": maps(1)}, maps(2).requires_grad_()
     where = columns(slice(0, 3))
     masked = term.bind(References(photo, (), content_region=where))({"a": result})
@@ -163,7 +190,7 @@ def test_the_content_is_held_as_without_a_mask_where_it_is_white(normalization: 
 
 
 @each_of_styles
-def test_a_region_without_any_weight_gives_finite_numbers(term: SumTerm) -> None:
+def test_a_region_without_any_weight_gives_finite_numbers(term: Term) -> None:
     result = maps(1).requires_grad_()
     nowhere = columns(slice(0, 0))
     loss = bound_value(term, result, Style({"a": maps(2)}, 1.0, nowhere))

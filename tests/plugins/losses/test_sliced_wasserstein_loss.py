@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import Loss, References, Style
 from stylectl.plugins.losses.sliced_wasserstein import (
     SlicedWassersteinLoss,
@@ -25,7 +26,9 @@ def features(seed: int, *shape: int) -> Tensor:
 
 
 def term(layers: dict[str, float], directions: int | None = None) -> SlicedWassersteinLoss:
-    return SlicedWassersteinLoss(layers, SlicedWassersteinOptions(directions=directions))
+    return SlicedWassersteinLoss(
+        LossTermArguments(layers=layers, options=SlicedWassersteinOptions(directions=directions))
+    )
 
 
 def bound(*styles: tuple[Tensor, float], seed: int = 0, directions: int | None = None) -> Loss:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import Loss, References, Style
 from stylectl.plugins.losses.strotss import StrotssLoss, StrotssOptions
 from torch import Tensor
@@ -22,7 +23,9 @@ def features(seed: int, *shape: int) -> Tensor:
 
 def bound(photo: Tensor, *styles: tuple[Tensor, float], seed: int = 0, **options: float) -> Loss:
     shares = tuple(Style({"a": style}, weight) for style, weight in styles)
-    made = StrotssLoss({"a": 1.0}, StrotssOptions.model_validate(options))
+    made = StrotssLoss(
+        LossTermArguments(layers={"a": 1.0}, options=StrotssOptions.model_validate(options))
+    )
     return made.bind(References(content={"a": photo}, styles=shares, seed=seed))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import Loss, References, Style
 from stylectl.plugins.losses.statistics.gram import gram_matrix
 from stylectl.plugins.losses.style import StyleLoss, StyleOptions
@@ -21,7 +22,7 @@ def features(seed: int, *shape: int) -> Tensor:
 
 
 def term(layers: dict[str, float]) -> StyleLoss:
-    return StyleLoss(layers, StyleOptions(normalization="paper"))
+    return StyleLoss(LossTermArguments(layers=layers, options=StyleOptions(normalization="paper")))
 
 
 def bound(layers: dict[str, float], *styles: tuple[dict[str, Tensor], float]) -> Loss:
@@ -76,7 +77,9 @@ def test_a_style_tiled_four_times_is_the_same_style() -> None:
 
 
 def relative(style: Tensor, share: float = 1.0) -> Loss:
-    made = StyleLoss({"a": 2.0}, StyleOptions(normalization="relative"))
+    made = StyleLoss(
+        LossTermArguments(layers={"a": 2.0}, options=StyleOptions(normalization="relative"))
+    )
     return made.bind(References(content={}, styles=(Style({"a": style}, share),)))
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 import torch
+from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References
 from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
 from torch import Tensor
@@ -21,7 +22,9 @@ def picture(*shape: int) -> Tensor:
 
 def bound(power: Power = 2, reduction: Reduction = "mean") -> Loss:
     options = TotalVariationOptions(power=power, reduction=reduction)
-    return TotalVariationLoss({}, options).bind(References(content={}, styles=()))
+    return TotalVariationLoss(LossTermArguments(layers={}, options=options)).bind(
+        References(content={}, styles=())
+    )
 
 
 def total_variation(image: Tensor, power: int) -> float:

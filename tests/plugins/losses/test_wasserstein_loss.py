@@ -4,7 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from stylectl.core.interfaces.specs import NoOptions
+from stylectl.core.interfaces.specs import LossTermArguments, NoOptions
+from stylectl.core.interfaces.statistics import FeatureTile, tensors_of
 from stylectl.core.interfaces.terms import Loss, References, Style
 from stylectl.plugins.losses.statistics import pivoted_sums
 from stylectl.plugins.losses.wasserstein import WassersteinLoss
@@ -27,7 +28,7 @@ def features(seed: int, *shape: int) -> Tensor:
 
 
 def term(layers: dict[str, float]) -> WassersteinLoss:
-    return WassersteinLoss(layers, NoOptions())
+    return WassersteinLoss(LossTermArguments(layers=layers, options=NoOptions()))
 
 
 def bound(*styles: tuple[Tensor, float]) -> Loss:
@@ -156,8 +157,9 @@ def test_a_style_tiled_four_times_is_the_same_style() -> None:
 def test_chunks_of_positions_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     made = term({"a": 1.0})
     result = features(1, 2, 5, 4, 6)
-    whole = made.sums({"a": result}, {}, {})
+    tile = FeatureTile({"a": result}, {}, {})
+    whole = tensors_of(made.statistics(tile))
     monkeypatch.setattr(pivoted_sums, "CHUNK", 7)
-    for name, value in made.sums({"a": result}, {}, {}).items():
+    for key, value in tensors_of(made.statistics(tile)).items():
         # Sums of 24 numbers that are not negative, up to 4.4 each.
-        torch.testing.assert_close(value, whole[name], rtol=1e-14, atol=1e-13)
+        torch.testing.assert_close(value, whole[key], rtol=1e-14, atol=1e-13)

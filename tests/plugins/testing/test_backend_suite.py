@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
+from unittest import SkipTest
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from stylectl.core.errors import BackendError
 from stylectl.core.interfaces.backbone import Backbone
 from stylectl.core.interfaces.backend import BackendOptions, FeatureBackend, Features, Pullback
 from stylectl.core.interfaces.contract import check_image
+from stylectl.core.interfaces.specs import BackendSpec
 from stylectl.core.interfaces.trunk import ChainTrunk
 from stylectl.plugins.testing.backend_case import SIZES, TOLERANCES, Case, texture
 from stylectl.testing import BackendSuite, BackendTolerance, KinkedBackbone, TinyBackbone
@@ -22,12 +24,12 @@ Make = Callable[[Backbone, Sequence[str], BackendOptions], FeatureBackend]
 
 class Suite(BackendSuite):
     def __init__(self, make: Make) -> None:
-        self.make = make
-
-    def create(
-        self, backbone: Backbone, layers: Sequence[str], options: BackendOptions
-    ) -> FeatureBackend:
-        return self.make(backbone, layers, options)
+        self.spec = BackendSpec(
+            name="made",
+            summary="",
+            create=lambda arguments: make(arguments.backbone, arguments.layers, arguments.options),
+            options=BackendOptions,
+        )
 
 
 Suite.__test__ = False  # type: ignore[attr-defined]
@@ -37,11 +39,13 @@ def failures(suite: Suite, backbone: Backbone | None = None) -> dict[str, str]:
     """The suite's tests that fail, with what they say."""
     options = BackendOptions(device="cpu")
     tolerance = suite.tolerance or TOLERANCES["float32"]
-    case = Case(suite.create, backbone or KinkedBackbone(), options, tolerance)
+    case = Case(suite.spec, backbone or KinkedBackbone(), options, tolerance)
     found = {}
     for name in (name for name in dir(suite) if name.startswith("test_")):
         try:
             getattr(suite, name)(case)
+        except SkipTest:
+            continue
         except Exception as error:  # a crash fails a test, too
             found[name.removeprefix("test_")] = str(error)
     return found
@@ -321,6 +325,41 @@ class OneShape(Wrong):
 class Limited(Suite):
     dynamic_shapes = False
     batches = False
+
+
+class Recordable(Wrong):
+    recordable = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.recordable = True
+
+
+def test_a_claim_of_being_recordable_on_a_processor_is_found_out() -> None:
+    found = failures(Suite(Recordable))
+    assert "without CUDA graphs" in found["a_claim_of_being_recordable_is_true"]
+
+
+def test_a_suite_of_version_0_1_still_works_with_a_warning(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        from stylectl.backends.pytorch.backend import TorchBackend
+        from stylectl.testing import BackendSuite
+
+        class TestMine(BackendSuite):
+            made = []
+
+            def create(self, backbone, layers, options):
+                return TorchBackend(backbone, layers, options)
+
+        class TestMineToo(TestMine):
+            pass
+        """
+    )
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "linear")
+    outcome.assert_outcomes(passed=4, warnings=1)
 
 
 def test_what_a_backend_says_that_it_cannot_do_is_not_asked_of_it() -> None:

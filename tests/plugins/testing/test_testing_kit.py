@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,23 @@ from PIL import Image
 from stylectl import (
     IMAGE_LAYER,
     Backbone,
+    BackboneArguments,
     BackboneSpec,
+    FeatureTile,
     LayerInfo,
+    LayerStatistics,
     Loss,
     LossTerm,
+    LossTermArguments,
     LossTermSpec,
+    NoOptions,
     PluginError,
     References,
     Region,
-    Result,
-    Snapshot,
-    SumTerm,
+    StatisticsTerm,
     Trunk,
     Writer,
+    WriteRequest,
     WriterSpec,
 )
 from stylectl.core.planning.registry import Registry
@@ -47,9 +51,7 @@ from torch import Tensor
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 # Terms
@@ -61,7 +63,7 @@ class Brightness(LossTerm):
     layers: tuple[str, ...] = (IMAGE_LAYER,)
     reads = frozenset()
 
-    def __init__(self, layers: Mapping[str, float], options: Any) -> None:
+    def __init__(self, arguments: LossTermArguments[NoOptions]) -> None:
         self.calls = 0
 
     def bind(self, references: References) -> Loss:
@@ -118,39 +120,47 @@ class UnknownLayer(Brightness):
     layers = ("relu9_9",)
 
 
-class WrongSums(Brightness, SumTerm):
+@dataclass(frozen=True)
+class Mean(LayerStatistics):
+    mean: Tensor
+
+
+class WrongSums(Brightness, StatisticsTerm[Mean, None]):
     """A mean is no sum: the means of two tiles do not add up."""
 
-    def sums(
-        self, features: Mapping[str, Tensor], content: Mapping[str, Tensor], region: Region
-    ) -> dict[str, Tensor]:
-        return {"mean": features[IMAGE_LAYER].square().mean()}
+    def statistics(self, tile: FeatureTile) -> dict[str, Mean]:
+        return {IMAGE_LAYER: Mean(tile.features[IMAGE_LAYER].square().mean())}
 
-    def loss_of_sums(self, sums: Mapping[str, Tensor], styles: object) -> Tensor:
-        return sums["mean"]
+    def loss_of_statistics(self, statistics: Mapping[str, Mean], targets: object) -> Tensor:
+        return statistics[IMAGE_LAYER].mean
 
 
-class Likeness(SumTerm):
+@dataclass(frozen=True)
+class Difference(LayerStatistics):
+    apart: Tensor
+    count: Tensor
+
+
+class Likeness(StatisticsTerm[Difference, None]):
     """The mean squared difference of the pixels from the content's."""
 
     layers = (IMAGE_LAYER,)
     reads = frozenset({"content"})
 
-    def __init__(self, layers: object, options: object) -> None:
+    def __init__(self, arguments: object) -> None:
         pass
 
-    def sums(
-        self, features: Mapping[str, Tensor], content: Mapping[str, Tensor], region: Region
-    ) -> dict[str, Tensor]:
-        apart = (features[IMAGE_LAYER] - content[IMAGE_LAYER]).square()
-        count = content[IMAGE_LAYER].new_tensor(float(apart.numel()))
-        return {"apart": self.weighted(apart, region), "count": count}
+    def statistics(self, tile: FeatureTile) -> dict[str, Difference]:
+        content = tile.content[IMAGE_LAYER]
+        apart = (tile.features[IMAGE_LAYER] - content).square()
+        count = content.new_tensor(float(apart.numel()))
+        return {IMAGE_LAYER: Difference(self.weighted(apart, tile.region), count)}
 
     def weighted(self, apart: Tensor, region: Region) -> Tensor:
         return (apart * region[IMAGE_LAYER]).sum() if region else apart.sum()
 
-    def loss_of_sums(self, sums: Mapping[str, Tensor], styles: object) -> Tensor:
-        return sums["apart"] / sums["count"]
+    def loss_of_statistics(self, statistics: Mapping[str, Difference], targets: object) -> Tensor:
+        return statistics[IMAGE_LAYER].apart / statistics[IMAGE_LAYER].count
 
 
 class DeafToRegions(Likeness):
@@ -169,8 +179,10 @@ class EmptyRegion(Likeness):
         return (apart * weights).sum() / weights.sum() * weights.sum()
 
 
-def brightness(create: Callable[..., LossTerm]) -> LossTermSpec:
-    return LossTermSpec(name="broken", summary="", create=create, layers_from="image")
+def brightness(create: Callable[..., LossTerm]) -> LossTermSpec[NoOptions]:
+    return LossTermSpec(
+        name="broken", summary="", create=create, options=NoOptions, layers_from="image"
+    )
 
 
 def test_a_small_right_term_passes() -> None:
@@ -190,14 +202,14 @@ def test_a_small_term_that_heeds_regions_passes() -> None:
         (NotANumber, "gives nan"),
         (DivisionByBlack, "all zero"),
         (SlopeAtBlack, "all zero"),
-        (Forgetful, "called twice"),
+        (Forgetful, "called again"),
         (DoubleAlways, "float64"),
         (UnknownLayer, "relu9_9"),
         (WrongSums, "two tiles"),
         (DeafToRegions, "outside of the region"),
         (WeightsTwice, "region of ones"),
         (EmptyRegion, "gives nan"),
-        (lambda layers, options: print, "must be a LossTerm"),
+        (lambda arguments: print, "must be a LossTerm"),
     ],
 )
 def test_a_broken_term_is_found_out(term: Callable[..., LossTerm], complaint: str) -> None:
@@ -233,17 +245,17 @@ def test_a_promise_that_is_not_kept_is_found_out(registry: Registry, positions: 
 # Backbones
 
 
-def tiny(create: Callable[[Any], Any]) -> BackboneSpec:
-    return BackboneSpec(name="tiny", summary="", create=create)
+def tiny(create: Callable[[Any], Any]) -> BackboneSpec[NoOptions]:
+    return BackboneSpec(name="tiny", summary="", create=create, options=NoOptions)
 
 
 @pytest.mark.parametrize("network", [TinyBackbone, KinkedBackbone])
 def test_a_tiny_network_passes(network: type[Backbone]) -> None:
-    check_backbone(tiny(lambda options: network()))
+    check_backbone(tiny(lambda arguments: network()))
 
 
 def with_layers(**changes: Any) -> Callable[[Any], TinyBackbone]:
-    def create(options: Any) -> TinyBackbone:
+    def create(arguments: BackboneArguments[NoOptions]) -> TinyBackbone:
         backbone = TinyBackbone()
         first, second = TinyBackbone.layers
         backbone.layers = (first, replace(second, **changes))
@@ -293,13 +305,13 @@ class Mixing(TinyBackbone):
         (with_layers(stride=8), "positions"),
         (with_layers(receptive_field=5), "receptive field"),
         (with_layers(smallest_side=1), "smallest side"),
-        (lambda options: Twins(), "one name"),
-        (lambda options: TooMany(), "asked for|made for"),
-        (lambda options: Trainable(), "not frozen"),
-        (lambda options: NoSuchDefault(), "default layers"),
-        (lambda options: NoSuchAlias(), "alias"),
-        (lambda options: Mixing(), "batch"),
-        (lambda options: None, "must be a Backbone"),
+        (lambda arguments: Twins(), "one name"),
+        (lambda arguments: TooMany(), "asked for|made for"),
+        (lambda arguments: Trainable(), "not frozen"),
+        (lambda arguments: NoSuchDefault(), "default layers"),
+        (lambda arguments: NoSuchAlias(), "alias"),
+        (lambda arguments: Mixing(), "batch"),
+        (lambda arguments: None, "must be a Backbone"),
     ],
 )
 def test_a_broken_backbone_is_found_out(create: Callable[[Any], Any], complaint: str) -> None:
@@ -313,49 +325,48 @@ def test_a_broken_backbone_is_found_out(create: Callable[[Any], Any], complaint:
 class BareWriter(Writer):
     def __init__(self, options: Any) -> None: ...
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
-        Image.fromarray((result.image * 255).round().astype(np.uint8)).save(path, "PPM")
+    def write(self, request: WriteRequest) -> None:
+        pixels = (request.result.image * 255).round().astype(np.uint8)
+        Image.fromarray(pixels).save(request.path, "PPM")
 
 
 class Swallowing(BareWriter):
-    def write(self, *arguments: Any) -> None:
+    def write(self, request: WriteRequest) -> None:
         with suppress(OSError):
-            super().write(*arguments)
+            super().write(request)
 
 
 class Empty(BareWriter):
-    def write(self, *arguments: Any) -> None:
-        arguments[2].touch()
+    def write(self, request: WriteRequest) -> None:
+        request.path.touch()
 
 
 class Elsewhere(BareWriter):
-    def write(self, *arguments: Any) -> None:
-        super().write(arguments[0], arguments[1], arguments[2].with_suffix(".other"), arguments[3])
+    def write(self, request: WriteRequest) -> None:
+        super().write(replace(request, path=request.path.with_suffix(".other")))
 
 
 class Littering(BareWriter):
-    def write(self, *arguments: Any) -> None:
-        super().write(*arguments)
-        (arguments[2].parent.parent / "litter").touch()
+    def write(self, request: WriteRequest) -> None:
+        super().write(request)
+        (request.path.parent.parent / "litter").touch()
 
 
 class Changing(BareWriter):
-    def write(self, *arguments: Any) -> None:
-        arguments[0].image *= 0.5
-        super().write(*arguments)
+    def write(self, request: WriteRequest) -> None:
+        image = request.result.image
+        image *= 0.5
+        super().write(request)
 
 
 class Dark(BareWriter):
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
-        super().write(replace(result, image=result.image / 2), snapshots, path, record)
+    def write(self, request: WriteRequest) -> None:
+        dark = replace(request.result, image=request.result.image / 2)
+        super().write(replace(request, result=dark))
 
 
-def bare(create: Callable[[Any], Any], suffix: str = ".ppm") -> WriterSpec:
-    return WriterSpec(name="bare", summary="", suffixes=(suffix,), create=create)
+def bare(create: Callable[[Any], Any], suffix: str = ".ppm") -> WriterSpec[NoOptions]:
+    return WriterSpec(name="bare", summary="", suffixes=(suffix,), create=create, options=NoOptions)
 
 
 def read(path: Path) -> np.ndarray:
@@ -397,7 +408,7 @@ def test_every_built_in_writer_is_checked(registry: Registry) -> None:
         (Littering, "litter"),
         (Changing, "read-only"),
         (Dark, "off by"),
-        (lambda options: None, "must be a Writer"),
+        (lambda arguments: None, "must be a Writer"),
     ],
 )
 def test_a_broken_writer_is_found_out(

@@ -51,14 +51,14 @@ def test_pillow_finds_nothing_wrong_and_the_job(result: Result, write: Write, bi
         assert image.size == (41, 30)
         assert image.info["srgb"] == 0
         assert image.info["Software"] == "stylectl 0.1.0"
-    assert read_job_file(path)["styles"][1]["image"] == "day.jpg"
+    assert read_job_file(path).table["styles"][1]["image"] == "day.jpg"
     assert read_record(path)["inputs"] == dict(result.inputs)
 
 
 def test_a_name_that_is_no_latin_is_kept(result: Result, write: Write) -> None:
     job = result.job.model_copy(update={"content": "雪.jpg"})
     path = write(replace(result, job=job), "out.png", SIXTEEN)
-    assert read_job_file(path)["content"] == "雪.jpg"
+    assert read_job_file(path).table["content"] == "雪.jpg"
 
 
 @pytest.mark.parametrize("rows", [1, 7, 30])

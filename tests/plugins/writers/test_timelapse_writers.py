@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from stylectl.core.errors import OutputError, UsageError
 from stylectl.core.interfaces.result import Result, Snapshot
+from stylectl.core.interfaces.specs import WriterArguments
 from stylectl.core.planning.registry import Registry
 
 Write = Callable[..., Path]
@@ -170,7 +171,7 @@ def test_without_pyav_a_film_is_refused_before_the_run(
 def test_as_many_snapshots_are_wanted_as_there_are_frames(registry: Registry) -> None:
     for name in ("gif", "mp4"):
         spec = registry.writers.get(name)
-        assert spec.create(spec.options(seconds=3, fps=10)).snapshots == 30
+        assert spec.create(WriterArguments(options=spec.options(seconds=3, fps=10))).snapshots == 30
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")

@@ -168,20 +168,38 @@ def test_a_printed_preset_is_a_whole_job_file(
     done = program("run", "--preset", preset, "--print-job", folder=tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
-    # Masks and maps are there or not; they have no default that could be shown.
+    # Masks, maps and plugins are there or not; they have no default that could be shown.
     printed = set(tomllib.loads(done.stdout))
-    assert printed == set(Job.model_fields) - {"content_mask", "regions", "max_memory"}
+    assert printed == set(Job.model_fields) - {"content_mask", "regions", "max_memory", "plugins"}
     assert names(tmp_path) == []
 
 
-def test_masks_maps_scales_and_colors_are_flags(program: Program, tmp_path: Path) -> None:
-    flags = ["--style-scale", "0.5,1", "--style-mask", "none", "--style-mask", "m.png"]
+def test_the_former_flag_of_the_style_size_warns_in_one_line(
+    program: Program, tmp_path: Path
+) -> None:
+    done = program("run", "--style-scale", "0.5", "--print-job", folder=tmp_path)
+    assert tomllib.loads(done.stdout)["styles"] == [{"image": "sample:painting", "size": 0.5}]
+    assert done.stderr == (
+        "stylectl: --style-scale is deprecated and will be removed in stylectl 0.3; "
+        "write --style-size\n"
+    )
+    both = ["--style-scale", "0.5", "--style-size", "0.5"]
+    done = program("run", *both, "--print-job", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "stylectl: --style-scale is the former name of --style-size; give one of them\n",
+    )
+    assert "--style-scale" not in program("run", "--help", folder=tmp_path).stdout
+
+
+def test_masks_maps_sizes_and_colors_are_flags(program: Program, tmp_path: Path) -> None:
+    flags = ["--style-size", "0.5,1", "--style-mask", "none", "--style-mask", "m.png"]
     flags += ["--content-mask", "c.png", "--color", "covariance"]
     done = program("run", "p.jpg", "a.jpg", "b.jpg", *flags, "--print-job", folder=tmp_path)
     job = tomllib.loads(done.stdout)
     assert job["styles"] == [
-        {"image": "a.jpg", "scale": 0.5},
-        {"image": "b.jpg", "scale": 1.0, "mask": "m.png"},
+        {"image": "a.jpg", "size": 0.5},
+        {"image": "b.jpg", "size": 1.0, "mask": "m.png"},
     ]
     assert (job["content_mask"], job["color"]) == ("c.png", "covariance")
     regions = ["--regions", "p.png", "a.png", "--style-map", "b.png"]

@@ -25,6 +25,7 @@ def test_everything_is_listed_with_its_origin(listed: Listed) -> None:
         "writers",
         "optimizers",
         "initializers",
+        "presets",
     }
     for kind, name in (
         ("plugins", "stylectl.vgg19"),
@@ -34,6 +35,7 @@ def test_everything_is_listed_with_its_origin(listed: Listed) -> None:
         ("writers", "png"),
         ("optimizers", "lbfgs"),
         ("initializers", "content+noise"),
+        ("presets", "balanced"),
     ):
         (row,) = [row for row in found[kind] if row["name"] == name]
         assert "built-in" in row["from"]

@@ -23,9 +23,9 @@ class Options(BackendOptions):
     factor: float = 1.0
 
 class Backend(TorchBackend):
-    def __init__(self, backbone, layers, options):
-        super().__init__(backbone, layers, BackendOptions(device="cpu"))
-        self.wrong, self.factor = options.wrong, options.factor
+    def __init__(self, arguments):
+        super().__init__(arguments.backbone, arguments.layers, BackendOptions(device="cpu"))
+        self.wrong, self.factor = arguments.options.wrong, arguments.options.factor
 
     def features(self, image, layers=None):
         found = dict(super().features(image, layers))
@@ -50,7 +50,7 @@ def stylectl_backends():
 
 @hookimpl
 def stylectl_backbones():
-    yield BackboneSpec(name="kinked", summary="", create=lambda options: KinkedBackbone())
+    yield BackboneSpec(name="kinked", summary="", create=lambda arguments: KinkedBackbone())
 """
 
 

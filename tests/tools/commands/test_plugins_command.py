@@ -1,14 +1,48 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.subprocess
 
-def new(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stylectl", "plugins", "new", name]
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+TERM = """
+from stylectl import IMAGE_LAYER, LossTerm, LossTermSpec, hookimpl
+
+class Darkness(LossTerm):
+    layers = (IMAGE_LAYER,)
+    reads = frozenset()
+
+    def __init__(self, arguments): ...
+
+    def bind(self, references):
+        return lambda features: features[IMAGE_LAYER].square().mean()
+
+@hookimpl
+def stylectl_loss_terms():
+    yield LossTermSpec(
+        name="darkness", summary="prefers black", create=Darkness, layers_from="image"
+    )
+"""
+
+
+@pytest.fixture
+def plugins_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "dark.py").write_text(TERM)
+    (folder / "bad.py").write_text("raise ValueError('\\x1b[2Jno')")
+    return folder
+
+
+def new(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stylectl", "plugins", "new", name, *options]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder)
 
 
@@ -18,7 +52,8 @@ def test_a_new_plugin_has_its_own_name_everywhere(tmp_path: Path) -> None:
     project = tmp_path / "stylectl-plugin-ink-wash"
     files = sorted(file.relative_to(project).as_posix() for file in project.rglob("*.*"))
     assert "src/stylectl_plugin_ink_wash/__init__.py" in files
-    assert "tests/test_plugin.py" in files
+    tests = [file for file in files if file.startswith("tests/")]
+    assert tests == ["tests/test_filters.py", "tests/test_palette.py", "tests/test_swatches.py"]
     assert {"LICENSE.txt", "src/stylectl_plugin_ink_wash/py.typed"} <= set(files)
     pyproject = (project / "pyproject.toml").read_text()
     assert 'name = "stylectl-plugin-ink-wash"' in pyproject
@@ -42,9 +77,89 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_kinds_may_be_chosen(tmp_path: Path) -> None:
+    done = new(tmp_path, "ink", "--kind", "listener", "--kind", "backend")
+    assert done.returncode == 0
+    tests = (tmp_path / "stylectl-plugin-ink" / "tests").iterdir()
+    assert sorted(path.name for path in tests) == ["test_backend.py", "test_journal.py"]
+
+
+def test_an_unknown_kind_is_wrong_usage(tmp_path: Path) -> None:
+    done = new(tmp_path, "ink", "--kind", "thing")
+    assert done.returncode == 2
+    assert "backbone" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_there_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "stylectl-plugin-ink").mkdir()
     done = new(tmp_path, "ink")
     assert done.returncode == 2
     assert "exists already" in done.stderr
-    assert not list((tmp_path / "stylectl-plugin-ink").iterdir())
+
+
+def test_both_lists_are_one(program: Program, plugins_dir: Path, tmp_path: Path) -> None:
+    options = ("--plugins-dir", plugins_dir, "--json")
+    lists = [
+        program(*words, *options, folder=tmp_path).stdout
+        for words in (("plugins", "list"), ("list", "plugins"))
+    ]
+    assert lists[0] == lists[1]
+    rows = {row["name"]: row for row in json.loads(lists[0])["plugins"]}
+    assert rows["dark"]["brings"] == ["loss term darkness"]
+    assert rows["dark"]["state"] == "loaded"
+    assert rows["bad"]["state"].startswith("broken: ValueError: ")
+    assert rows["stylectl.png"]["brings"] == ["writer png"]
+    shown = program("plugins", "list", *options[:2], folder=tmp_path).stdout
+    assert "\x1b" not in shown
+    assert "loss term darkness" in shown
+
+
+def test_a_check_has_a_line_for_each_of_its_parts(
+    program: Program, plugins_dir: Path, tmp_path: Path
+) -> None:
+    done = program("plugins", "check", "dark", "--plugins-dir", plugins_dir, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"dark ({plugins_dir / 'dark.py'})",
+        "ok     plugin: is loaded",
+        "ok     loss term darkness: contract",
+        "2 ok, 0 failed, 0 note",
+    ]
+
+
+def test_a_check_that_fails_is_the_commands_failure(
+    program: Program, plugins_dir: Path, tmp_path: Path
+) -> None:
+    options = ("--plugins-dir", plugins_dir, "--json")
+    done = program("plugins", "check", "bad", *options, folder=tmp_path)
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["ok"] is False
+    assert [check["outcome"] for check in report["checks"]] == ["failed"]
+    unknown = program("plugins", "check", "drak", *options, folder=tmp_path)
+    assert unknown.returncode == 2
+    assert "did you mean dark?" in unknown.stderr
+
+
+def test_every_command_with_plugins_takes_folders(
+    program: Program, plugins_dir: Path, tmp_path: Path
+) -> None:
+    run = ("run", "--size", "32", "--iterations", "1", "--term", "darkness")
+    done = program(*run, "--plugins-dir", plugins_dir, "-o", "out.png", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"the plugin bad ({plugins_dir / 'bad.py'}) is left out" in done.stderr
+    for words in (
+        run,
+        ("sweep", "-o", "sheet.png"),
+        ("batch", "--contents", "a", "--styles", "b", "-o", "c"),
+        ("list",),
+        ("bench",),
+        ("parity",),
+        ("export", "-o", "x.onnx"),
+        ("plugins", "list"),
+        ("plugins", "check", "png"),
+    ):
+        done = program(*words, "--plugins-dir", "missing", folder=tmp_path)
+        assert done.returncode == 2
+        assert "--plugins-dir: missing: not a folder" in done.stderr, words

@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+pytestmark = [
+    pytest.mark.subprocess,
+    pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's"),
+]
 
 PROGRAM = [sys.executable, "-m", "stylectl"]
 SMALL = [

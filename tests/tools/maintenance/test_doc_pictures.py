@@ -25,7 +25,6 @@ PICTURES = {each.output: each for each in SHOWN}
 @pytest.fixture(autouse=True)
 def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
 
 
 def test_one_file_is_made_by_one_command() -> None:
@@ -58,10 +57,12 @@ def check_sweep(arguments: list[str]) -> None:
     command = typer.main.get_command(app).commands["sweep"]  # type: ignore[attr-defined]
     given = command.make_context("sweep", arguments).params
     options = {"content": given["photo"], "styles": list(given["paintings"])}
-    settings = read_settings(given["settings"])
-    make_grid(settings, options, Path("cells"), TaskMaker(load_plugins().registry))
+    registry = load_plugins().registry
+    settings = read_settings(given["settings"], registry.option_models)
+    make_grid(settings, options, Path("cells"), TaskMaker(registry))
 
 
+@pytest.mark.subprocess
 def test_what_is_missing_is_made_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     there = PICTURES[next(iter(PICTURES))]

@@ -34,9 +34,9 @@ from stylectl.testing import TinyBackbone
 OPENED, FEATURES = [], []
 
 class Counting(TorchBackend):
-    def __init__(self, backbone, layers, options):
-        super().__init__(backbone, layers, options)
-        OPENED.append(layers)
+    def __init__(self, arguments):
+        super().__init__(arguments.backbone, arguments.layers, arguments.options)
+        OPENED.append(arguments.layers)
 
     def features(self, image, layers=None):
         FEATURES.append((tuple(image.shape[2:]), round(float(image.mean()), 4), tuple(layers)))
@@ -48,7 +48,7 @@ def stylectl_backends():
 
 @hookimpl
 def stylectl_backbones():
-    yield BackboneSpec(name="tiny", summary="tiny", create=lambda options: TinyBackbone())
+    yield BackboneSpec(name="tiny", summary="tiny", create=lambda arguments: TinyBackbone())
 """
 
 
@@ -199,7 +199,7 @@ def test_finished_pictures_are_found_and_others_made_again(counting: Any, images
     fourth = stylectl.batch(ALL, on_event=said.append, **{**SMALL, "iterations": 5})
     assert len(fourth.painted) == 4
     why = [event.why for event in said if isinstance(event, stylectl.TaskStarted)]
-    assert why == ["again: it has other settings or images"] * 4
+    assert why == ["again: it has other settings or files"] * 4
 
 
 def test_paths_may_be_given_in_another_way(
@@ -296,7 +296,8 @@ ONE = {"OMP_NUM_THREADS": "1"}
 @pytest.fixture
 def environment(environment: dict[str, str], site: Path) -> dict[str, str]:
     """With the plugin."""
-    return {**environment, "PYTHONPATH": str(site), "STYLECTL_PLUGINS": "counting", **ONE}
+    paths = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    return {**environment, "PYTHONPATH": paths, "STYLECTL_PLUGINS": "counting", **ONE}
 
 
 @pytest.fixture

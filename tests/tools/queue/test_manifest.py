@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
 from PIL import Image
 from stylectl import Task, UsageError
+from stylectl.core.job.paths import JobFile
 from stylectl.core.planning.registry import Registry
 from stylectl.plugins.manager import load_plugins
 from stylectl.tools.queue.manifest import manifest_tasks
@@ -17,9 +17,7 @@ from stylectl.tools.queue.tasks import TaskMaker
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STYLECTL_PLUGINS", "")
-        return load_plugins().registry
+    return load_plugins().registry
 
 
 @pytest.fixture
@@ -42,11 +40,12 @@ def read(folder: Path, registry: Registry) -> Any:
     ) -> list[Task]:
         manifest = Path("m") / f"list{suffix}"
         manifest.write_text(text)
-        job_file = None
-        if file is not None:
-            job_file = Path("job.toml")
-            job_file.write_text(tomli_w.dumps(file))
-        return manifest_tasks(manifest, Path("out"), options, TaskMaker(registry, job_file))
+        return manifest_tasks(
+            manifest,
+            Path("out"),
+            options,
+            TaskMaker(registry, JobFile(file, Path()) if file else None),
+        )
 
     return tasks
 
@@ -196,6 +195,7 @@ def test_paths_behind_dots_are_found_beside_the_manifest(read: Any) -> None:
 
 
 def test_weights_are_found_beside_the_manifest(read: Any, folder: Path) -> None:
+    (folder / "m" / "net.safetensors").touch()
     for column in ("weights", "backbone.weights"):
         (task,) = read(f"content,style,preprocessing,{column}\na.png,x.png,caffe,net.safetensors\n")
         assert task.job.backbone.options["weights"] == "m/net.safetensors"

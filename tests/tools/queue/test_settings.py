@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from stylectl import UsageError
 from stylectl.core.job.building import build_job
+from stylectl.plugins.manager import load_plugins
 from stylectl.tools.queue.settings import read_settings
 
 
 def values(text: str) -> list[Any]:
-    (setting,) = read_settings([text])
+    (setting,) = read_settings([text], load_plugins().registry.option_models)
     return [value for _, value in setting.values]
 
 
@@ -56,7 +57,7 @@ def test_values_are_read_as_those_of_the_flags(text: str, expected: list[Any]) -
 )
 def test_mistakes(texts: list[str], words: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
-        read_settings(texts)
+        read_settings(texts, {})
     for word in words:
         assert word in str(caught.value)
 

@@ -31,7 +31,6 @@ SMALL: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with two images."""
-    monkeypatch.setenv("STYLECTL_PLUGINS", "")
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(5)
     for name in ("photo", "painting"):

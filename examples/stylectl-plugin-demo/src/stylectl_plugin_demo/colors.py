@@ -1,5 +1,7 @@
 """Main colors of an image."""
 
+from __future__ import annotations
+
 import numpy as np
 from PIL import Image
 

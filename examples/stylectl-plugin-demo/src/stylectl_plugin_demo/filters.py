@@ -1,18 +1,21 @@
 """A backbone: a bank of fixed filters, applied to the image at four sizes."""
 
-import math
-from collections.abc import Collection
+from __future__ import annotations
 
-import torch
-from stylectl import Backbone, LayerInfo, NoOptions, Trunk
-from torch import Tensor, nn
-from torch.nn import functional
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
-_SIDE = 7
-_ORIENTATIONS = 6
+from stylectl import Backbone, BackboneArguments, BackboneSpec, LayerInfo, NoOptions, hooks
+
+if TYPE_CHECKING:
+    from stylectl import Trunk
+
+SIZES = 4
+#: Side of a filter, in pixels.
+SIDE = 7
+ORIENTATIONS = 6
 #: Three blurred colors, and both signs of two phases for each orientation and color.
-_CHANNELS = 3 + _ORIENTATIONS * 3 * 4
-_SIZES = 4
+CHANNELS = 3 + ORIENTATIONS * 3 * 4
 
 
 class FilterBank(Backbone):
@@ -24,73 +27,29 @@ class FilterBank(Backbone):
 
     name = "demo-filters"
     layers = tuple(
-        LayerInfo(f"bank{n + 1}", _CHANNELS, stride=2**n, receptive_field=_SIDE * 2**n)
-        for n in range(_SIZES)
+        LayerInfo(f"bank{n + 1}", CHANNELS, stride=2**n, receptive_field=SIDE * 2**n)
+        for n in range(SIZES)
     )
     aliases: dict[str, str] = {}
     default_content_layers = {"bank1": 0.5, "bank2": 0.5}
     default_style_layers = {"bank1": 0.4, "bank2": 0.3, "bank3": 0.2, "bank4": 0.1}
 
-    def __init__(self, options: NoOptions) -> None:
+    def __init__(self, arguments: BackboneArguments[NoOptions]) -> None:
         pass
 
     def trunk(self, layers: Collection[str]) -> Trunk:
         """See Backbone.trunk."""
-        return _Pyramid(layers)
+        from .gabor import GaborPyramid
+
+        return GaborPyramid(layers)
 
 
-class _Pyramid(Trunk):
-    def __init__(self, layers: Collection[str]) -> None:
-        super().__init__()
-        self._layers = tuple(layers)
-        self._blur = nn.Parameter(_blur(), requires_grad=False)
-        self._gabor = nn.Parameter(_gabor(), requires_grad=False)
-
-    def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
-        requested = self._layers if layers is None else layers
-        names = [info.name for info in FilterBank.layers]
-        image, activations = image.to(self._blur.dtype), {}
-        for name in names[: 1 + max(names.index(layer) for layer in requested)]:
-            if name != names[0]:
-                image = functional.avg_pool2d(image, 2)
-            if name in requested:
-                activations[name] = self._bank(image)
-        return activations
-
-    def _bank(self, image: Tensor) -> Tensor:
-        border = [_SIDE // 2] * 4
-        padded = functional.pad(image, border, mode="replicate")
-        colors = functional.conv2d(padded, self._blur, groups=3)
-        edges = functional.conv2d(padded, self._gabor, groups=3)
-        return torch.cat([colors, functional.relu(edges), functional.relu(-edges)], 1)
-
-
-def _blur() -> Tensor:
-    """Return a Gaussian for each color: (3, 1, side, side)."""
-    y, x = _grid()
-    window = torch.exp(-(x**2 + y**2) / 4.5)
-    return (window / window.sum()).expand(3, 1, -1, -1).clone()
-
-
-def _gabor() -> Tensor:
-    """Return the even and the odd phase of each orientation, for each color.
-
-    The shape is (3 * 12, 1, side, side).
-    """
-    y, x = _grid()
-    window = torch.exp(-(x**2 + y**2) / 4.5)
-    kernels = []
-    for number in range(_ORIENTATIONS):
-        angle = math.pi * number / _ORIENTATIONS
-        across = 1.6 * (x * math.cos(angle) + y * math.sin(angle))
-        for wave in (torch.cos(across), torch.sin(across)):
-            kernel = window * wave
-            kernel = kernel - window * kernel.sum() / window.sum()  # zero for a constant color
-            kernels.append(kernel / kernel.norm())
-    return torch.stack(kernels)[:, None].repeat(3, 1, 1, 1)
-
-
-def _grid() -> tuple[Tensor, Tensor]:
-    side = torch.arange(_SIDE) - _SIDE // 2
-    y, x = torch.meshgrid(side, side, indexing="ij")
-    return y.float(), x.float()
+@hooks.backbones
+def backbones() -> Iterable[BackboneSpec[NoOptions]]:
+    """Return the backbone `demo-filters`."""
+    yield BackboneSpec(
+        name="demo-filters",
+        summary="a bank of edge and color filters at four sizes, without weights to download",
+        create=FilterBank,
+        options=NoOptions,
+    )

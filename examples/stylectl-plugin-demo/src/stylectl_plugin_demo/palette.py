@@ -1,14 +1,25 @@
 """A loss term for a result in a few colors of the style image."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from stylectl import IMAGE_LAYER, Features, Loss, LossTerm, References
-from torch import Tensor
+from stylectl import (
+    IMAGE_LAYER,
+    Features,
+    Loss,
+    LossTerm,
+    LossTermArguments,
+    LossTermSpec,
+    References,
+    hooks,
+)
 
-from .colors import main_colors
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class PaletteOptions(BaseModel):
@@ -34,11 +45,13 @@ class PaletteLoss(LossTerm):
     layers = (IMAGE_LAYER,)
     reads = frozenset({"styles"})
 
-    def __init__(self, layers: Mapping[str, float], options: PaletteOptions) -> None:
-        self._options = options
+    def __init__(self, arguments: LossTermArguments[PaletteOptions]) -> None:
+        self._options = arguments.options
 
     def bind(self, references: References) -> Loss:
         """Find the style images' colors, once for each scale, and return the loss."""
+        import torch
+
         palettes = [
             (self._palette(style.features[IMAGE_LAYER]), style.weight)
             for style in references.styles
@@ -52,6 +65,10 @@ class PaletteLoss(LossTerm):
         return loss
 
     def _palette(self, image: Tensor) -> Tensor:
+        import torch
+
+        from .colors import main_colors
+
         pixels = image[0].permute(1, 2, 0).cpu().numpy()
         return torch.as_tensor(main_colors(pixels, self._options.colors)).to(image)
 
@@ -59,5 +76,17 @@ class PaletteLoss(LossTerm):
         """Return the mean soft squared distance of pixels (M, 1, 3) from colors (K, 3)."""
         softness = self._options.softness
         squared = (pixels - colors).square().sum(2)
-        soft_minimum = -softness * (torch.logsumexp(-squared / softness, 1) - math.log(len(colors)))
-        return soft_minimum.mean()
+        exponents = (-squared / softness).logsumexp(1)
+        return (-softness * (exponents - math.log(len(colors)))).mean()
+
+
+@hooks.loss_terms
+def loss_terms() -> Iterable[LossTermSpec[PaletteOptions]]:
+    """Return the loss term `demo-palette`."""
+    yield LossTermSpec(
+        name="demo-palette",
+        summary="every pixel near one of a few colors of the style image",
+        create=PaletteLoss,
+        options=PaletteOptions,
+        layers_from="image",
+    )

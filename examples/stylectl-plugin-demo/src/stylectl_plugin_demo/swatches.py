@@ -1,13 +1,11 @@
 """A writer of the result's main colors, for GIMP, Inkscape and Krita."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from stylectl import Result, Snapshot, Writer
-
-from .colors import main_colors
+from stylectl import Writer, WriterArguments, WriteRequest, WriterSpec, hooks
 
 
 class SwatchesOptions(BaseModel):
@@ -21,14 +19,27 @@ class SwatchesOptions(BaseModel):
 class SwatchesWriter(Writer):
     """Writer of GIMP palettes, text files with one color in each line."""
 
-    def __init__(self, options: SwatchesOptions) -> None:
-        self._options = options
+    def __init__(self, arguments: WriterArguments[SwatchesOptions]) -> None:
+        self._options = arguments.options
 
-    def write(
-        self, result: Result, snapshots: Iterable[Snapshot], path: Path, record: dict[str, Any]
-    ) -> None:
+    def write(self, request: WriteRequest) -> None:
         """See Writer.write."""
-        lines = ["GIMP Palette", f"Name: {path.stem}", "#"]
-        for red, green, blue in (main_colors(result.image, self._options.colors) * 255).round():
+        from .colors import main_colors
+
+        lines = ["GIMP Palette", f"Name: {request.path.stem}", "#"]
+        colors = main_colors(request.result.image, self._options.colors)
+        for red, green, blue in (colors * 255).round():
             lines.append(f"{red:3.0f} {green:3.0f} {blue:3.0f}")
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        request.path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@hooks.writers
+def writers() -> Iterable[WriterSpec[SwatchesOptions]]:
+    """Return the writer `demo-swatches`."""
+    yield WriterSpec(
+        name="demo-swatches",
+        summary="the result's main colors as a GIMP palette",
+        suffixes=(".gpl",),
+        create=SwatchesWriter,
+        options=SwatchesOptions,
+    )

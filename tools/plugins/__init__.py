@@ -1,0 +1,1 @@
+"""What `stylectl plugins` does: plugins from the template, pip, checks of plugins."""
