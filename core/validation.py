@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import UsageError, did_you_mean
+from .shown import one_line
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+
+#: Longest value that a message quotes, in characters.
+_LONGEST = 100
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -56,8 +60,15 @@ def complaint(error: ValidationError) -> str:
     """Return a message about the first invalid value, without its key."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    value = "" if isinstance(first["input"], dict | list | tuple) else f", got {first['input']!r}"
-    return message + value
+    value = first["input"]
+    return message if isinstance(value, dict | list | tuple) else f"{message}, got {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    try:
+        return one_line(repr(value), _LONGEST)
+    except ValueError:  # a number of thousands of digits
+        return "a number of too many digits"
 
 
 def parsed(text: Text, annotation: Any) -> Any:

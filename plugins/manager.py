@@ -15,6 +15,7 @@ import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from ..backends.offline import switch_off_telemetry
 from ..core.attribution import labelled
 from ..core.errors import PluginError, StylectlError, UsageError, did_you_mean
 from ..core.interfaces.specs import (
@@ -103,6 +104,7 @@ def load_plugins(
     Raises UsageError when a name in `switched_off` is unknown or stands for several plugins, or
     when one of the `folders` has no plugin.
     """
+    switch_off_telemetry()  # a plugin may load ONNX Runtime
     paths, folder_problems = plugin_folders(folders)
     plugins = find_plugins(extra, paths)
     off = {_switched_off(name, plugins).name for name in switched_off}

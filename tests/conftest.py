@@ -44,6 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("STYLECTL_")]:
         environment.delenv(name)
     environment.setenv("STYLECTL_PLUGINS", "")
+    environment.setenv(
+        "ORT_DISABLE_TELEMETRY", "1"
+    )  # for tests that import ONNX Runtime themselves
     environment.setenv("PYTHONUSERBASE", site.getuserbase())  # by default it is in HOME
     for name in HOMES:
         environment.setenv(name, folder.name)

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 import typer.core
 
+from ..core.files import current_folder
 from ..core.malloc import keep_freed_memory
 from .commands import (
     batch,
@@ -76,7 +77,7 @@ def _program(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    pass
+    current_folder()  # the paths of all commands are relative to it
 
 
 def main() -> None:

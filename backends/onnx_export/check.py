@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor
 
 from ...core.errors import BackendError
 from ...core.interfaces.backbone import LayerInfo
 from ...core.interfaces.trunk import Trunk
+from ..offline import import_onnxruntime
 from .export import IMAGE
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession  # noqa: TID251 - for its types alone
+
+onnxruntime = import_onnxruntime()
 
 #: Largest relative L2 distance of a layer that is allowed, for networks in float32 (False) and in
 #: float16 (True). In float32 the order of the sums differs: a few times 6e-8 for each convolution,
@@ -51,9 +57,7 @@ def _noise(sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
     return [torch.rand(1, 3, height, width, generator=generator) for height, width in sizes]
 
 
-def _distances(
-    session: onnxruntime.InferenceSession, trunk: Trunk, image: Tensor
-) -> dict[str, float]:
+def _distances(session: InferenceSession, trunk: Trunk, image: Tensor) -> dict[str, float]:
     layers = [output.name for output in session.get_outputs()]
     outputs = session.run(layers, {IMAGE: image.numpy()})
     with torch.no_grad():

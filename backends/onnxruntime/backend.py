@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from typing import Literal
 
 import onnx
-import onnxruntime
 from torch import Tensor
 
 from ...core.errors import BackendError
@@ -15,17 +14,21 @@ from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
 from ...core.malloc import collect_and_return_memory
+from ..disk_cache import cache_limit, trim
+from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE
 from ..onnx_gradient import cotangent_name
 from ..pytorch.backend import TorchBackend
 from ..pytorch.options import TorchOptions
 from .loading import Loader
-from .models import Models, open_models
+from .models import Models, cache_folder, open_models
 from .options import OnnxOptions
 from .providers import find_place
 from .session import Session, to_onnx, to_torch
 from .tensorrt import ShapeRange, shape_ranges
 from .vjp import NativeVjp
+
+onnxruntime = import_onnxruntime()
 
 
 class OnnxBackend(FeatureBackend):
@@ -45,6 +48,7 @@ class OnnxBackend(FeatureBackend):
         Raises BackendError when the device, the precision, or a native gradient that the options
         require is not available.
         """
+        limit = cache_limit()
         self._place = placement = find_place(options.device, options.precision)
         self.device, self.layers = placement.device, tuple(layers)
         self._half = options.precision == "fp16"
@@ -63,6 +67,7 @@ class OnnxBackend(FeatureBackend):
         self._load({})
         if not placement.compiles:
             self._models_open.close()
+        trim(cache_folder(), limit)
         self.details = {
             "onnxruntime": onnxruntime.__version__,
             "gradient": self.gradient,

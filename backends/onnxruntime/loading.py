@@ -38,8 +38,11 @@ class Loader:
         if self.fresh:
             return Session(model, self.place.providers, self.place.device)
         folder = cache_folder() / "optimized"
-        with optimized(model, self.key, self.place.providers, folder) as file:
-            return Session(file, self.place.providers, self.place.device)
+        try:
+            with optimized(model, self.key, self.place.providers, folder) as file:
+                return Session(file, self.place.providers, self.place.device)
+        except BackendError:  # no room for the optimised model, or it was deleted just now
+            return Session(model, self.place.providers, self.place.device)
 
     def _compiled(self, model: Path, ranges: Mapping[str, ShapeRange]) -> Session:
         inputs = onnx.load(model).graph.input

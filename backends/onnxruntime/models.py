@@ -20,7 +20,7 @@ from ...core.files import user_cache
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.trunk import Trunk
 from ...core.shown import error_line
-from ..disk_cache import kept_folder, key_of
+from ..disk_cache import code_hash, is_kept, kept_folder, key_of
 from ..onnx_export.export import export_trunk, weights_hash
 from ..onnx_gradient import NoGradientError, differentiate
 from .trial import try_models
@@ -69,14 +69,15 @@ def open_models(
     source = _source(backbone, layers, half)
     target = _Target(on_cpu, winograd=on_cpu and convolution == "auto")
     key = key_of(*source.identity, target, version("onnx"), _source_hash())
-    fresh = not (cache_folder() / "models" / key).exists()
-    with kept_folder(cache_folder() / "models", key, partial(_make, source, target)) as folder:
+    parent = cache_folder() / "models"
+    fresh = not is_kept(parent, key)
+    with kept_folder(parent, key, partial(_make, source, target)) as folder:
         del source  # it holds the weights
         backward = folder / _BACKWARD
         yield Models(
             forward=folder / _FORWARD,
             backward=backward if backward.stat().st_size else None,
-            reason=(folder / _REASON).read_text(),
+            reason=(folder / _REASON).read_text("utf-8"),
             key=key,
             fresh=fresh,
         )
@@ -144,7 +145,7 @@ def _make(source: _Source, target: _Target, folder: Path) -> None:
         raise WeightsError(f"{source.untrusted}: refused: {error_line(error)}") from None
     (folder / _FORWARD).write_bytes(target.serialized(model))
     (folder / _BACKWARD).write_bytes(backward)
-    (folder / _REASON).write_text(reason)
+    (folder / _REASON).write_text(reason, "utf-8")
     if source.untrusted:
         models = folder / _FORWARD, (folder / _BACKWARD) if backward else None
         try_models(*models, source.smallest_side, source.untrusted)
@@ -168,13 +169,13 @@ def _trunk_identity(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> 
 
 def _source_hash() -> str:
     """Return a hash of the code that makes models: a changed rule invalidates them."""
-    digest, backends = hashlib.sha256(), Path(__file__).parent.parent
+    here = Path(__file__)
+    backends = here.parent.parent
     modules = [
-        *(backends / "onnxruntime" / name for name in ("winograd_rewrite.py", "trial.py")),
-        backends / "pytorch/winograd.py",
+        here,
+        *(here.with_name(name) for name in ("winograd_rewrite.py", "trial.py")),
+        backends / "pytorch" / "winograd.py",
     ]
     for folder in ("onnx_export", "onnx_gradient"):
         modules += sorted((backends / folder).glob("*.py"))
-    for module in modules:
-        digest.update(module.read_bytes())
-    return digest.hexdigest()
+    return code_hash(*modules)

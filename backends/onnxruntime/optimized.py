@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import onnxruntime
 import torch
 
-from ..disk_cache import kept_folder, key_of
+from ..disk_cache import code_hash, kept_folder, key_of
+from ..offline import import_onnxruntime
 from .session import Provider, load, session_options
+
+onnxruntime = import_onnxruntime()
 
 _MODEL = "model.onnx"
 
@@ -35,6 +37,7 @@ def optimized(model: Path, key: str, providers: Sequence[Provider], folder: Path
         onnxruntime.__version__,
         providers,
         torch.backends.cpu.get_cpu_capability(),  # layouts depend on the width of its vectors
+        code_hash(Path(__file__), Path(__file__).with_name("session.py")),
     )
     with kept_folder(folder, optimized_key, make) as cached:
         yield cached / _MODEL

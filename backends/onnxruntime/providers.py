@@ -7,14 +7,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnxruntime
 import torch
 
 from ...core.errors import BackendError, UsageError
 from ...core.interfaces.backend import Precision
 from ..devices import check_precision, find_device
+from ..offline import import_onnxruntime
 from .session import Provider
 from .tensorrt import NAME as TENSORRT
+
+onnxruntime = import_onnxruntime()
 
 _CPU: Provider = ("CPUExecutionProvider", {})
 _SUFFIX = {"linux": ".so", "win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import onnxruntime
 import torch.utils.dlpack
-from onnxruntime import OrtValue
 from torch import Tensor
 
 from ...core.errors import BackendError
+from ..offline import import_onnxruntime
 from .messages import first_line, is_out_of_memory
+
+if TYPE_CHECKING:
+    from onnxruntime import OrtValue  # noqa: TID251 - for its types alone
+
+onnxruntime = import_onnxruntime()
 
 #: Name and options of a provider.
 Provider = tuple[str, dict[str, str]]
@@ -113,7 +117,7 @@ def _prepare_process() -> None:
 
 def to_onnx(tensor: Tensor) -> OrtValue:
     """Return the tensor as a value that shares its memory; a copy if it is not contiguous."""
-    return OrtValue.from_dlpack(tensor.detach().contiguous())
+    return onnxruntime.OrtValue.from_dlpack(tensor.detach().contiguous())
 
 
 def to_torch(value: OrtValue) -> Tensor:

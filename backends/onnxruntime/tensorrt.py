@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-import onnxruntime
 import torch
 
-from ..disk_cache import key_of, private_folder
+from ..disk_cache import key_of, mark_used, private_folder
+from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE
 from .session import Provider
+
+onnxruntime = import_onnxruntime()
 
 NAME = "TensorrtExecutionProvider"
 
@@ -50,6 +52,7 @@ def with_engines(
     key = key_of(model, onnxruntime.__version__, version, gpu.name, gpu.major, gpu.minor)
     private_folder(folder)
     engines = str(private_folder(folder / key))
+    mark_used(folder / key)
     cache_options = {"trt_engine_cache_path": engines, "trt_timing_cache_path": engines}
     return ((name, {**options, **cache_options, **profile_options(ranges)}), *others)
 

@@ -50,8 +50,10 @@ def _work(request: Any) -> None:
 def _run(files: list[str], side: int) -> None:
     """Run the forward model, and the backward model on what the forward one gives."""
     import numpy as np
-    import onnxruntime
 
+    from ..offline import import_onnxruntime
+
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4

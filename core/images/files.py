@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import ImageError, UsageError
-from ..files import status_of
+from ..files import no_such, status_of
 from ..job.model import Job
 from ..job.paths import SAMPLES
 
@@ -67,7 +67,7 @@ def _regular_file(path: str) -> tuple[Path, int]:
     file = SAMPLES.get(path, Path(path))
     status = status_of(file)
     if status is None:
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(no_such("file", path))
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"{path}: not a file")
     return file, status.st_size

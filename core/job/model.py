@@ -119,7 +119,8 @@ class Job(BaseModel):
     @field_validator("scales", mode="before")
     @classmethod
     def _count_or_auto(cls, value: object) -> object:
-        if value == "auto" or (str(value).isdecimal() and 1 <= int(str(value)) <= _MAX_SCALES):
+        text = str(value)[:4]  # enough to be larger than the most
+        if value == "auto" or (text.isdecimal() and 1 <= int(text) <= _MAX_SCALES):
             return value
         raise ValueError(f"should be auto, or a whole number from 1 to {_MAX_SCALES}")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from ..files import current_folder, real_path
 from ..validation import Text, parsed
 from .tables import CHOICES, Table
 
@@ -136,10 +137,14 @@ def map_choice(
 
 @dataclass(frozen=True)
 class JobFile:
-    """Plain values of a job, with the folder to which their paths are relative."""
+    """Plain values of a job, with the folder to which their paths are relative.
+
+    `path` is the file itself, if they are those of a file.
+    """
 
     table: Mapping[str, Any]
     folder: Path
+    path: Path | None = None
 
     def here(self, models: OptionModels, names: Mapping[str, str] = {}) -> Table:
         """Return the values with their paths relative to the current folder. See `map_paths`."""
@@ -150,7 +155,7 @@ class JobFile:
         paths: set[str] = set()
 
         def noted(path: str) -> str:
-            if is_elsewhere(path, self.folder.resolve()):
+            if is_elsewhere(path, real_path(self.folder)):
                 paths.add(self._path_here(path))
             return path
 
@@ -158,7 +163,7 @@ class JobFile:
         return frozenset(paths)
 
     def _path_here(self, path: str) -> str:
-        return relocated(without_tilde(path), self.folder.resolve(), Path.cwd())
+        return relocated(without_tilde(path), real_path(self.folder), current_folder())
 
 
 def option_paths(job: Job, models: OptionModels) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from os import PathLike, fspath
 from typing import Any
 
@@ -10,6 +10,11 @@ from ..deprecation import warn_deprecated
 from ..errors import UsageError
 
 Table = dict[str, Any]
+
+#: Most tables and lists within each other in the values of a job from a file.
+_DEEPEST = 20
+#: Largest size of a whole number in a job: more than any option takes, and 64 bits are enough.
+_LARGEST = 2**63
 
 
 def choice_table(text: str) -> dict[str, str]:
@@ -124,3 +129,34 @@ def merged_choice(base: Table, choice: Table, common: Table | None = None) -> Ta
     if choice.get("name", base.get("name")) == base.get("name"):
         return {**base, **choice}
     return {**(common or {}), **choice}
+
+
+def check_values(values: object, where: str = "", depth: int = 0) -> None:
+    """Check that a file's values are not such that merely to handle them fails.
+
+    Raises UsageError, with the key, for tables or lists that lie too deep within each other, and
+    for whole numbers of more than 64 bits.
+    """
+    if depth > _DEEPEST:
+        key = where.split("[")[0]
+        raise UsageError(f"{key}: has more than {_DEEPEST} lists or tables within each other")
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            check_values(value, f"{where}.{key}" if where else str(key), depth + 1)
+    elif isinstance(values, list | tuple):
+        for index, value in enumerate(values):
+            check_values(value, f"{where}[{index}]", depth + 1)
+    elif isinstance(values, int) and not -_LARGEST <= values < _LARGEST:
+        raise UsageError(f"{where}: a whole number of more than 64 bits")
+
+
+def texts_in(values: object) -> Iterator[str]:
+    """Iterate over all texts in a table's values, at any depth."""
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, Mapping):
+        for value in values.values():
+            yield from texts_in(value)
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from texts_in(value)

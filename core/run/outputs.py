@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,13 +18,16 @@ from filelock import Timeout
 
 from ..attribution import attributed_to
 from ..errors import OutputError, PluginError, StylectlError, UsageError
-from ..files import whole_file
+from ..files import check_is_no_input, check_output, real_path, shortened, whole_file
+from ..images.files import images_in, is_folder
+from ..images.written import check_complete
 from ..interfaces.events import Listener, Notice, ignore
 from ..interfaces.result import Result, Snapshot
 from ..interfaces.specs import WriterArguments, WriterSpec
 from ..interfaces.writer import Writer, WriteRequest
 from ..job.model import Job
-from ..job.paths import SAMPLES, option_paths
+from ..job.paths import SAMPLES
+from ..job.tables import texts_in
 from ..leftovers import (
     PRIVATE,
     held_lock,
@@ -51,8 +55,11 @@ class Target:
     def read(cls, text: str) -> Target:
         """Read ``FILE`` or ``NAME:FILE``, such as ``png:out.png``.
 
-        A file whose own name looks like that is written ``./png:out.png``.
+        A file whose own name looks like that is written ``./png:out.png``. Raises UsageError for
+        the empty text, which would be the current folder.
         """
+        if not text:
+            raise UsageError("the path of an output is empty: name a file")
         match = _WITH_WRITER.fullmatch(text)
         return cls(Path(match[2]), match[1]) if match else cls(Path(text))
 
@@ -91,16 +98,14 @@ def plan_outputs(
     for name in options:
         if registry.writers.get(name).name not in used:
             raise UsageError(f"the options of the writer {name} have no effect: no output needs it")
-    read = [*job.input_paths, *option_paths(job, registry.option_models)]
-    inputs = {SAMPLES.get(path, Path(path)).resolve() for path in read}
+    check_is_no_input([output.path for output in outputs], files_read([job]))
+    folders = {real_path(Path(path)) for path in job.input_paths if is_folder(path)}
     for index, output in enumerate(outputs):
         path = output.path
-        _check_name(path)
-        if path.resolve() in inputs:
-            raise UsageError(f"{path}: the output would overwrite an input of the job")
-        if path.resolve().parent in inputs:
+        check_output(path)
+        if real_path(path).parent in folders:
             raise UsageError(f"{path}: the output would be one of the images of a style's folder")
-        if path.resolve() in {other.path.resolve() for other in outputs[:index]}:
+        if real_path(path) in {real_path(other.path) for other in outputs[:index]}:
             raise UsageError(f"{path}: named twice as an output")
         longest = output.spec.longest_side
         if longest is not None and max(size) > longest:
@@ -131,6 +136,23 @@ def _output(
     return Output(path, spec, writer, label)
 
 
+def files_read(jobs: Iterable[Job]) -> list[Path]:
+    """Return the files that jobs read: images, those in folders, and those that options name.
+
+    Every text of a job counts as a path, since a plugin may not have marked its options' paths.
+    """
+    images: set[str] = set()
+    texts: set[str] = set()
+    for job in jobs:
+        images.update(job.input_paths)
+        texts.update(texts_in(job.as_table()))
+    files = [SAMPLES.get(path, Path(path)) for path in images | texts]
+    for path in images:
+        if is_folder(path):
+            files += images_in(Path(path))
+    return files
+
+
 def _named(name: str, path: Path, registry: Registry) -> WriterSpec[Any]:
     """Return the writer called `name`.
 
@@ -152,7 +174,7 @@ def result_stem(content: str | None, style: str) -> str:
     It has the names of both images; that of a texture, the name of its style image.
     """
     names = (style, "texture") if content is None else (content, style)
-    return "_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names)
+    return shortened("_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names))
 
 
 @contextmanager
@@ -226,7 +248,7 @@ def write_output(
     except StylectlError as error:
         return error
     except OSError as error:
-        return OutputError(f"{output.path}: cannot be written ({error})")
+        return OutputError(f"{output.path}: cannot be written ({error.strerror or error})")
     except (Exception, SystemExit) as error:  # a plugin's writer may raise anything
         return PluginError(f"{output.path}: {output.label} failed: {error_line(error)}")
     return None
@@ -248,28 +270,31 @@ def _rescue(
         with suppress(Exception):  # a plugin's writer may raise anything
             _write(result, elsewhere, snapshots)
             return elsewhere.path
+    array = folder / "result.npy"
     with suppress(OSError):
-        np.save(folder / "result.npy", result.image)
-        return folder / "result.npy"
+        with whole_file(array) as file:
+            np.save(file, result.image)
+        return array
+    shutil.rmtree(folder, ignore_errors=True)
     return None
 
 
 def _write(result: Result, output: Output, snapshots: Iterable[Snapshot]) -> None:
+    """Write an output, and check the new file before it replaces an old one."""
     record = record_for(result, output.path.parent)
     with whole_file(output.path) as file:
         output.writer.write(
             WriteRequest(result=result, snapshots=snapshots, path=file, record=record)
         )
-        if not file.is_file():
+        status = file.lstat() if file.exists() else None
+        if status is None or not stat.S_ISREG(status.st_mode):
             raise PluginError(f"{output.path}: {output.label} wrote no file")
-
-
-def _check_name(path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise UsageError(f"{path}: the output is a folder; name a file in it")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: no file can have this name ({error})") from None
+        if status.st_size == 0:
+            raise PluginError(f"{output.path}: {output.label} wrote an empty file")
+        try:
+            check_complete(file)
+        except OutputError as error:
+            raise error.reworded(f"{output.path}: cannot be written ({error})") from None
 
 
 def _check_folder(path: Path, needed: int) -> None:

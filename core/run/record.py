@@ -14,11 +14,12 @@ from typing import Any, Literal
 from PIL import Image
 
 from ..errors import UsageError
-from ..files import status_of
+from ..files import check_regular, current_folder, read_file, real_path, status_of, text_of
 from ..images.formats.pillow_limits import unlimited_pillow
 from ..interfaces.result import RECORD_FORMAT, Result
 from ..interfaces.writer import RECORD_KEY
 from ..job.paths import SAMPLES, JobFile, map_paths, recorded_path, without_tilde
+from ..job.tables import check_values
 from ..job.toml import read_toml
 from ..planning.plan import Plan
 
@@ -35,7 +36,10 @@ def record_for(result: Result, folder: Path) -> dict[str, Any]:
     """
 
     def from_folder(path: str) -> str:
-        return recorded_path(path, Path.cwd(), folder.resolve())
+        try:
+            return recorded_path(path, current_folder(), real_path(folder))
+        except UsageError:  # the current folder was deleted during the run
+            return path
 
     job = map_paths(result.job.as_table(), from_folder, result.option_models)
     record = {"job": job, **result.summary()}
@@ -48,10 +52,10 @@ def read_job_file(path: Path) -> JobFile:
 
     Raises UsageError for a missing or malformed file, or one that contains no job.
     """
-    if status_of(path) is None:
-        raise UsageError(f"{path}: no such job file")
+    check_regular(path, "job file")
     has_record = path.suffix.lower() in _READERS
-    return JobFile(read_record(path)["job"] if has_record else read_toml(path), path.parent)
+    table = read_record(path)["job"] if has_record else read_toml(path)
+    return JobFile(table, path.parent, path)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -59,15 +63,18 @@ def read_record(path: Path) -> dict[str, Any]:
 
     Raises UsageError for a file without a record, or with one that is not valid.
     """
-    if status_of(path) is None:
-        raise UsageError(f"{path}: no such file")
+    check_regular(path, "file")
     read = _READERS.get(path.suffix.lower(), _png_text)
     try:
-        record = json.loads(read(path))
+        record = json.loads(read(path), parse_int=_integer)
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict) or not isinstance(record.get("job"), dict):
         raise UsageError(f"{path}: not a stylectl record, which is JSON with the key 'job'")
+    try:
+        check_values(record)
+    except UsageError as error:
+        raise error.reworded(f"{path}: {error}") from None
     return _migrated(record, path)
 
 
@@ -79,20 +86,20 @@ def state_of(path: Path, plan: Plan, inputs: Mapping[str, str]) -> State:
     """
     if status_of(path) is None:
         return "missing"
-    folder = path.parent.resolve()
+    folder = real_path(path.parent)
 
     def comparable(job: dict[str, Any], inputs: Mapping[str, str], base: Path) -> list[Any]:
         """Return the values with all paths as a record has them."""
 
         def from_folder(path: str) -> str:
-            actual = path if path in SAMPLES else str((base / without_tilde(path)).resolve())
+            actual = path if path in SAMPLES else str(real_path(base / without_tilde(path)))
             return recorded_path(actual, base, folder)
 
         values = plan.determining(map_paths(job, from_folder, plan.models))
         return [values, {from_folder(path): sha256 for path, sha256 in inputs.items()}]
 
     # JSON turns tuples into lists, as in a record.
-    expected = json.loads(json.dumps(comparable(plan.job.as_table(), inputs, Path.cwd())))
+    expected = json.loads(json.dumps(comparable(plan.job.as_table(), inputs, current_folder())))
     try:
         record = read_record(path)
         recorded = comparable(record["job"], record["inputs"], folder)
@@ -102,6 +109,11 @@ def state_of(path: Path, plan: Plan, inputs: Mapping[str, str]) -> State:
     if recorded != expected:
         return "other"
     return "interrupted" if record.get("interrupted") is not False else "finished"
+
+
+def _integer(digits: str) -> int:
+    """Return the number; for one of thousands of digits, any that is too large as well."""
+    return int(digits[:100])
 
 
 def _png_text(path: Path) -> str:
@@ -118,14 +130,7 @@ def _png_text(path: Path) -> str:
 
 
 def _json_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > _MAX_BYTES:
-        raise UsageError(f"{path}: too large for a record")
-    return data.decode()
+    return text_of(read_file(path, _MAX_BYTES, "record"))
 
 
 _READERS: dict[str, Callable[[Path], str]] = {".png": _png_text, ".json": _json_text}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 from ...core.errors import UsageError, WeightsError
-from ...core.files import user_cache
+from ...core.files import check_regular, user_cache
 
 if TYPE_CHECKING:
     import torch
@@ -34,8 +34,7 @@ def existing_file(source: str, words: str) -> Path:
         raise UsageError(
             f"unknown weights {source!r}; choose {words}, or a .safetensors or .pth file"
         )
-    if not path.is_file():
-        raise UsageError(f"{source}: no such weights file")
+    check_regular(path, "weights file")
     return path
 
 

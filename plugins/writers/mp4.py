@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,14 +65,41 @@ class MP4Writer(Writer):
         hold = max(1, round(options.hold * options.fps))
         try:
             # An open file, not its name: FFmpeg would interpret a colon or a % in the name.
-            with path.open("w+b") as file, _open(file, result) as container:
-                film = _Film(container, size, options.fps)
-                for frame, repeats in way(snapshots, size, options.frames):
-                    film.show(frame, repeats)
-                film.show(finished(result, size), hold)
-                film.end()
+            with path.open("w+b", buffering=0) as opened:
+                file = _File(opened)
+                with _open(file, result) as container:
+                    film = _Film(container, size, options.fps)
+                    for frame, repeats in way(snapshots, size, options.frames):
+                        film.show(frame, repeats)
+                    film.show(finished(result, size), hold)
+                    film.end()
         except av.FFmpegError as error:
             raise OSError(error.errno, error.strerror) from error
+        if file.failure is not None:
+            raise file.failure
+
+
+class _File:
+    """File for FFmpeg, which remembers the first error of a write.
+
+    An error in FFmpeg's calls would be printed by PyAV, and raised as another one.
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self.failure: OSError | None = None
+        self.name = file.name  # FFmpeg opens it again to move the index to the front
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+    def write(self, data: bytes) -> int:
+        """Write all of the data, unless a former write failed."""
+        rest = memoryview(data)
+        try:
+            while rest and self.failure is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.failure = error
+        return len(data)
 
 
 def _open(file: Any, result: Result) -> OutputContainer:

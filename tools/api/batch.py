@@ -49,7 +49,7 @@ def batch(
         label = f"picture {number}"
         path = png_path(label, picture.get("output"))
         tasks.append(maker.task(label, path, {**common, **picture_options}))
-    check_paths(tasks)
+    check_paths(tasks, [file.path] if file else [])
     saving = read_saving(
         checkpoint,
         checkpoint_every,

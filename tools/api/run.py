@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
-from ...core.files import paths_of
+from ...core.files import check_is_no_input, paths_of
 from ...core.interfaces.events import Listener, Notice, ignore
 from ...core.interfaces.result import Result
 from ...core.job.model import Job
@@ -62,10 +62,12 @@ def run(
     else:
         file = read_job_file(Path(job)) if job is not None else None
         chosen = make_job(options, plugins.registry, file, preset)
-    for problem in plugins.problems:
-        on_event(Notice(problem))
     files = [output] if isinstance(output, str | Path) else output
     targets = [Target.read(file) if isinstance(file, str) else Target(Path(file)) for file in files]
+    if isinstance(job, str | Path):
+        check_is_no_input([target.path for target in targets], [Path(job)])
+    for problem in plugins.problems:
+        on_event(Notice(problem))
     plan = make_plan(chosen, plugins.registry)
     saving = read_saving(
         checkpoint,

@@ -38,8 +38,9 @@ def sweep(
     `plugins_dir` are as for `stylectl.run`. The cells are kept in the folder ``sheet-cells`` beside
     the sheet, and made again only if their job or their images changed. With `checkpoint`, as in
     `stylectl.run`, an unfinished cell is resumed by the next call. After Ctrl-C the report is
-    `interrupted`, and no sheet is drawn. Raises UsageError before the work begins; cells that fail
-    later are in the report.
+    `interrupted`, and no sheet is drawn; nor is it if all cells fail. Raises UsageError before the
+    work begins, and the error of the first cell if none can be begun; cells that fail later are in
+    the report.
     """
     settings = [
         Setting(setting_named(key), tuple((str(value), value) for value in values))

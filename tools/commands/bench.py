@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from ...core.errors import UsageError
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import flag_of, with_job_options
+from ..console.printing import print_json, print_line
 
 if TYPE_CHECKING:
     from ...core.planning.registry import Registry
@@ -79,7 +79,10 @@ def command(
 
         count = iterations or _ITERATIONS
         outcome = hold_contest(peer_named(peer), runtimes, images, size, count, folders)
-        typer.echo(json.dumps(record_of(outcome)) if as_json else in_words(outcome))
+        if as_json:
+            print_json(record_of(outcome))
+        else:
+            print_line(in_words(outcome))
         return
     if iterations is not None:
         raise UsageError("--iterations has no effect without --peer; see --repeats")
@@ -90,13 +93,13 @@ def command(
     measurements = measure(jobs, preset, repeats or _REPEATS, registry)
     if as_json:
         tables = [asdict(measurement) for measurement in measurements]
-        typer.echo(json.dumps(tables[0] if len(tables) == 1 else {"backends": tables}))
+        print_json(tables[0] if len(tables) == 1 else {"backends": tables})
         return
     for measurement in measurements:
-        typer.echo(_in_words(measurement))
+        print_line(_in_words(measurement))
     for measurement in measurements[1:]:
         ratio = measurement.seconds / measurements[0].seconds
-        typer.echo(
+        print_line(
             f"{measurement.backend} takes {ratio:.2f} times as long as {measurements[0].backend}"
         )
 

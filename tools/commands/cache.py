@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...core.errors import OutputError
+from ...core.errors import OutputError, UsageError
+from ..console.printing import print_json, print_line
 
 
 def command(
@@ -18,18 +18,31 @@ def command(
         bool,
         typer.Option("--clear-checkpoints", help="Delete the checkpoints, unless they are in use."),
     ] = False,
+    cache_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Delete the least recently used ONNX models and engines, until all of them take "
+            "at most SIZE, such as 500MB.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """List the files in the user's cache folder: downloaded weights, ONNX models, engines.
 
-    Each of them can be made or downloaded again. The checkpoints of unfinished runs, which are in
+    Each of them can be made or downloaded again. STYLECTL_CACHE_SIZE is the size that each run
+    keeps to for ONNX models and engines (2GB). The checkpoints of unfinished runs, which are in
     another folder, are counted too.
     """
+    from ...backends.disk_cache import size_of, trim
     from ...core.checkpoints.folder import checkpoints_in
     from ...core.files import user_cache
 
+    if clear and cache_size is not None:
+        raise UsageError("--cache-size has no effect with --clear")
     folder = user_cache()
-    sizes = {entry.relative_to(folder).as_posix(): _bytes(entry) for entry in _entries(folder)}
+    deleted = [] if cache_size is None else trim(folder / "onnx", _bytes(cache_size))
+    sizes = {entry.relative_to(folder).as_posix(): size_of(entry) for entry in _entries(folder)}
     if clear:
         try:
             if folder.exists():
@@ -40,22 +53,35 @@ def command(
     folders = checkpoints.folders()
     kept = [one for one in folders if not (clear_checkpoints and checkpoints.remove(one))]
     if as_json:
-        report = {
-            "folder": str(folder),
-            "bytes": sizes,
-            "cleared": clear,
-            "checkpoints": {path.name: _bytes(path) for path in kept},
-        }
-        typer.echo(json.dumps(report))
+        print_json(
+            {
+                "folder": str(folder),
+                "bytes": sizes,
+                "cleared": clear,
+                "deleted": [entry.relative_to(folder).as_posix() for entry in deleted],
+                "checkpoints": {path.name: size_of(path) for path in kept},
+            }
+        )
         return
     for name, size in sizes.items():
-        typer.echo(f"{size / 1e6:9.1f} MB  {name}")
+        print_line(f"{size / 1e6:9.1f} MB  {name}")
     total = sum(sizes.values()) / 1e6
-    typer.echo(f"{total:9.1f} MB  {'deleted from' if clear else 'in'} {folder}")
+    print_line(f"{total:9.1f} MB  {'deleted from' if clear else 'in'} {folder}")
+    if cache_size is not None:
+        print_line(f"{len(deleted)} deleted; those used within the last hour are kept")
     if folders:
-        total = sum(_bytes(path) for path in kept) / 1e6
-        deleted = f", {len(folders) - len(kept)} deleted" if clear_checkpoints else ""
-        typer.echo(f"{total:9.1f} MB  in {checkpoints.folder}, checkpoints: {len(kept)}{deleted}")
+        total = sum(map(size_of, kept)) / 1e6
+        cleared = f", {len(folders) - len(kept)} deleted" if clear_checkpoints else ""
+        print_line(f"{total:9.1f} MB  in {checkpoints.folder}, checkpoints: {len(kept)}{cleared}")
+
+
+def _bytes(text: str) -> int:
+    from ...core.job.text import bytes_of
+
+    try:
+        return 0 if text == "0" else bytes_of(text)
+    except ValueError as error:
+        raise UsageError(f"--cache-size {text!r} {error}") from None
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -66,8 +92,3 @@ def _entries(folder: Path) -> list[Path]:
         if kind.is_dir()
         for entry in kind.iterdir()
     )
-
-
-def _bytes(path: Path) -> int:
-    files = [path] if path.is_file() else path.rglob("*")
-    return sum(file.stat().st_size for file in files if file.is_file())

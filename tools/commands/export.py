@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...core.errors import UsageError
+from ...core.files import check_output
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import with_job_options
+from ..console.printing import print_json, print_line
 
 if TYPE_CHECKING:
     from ...core.interfaces.backbone import Backbone
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 @with_job_options("weights", "preprocessing", "pooling", "padding")
 def command(
     options: dict[str, Any],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=shared_flags.path_of,
+            metavar="FILE",
+            help="The .onnx file to write.",
+        ),
+    ],
     backbone: Annotated[str, typer.Option(metavar="NAME[:MODEL]", help="The backbone.")] = "vgg19",
     layers: Annotated[
         str | None,
@@ -41,12 +51,14 @@ def command(
     The file is compared with torch at three sizes before it is written.
     """
     _check_path(output)
+    from ...core.files import check_is_no_input
     from ...core.job.choices import Choice
-    from ...core.job.tables import choice_table
+    from ...core.job.tables import choice_table, texts_in
     from ...core.planning.backbones import Backbones
     from ...plugins.manager import load_plugins
 
     choice = Choice.model_validate({**choice_table(backbone), **options})
+    check_is_no_input([output], map(Path, texts_in(choice.options)))
     plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     print_problems(plugins.problems)
     registry = plugins.registry
@@ -63,10 +75,10 @@ def command(
     distances = check_model(model, trunk, network.deepest(chosen))
     save_model(model, output)
     if as_json:
-        typer.echo(json.dumps({"output": str(output), "layers": distances}))
+        print_json({"output": str(output), "layers": distances})
         return
     worst = max(distances.values())
-    typer.echo(
+    print_line(
         f"{output}: {len(chosen)} layers of {backbone}, {output.stat().st_size / 1e6:.1f} MB; "
         f"relative distance from torch at most {worst:.1e}"
     )
@@ -75,8 +87,7 @@ def command(
 def _check_path(path: Path) -> None:
     if path.suffix.lower() != ".onnx":
         raise UsageError(f"{path}: the output's suffix should be .onnx")
-    if path.is_dir():
-        raise UsageError(f"{path}: the output is a folder; name a file in it")
+    check_output(path)
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,6 +13,7 @@ import typer
 from ...core.errors import UsageError
 from ...core.shown import one_line
 from ..console import shared_flags
+from ..console.printing import print_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -79,7 +79,7 @@ def _show(
 ) -> None:
     """Print the tables; the columns `hidden` are in the JSON alone."""
     if as_json:
-        typer.echo(json.dumps(tables))
+        print_json(tables)
     else:
         _print(tables, hidden)
 
@@ -227,7 +227,7 @@ def _print(tables: dict[str, list[dict[str, Any]]], hidden: Sequence[str]) -> No
     from rich.table import Column, Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(emoji=False)
     for title, rows in tables.items():
         columns = [key for key in rows[0] if key not in {*_IN_JSON_ONLY, *hidden}] if rows else []
         # A long name is folded, not cut, so that users can copy it.

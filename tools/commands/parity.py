@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import BackendError, UsageError
+from ...core.shown import one_line
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import with_job_options
+from ..console.printing import print_json
 
 if TYPE_CHECKING:
     from ...core.interfaces.backend import FeatureBackend
@@ -72,7 +73,7 @@ def command(
         "reference": "torch in float64" if reference == "torch" else reference,
     }
     if as_json:
-        typer.echo(json.dumps(_record(setting, report)))
+        print_json(_record(setting, report))
     else:
         _print(setting, report)
     if not report.ok:
@@ -149,10 +150,10 @@ def _print(setting: dict[str, Any], report: Report) -> None:
     table = Table(*columns, box=None, pad_edge=False)
     for figure in report.worst():
         table.add_row(*map(escape, _cells(figure)))
-    console = Console()
+    console = Console(emoji=False)
     head = "{backend} on {device} in {precision}, {backbone}, against {reference}"
     details = [f"{key}: {value}" for key, value in setting["details"].items()]
-    lines = [escape(line) for line in (head.format(**setting), *details)]
+    lines = [escape(one_line(line)) for line in (head.format(**setting), *details)]
     console.print(*lines, "", table, "", sep="\n", highlight=False)
     beyond = sum(not figure.ok for figure in report.worst())
     console.print(f"{beyond} beyond tolerance" if beyond else "all within tolerance")
@@ -161,7 +162,7 @@ def _print(setting: dict[str, Any], report: Report) -> None:
 def _cells(figure: Figure) -> tuple[str, ...]:
     return (
         figure.quantity,
-        figure.subject,
+        one_line(figure.subject),
         figure.picture,
         f"{figure.value:.2g}",
         f"{figure.limit:.2g}",

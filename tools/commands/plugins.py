@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import sys
@@ -11,13 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import PluginError, UsageError
-from ...core.shown import escaped, one_line
+from ...core.shown import one_line
 from ..console import shared_flags
+from ..console.printing import print_json, print_line
 from ..plugins.template import DEFAULT, Kind, write_plugin
 
 if TYPE_CHECKING:
     from ..plugins.checking import Check
     from ..plugins.pip import Change
+
+#: Longest name of a plugin, from which those of files are made.
+_LONGEST = 64
 
 app = typer.Typer(help="Write, check, list, install and uninstall plugins.", no_args_is_help=True)
 
@@ -37,10 +40,12 @@ def new(
     """Write a plugin to start from, with tests, in a new folder here."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(f"{name!r}: a plugin's name has lower-case letters, digits and hyphens")
+    if len(name) > _LONGEST:
+        raise UsageError(f"a plugin's name has at most {_LONGEST} characters")
     _check_free(name)
     folder = write_plugin(name, kind or DEFAULT)
-    typer.echo(f"wrote {folder}")
-    typer.echo(f"next: pip install -e './{folder}[test]' && pytest {folder}")
+    print_line(f"wrote {folder}")
+    print_line(f"next: pip install -e './{folder}[test]' && pytest {folder}")
 
 
 @app.command("list")
@@ -80,20 +85,20 @@ def check(
     (record,) = [record for record in plugins.records if record.name == found.name]
     checks = []
     if not as_json:
-        typer.echo(f"{record.name} ({record.origin})")
+        print_line(f"{record.name} ({record.origin})")
     for outcome in check_plugin(record, plugins):
         checks.append(outcome)
         if not as_json:
-            typer.echo(_in_words(outcome))
+            print_line(_in_words(outcome))
     counts = {
         word: sum(outcome.outcome == word for outcome in checks)
         for word in ("ok", "failed", "note")
     }
     if as_json:
         table = {"name": record.name, "from": record.origin, "ok": counts["failed"] == 0}
-        typer.echo(json.dumps({**table, "checks": [asdict(outcome) for outcome in checks]}))
+        print_json({**table, "checks": [asdict(outcome) for outcome in checks]})
     else:
-        typer.echo(", ".join(f"{count} {word}" for word, count in counts.items()))
+        print_line(", ".join(f"{count} {word}" for word, count in counts.items()))
     return 1 if counts["failed"] else 0
 
 
@@ -133,9 +138,9 @@ def install(
             else f"pip has installed {name}; stylectl plugins list shows no new plugin"
         )
     for row in brought:
-        typer.echo(one_line(f"{row['name']} ({row['from']}), {row['state']}"))
+        print_line(one_line(f"{row['name']} ({row['from']}), {row['state']}"))
         for contribution in row["brings"]:
-            typer.echo(f"  {one_line(contribution)}")
+            print_line(f"  {one_line(contribution)}")
     return 0 if all(row["state"] == "loaded" for row in brought) else 1
 
 
@@ -156,7 +161,7 @@ def uninstall(
     rows = pip.plugins_of_a_new_process()
     if any(row["distribution"] == change.distribution for row in rows):
         raise PluginError(f"{change.distribution} is still there, perhaps in a second place")
-    typer.echo(f"removed {change.distribution}")
+    print_line(f"removed {change.distribution}")
     return 0
 
 
@@ -165,15 +170,15 @@ def _changed(change: Change, yes: bool) -> bool:
     from ..plugins import pip
 
     pip.check_environment()
-    typer.echo(escaped(f"{change.summary}. The command:"))
-    typer.echo(escaped(f"  {shlex.join(change.command)}"))
+    print_line(f"{change.summary}. The command:")
+    print_line(f"  {shlex.join(change.command)}")
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("nothing is changed: there is no terminal to ask; add --yes")
         if not typer.confirm("Continue?"):
-            typer.echo("nothing is changed")
+            print_line("nothing is changed")
             return False
-    pip.run(change, lambda line: typer.echo(f"  {line}"))
+    pip.run(change, lambda line: print_line(f"  {line}"))
     return True
 
 

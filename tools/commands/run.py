@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from ...core.errors import UsageError
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import with_job_options
+from ..console.printing import print_json, print_line, print_toml
 
 if TYPE_CHECKING:
     from ...core.job.model import Job
@@ -112,12 +112,14 @@ def command(
     file = read_job_file(job) if job else None
     chosen = make_job(flags, plugins.registry, file, preset)
     if print_job:
-        typer.echo(job_toml(make_plan(chosen, plugins.registry).job), nl=False)
+        print_toml(job_toml(make_plan(chosen, plugins.registry).job))
         return 0
 
+    from ...core.files import check_is_no_input
     from ..queue.saving import read_saving
 
     targets = [Target.read(text) for text in output or []]
+    check_is_no_input([target.path for target in targets], [job] if job else [])
     with stop_signals() as stops:
         saving = read_saving(
             kept,
@@ -161,8 +163,8 @@ def paint(
         result = run_planned(plan, outputs, writers, plugins, listener, saving=saving)
     paths = [str(target.path) for target in outputs]
     if as_json:
-        typer.echo(json.dumps({"outputs": paths, **result.summary()}))
+        print_json({"outputs": paths, **result.summary()})
     else:
         for path in paths:
-            typer.echo(f"wrote {path}")
+            print_line(f"wrote {path}")
     return exit_code_of(result.stopped_by) if result.stopped_by else 0

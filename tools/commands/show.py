@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from ..console.printing import print_json, print_line, print_toml
+from ..console.shared_flags import path_of
+
 _KEYS = (
     "versions",
     "inputs",
@@ -21,7 +24,12 @@ _KEYS = (
 
 
 def command(
-    picture: Annotated[Path, typer.Argument(help="A PNG or JSON that stylectl wrote.")],
+    picture: Annotated[
+        Path,
+        typer.Argument(
+            parser=path_of, metavar="PICTURE", help="A PNG or JSON that stylectl wrote."
+        ),
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole record of the result, as JSON.")
     ] = False,
@@ -40,7 +48,7 @@ def command(
 
     record = read_record(picture)
     if as_json:
-        typer.echo(json.dumps(record))
+        print_json(record)
         return
     registry = load_plugins().registry
     table = read_job_file(picture).here(registry.option_models)
@@ -48,9 +56,9 @@ def command(
     try:
         check_installed(job.plugins.require)
     except UsageError as error:
-        typer.echo(f"# {one_line(str(error))}")
-        typer.echo("# Paths in that plugin's options are relative to the file's folder.")
+        print_line(f"# {one_line(str(error))}")
+        print_line("# Paths in that plugin's options are relative to the file's folder.")
     for key in _KEYS:
         if key in record:  # `metadata=job` leaves the figures out
-            typer.echo(f"# {key}: {json.dumps(record[key])}")
-    typer.echo(job_toml(job), nl=False)
+            print_line(f"# {key}: {json.dumps(record[key])}")
+    print_toml(job_toml(job))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +10,22 @@ import typer
 from ...core.errors import UsageError
 from ..console import shared_flags
 from ..console.options import with_job_options
+from ..console.printing import print_json, print_line
 
 
 @with_job_options()
 def command(
     options: dict[str, Any],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The contact sheet, a PNG.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=shared_flags.path_of,
+            metavar="FILE",
+            help="The contact sheet, a PNG.",
+        ),
+    ],
     photo: shared_flags.Photo = None,
     paintings: shared_flags.Paintings = None,
     settings: shared_flags.Axes = None,
@@ -73,9 +82,9 @@ def command(
             plugins_dir=plugins_dir or (),
         )
         report = run_sheet(axes, common, file, output, cell_size, plugins, show, saving)
-    sheet = None if report.interrupted else str(output)
+    sheet = str(output) if report.has_sheet else None
     if as_json:
-        typer.echo(json.dumps({"sheet": sheet, **report.summary()}))
+        print_json({"sheet": sheet, **report.summary()})
     elif sheet:
-        typer.echo(f"wrote {sheet}")
+        print_line(f"wrote {sheet}")
     return report.exit_code

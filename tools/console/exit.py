@@ -13,14 +13,21 @@ import typer
 
 from ...core.deprecation import StylectlDeprecationWarning
 from ...core.errors import StylectlError
+from ...core.shown import one_line
 from .messages import with_flags
+from .streams import Stream, guard_streams
+
+#: Longest message of an error, in characters.
+_LONGEST = 4000
 
 
 def run_and_exit(program: Callable[[], int | None]) -> NoReturn:
     """Run a program and exit: 0 done, 1 failed, 2 wrong usage, or its own code.
 
-    After a signal, the code is 128 and the signal's number: 130 after Ctrl-C.
+    After a signal, the code is 128 and the signal's number: 130 after Ctrl-C. The exit code of a
+    program that was done is 1 if its stdout could not be written.
     """
+    stdout = guard_streams()
     warnings.simplefilter("default", StylectlDeprecationWarning)
     warnings.showwarning = _show_warning(warnings.showwarning)
     try:
@@ -33,7 +40,18 @@ def run_and_exit(program: Callable[[], int | None]) -> NoReturn:
         code = _print_error(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort) as error:
         code = interrupted(error)
-    sys.exit(code)
+    sys.exit(code or _end(stdout))
+
+
+def _end(stdout: Stream) -> int:
+    """Write what stdout has buffered; return 1, with a message, if it could not be written."""
+    stdout.flush()
+    if stdout.failure is None:
+        return 0
+    if isinstance(stdout.failure, BrokenPipeError):
+        return 1  # the reader wanted no more
+    reason = getattr(stdout.failure, "strerror", None) or stdout.failure
+    return _print_error(f"stdout: cannot be written ({reason})", 1)
 
 
 def exit_code_of(stop: BaseException) -> int:
@@ -67,5 +85,5 @@ def _show_warning(otherwise: Callable[..., None]) -> Callable[..., None]:
 
 def _print_error(message: str, code: int) -> int:
     if message:
-        sys.stderr.write(f"stylectl: {' '.join(message.split())}\n")
+        sys.stderr.write(f"stylectl: {one_line(message, _LONGEST)}\n")
     return code

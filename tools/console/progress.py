@@ -18,18 +18,26 @@ from rich.progress import (
 
 from ...core.interfaces.events import Event, Notice, RunFinished, RunStarted, StepDone
 from ...core.job.paths import SAMPLES
+from ...core.shown import one_line
 from ...core.sizes.pyramid import Scale
 from .messages import with_flags
 
 _SECONDS_BETWEEN_LINES = 5.0
+#: Longest message, in characters.
+_LONGEST = 2000
 
 
 @contextmanager
 def progress() -> Iterator[RunProgress]:
     """Yield a listener that shows a run's events while the context is open."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = stderr_console()
     with bar_on(console) as bar:
         yield RunProgress(console, bar)
+
+
+def stderr_console() -> Console:
+    """Return a console on stderr that shows text as it is."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def bar_on(console: Console) -> Progress:
@@ -68,7 +76,7 @@ class RunProgress:
 
     def say(self, message: str) -> None:
         """Print one line, above the bar if there is one."""
-        self._console.print(f"stylectl: {with_flags(message)}", markup=False)
+        self._console.print(f"stylectl: {one_line(with_flags(message), _LONGEST)}")
 
     def __call__(self, event: Event) -> None:
         """Show an event."""

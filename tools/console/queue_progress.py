@@ -20,7 +20,7 @@ from ..queue.events import (
     TaskFailed,
     TaskStarted,
 )
-from .progress import RunProgress, bar_on
+from .progress import RunProgress, bar_on, stderr_console
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def queue_progress(word: str) -> Iterator[QueueProgress]:
 
     `word` is the noun for one of the results, such as ``cell``.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = stderr_console()
     with bar_on(console) as bar:
         yield QueueProgress(console, bar, word)
 

@@ -9,6 +9,17 @@ import typer
 
 from ...core.errors import UsageError
 
+
+def path_of(text: str) -> Path:
+    """Return the path that a flag's text states.
+
+    Raises UsageError for the empty text, which would be the current folder.
+    """
+    if not text:
+        raise UsageError("a path is empty: name a file or a folder")
+    return Path(text)
+
+
 _JOB, _WORK, _OUT = "The job", "The optimization", "Output"
 
 Photo = Annotated[str | None, typer.Argument(help="The content image.")]
@@ -24,6 +35,8 @@ Preset = Annotated[
 Job = Annotated[
     Path | None,
     typer.Option(
+        parser=path_of,
+        metavar="FILE",
         help="A job file: TOML, or a PNG or JSON that stylectl wrote. Flags override it.",
         rich_help_panel=_JOB,
     ),
@@ -63,14 +76,18 @@ _PLUGINS_DIR_HELP = "A folder with plugins of one file, NAME.py; may be given se
 
 PluginsDir = Annotated[
     list[Path] | None,
-    typer.Option(metavar="DIR", help=_PLUGINS_DIR_HELP, rich_help_panel=_WORK),
+    typer.Option(parser=path_of, metavar="DIR", help=_PLUGINS_DIR_HELP, rich_help_panel=_WORK),
 ]
 
 #: For commands without panels.
-PlainPluginsDir = Annotated[list[Path] | None, typer.Option(metavar="DIR", help=_PLUGINS_DIR_HELP)]
+PlainPluginsDir = Annotated[
+    list[Path] | None, typer.Option(parser=path_of, metavar="DIR", help=_PLUGINS_DIR_HELP)
+]
+
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
+        parser=path_of,
         metavar="DIR",
         help="Folder for checkpoints. Default: one in the user's own folder for unfinished work.",
         rich_help_panel=_OUT,

@@ -13,7 +13,7 @@ from typing import Any
 from ...core.errors import StylectlError, UsageError
 from .events import Task
 from .settings import Setting
-from .tasks import TaskMaker, check_paths
+from .tasks import TaskMaker
 
 #: Longest file name, without its suffix; a longer one is cut and made unique by a hash.
 _LONGEST_NAME = 120
@@ -70,7 +70,6 @@ def make_grid(
             except StylectlError as error:
                 raise error.reworded(f"{label}: {error}") from error.__cause__
             cells.append(Cell(row, column, task))
-    check_paths([cell.task for cell in cells])
     return Grid(
         columns=tuple(f"{column_axis.key} {text}" for text, _ in column_axis.values),
         rows=tuple(
@@ -92,5 +91,5 @@ def _file_name(texts: Sequence[tuple[str, str]]) -> str:
     name = "_".join(f"{key}={text}" for key, text in texts)
     plain = re.sub(r"[^\w.,=+-]", "-", name, flags=re.ASCII)[:_LONGEST_NAME]
     if plain != name:
-        plain += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+        plain += "-" + hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{plain}.png"

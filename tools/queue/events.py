@@ -77,6 +77,11 @@ class Report:
         return self.stopped_by is not None
 
     @property
+    def has_sheet(self) -> bool:
+        """True if a sweep draws its sheet: it was not interrupted, and a cell is finished."""
+        return not self.interrupted and bool(self.found or self.painted)
+
+    @property
     def exit_code(self) -> int:
         """Exit code of the command line: 130 after Ctrl-C, 1 if a result failed, else 0."""
         if self.interrupted:

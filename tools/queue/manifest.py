@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ...core.errors import StylectlError, UsageError
-from ...core.files import status_of
+from ...core.files import current_folder, no_such, read_file, real_path, status_of, text_of
 from ...core.job.model import Job, is_pair
 from ...core.job.option import relocated_value
 from ...core.job.options import option_named
 from ...core.job.paths import SAMPLES, JobFile, relocated
 from ...core.job.tables import laid_over, regular
+from ...core.job.toml import parsed_toml
 from ...core.run.outputs import result_stem
 from .events import Task
 from .settings import setting_named
@@ -101,7 +101,7 @@ class _Builder:
             if path not in SAMPLES and status_of(Path(path)) is None
         ]
         if missing:
-            raise UsageError(", ".join(f"{path}: no such file" for path in missing))
+            raise UsageError(", ".join(no_such("file", path) for path in missing))
         name = entry.output or f"{result_stem(job.content, job.styles[0].image)}.png"
         return Task(f"{name} ({location})", self.folder / _checked(name), task.plan)
 
@@ -113,7 +113,7 @@ class _Builder:
         models = self.maker.registry.option_models
 
         def here(path: str) -> str:
-            return relocated(path, self.base.resolve(), Path.cwd())
+            return relocated(path, real_path(self.base), current_folder())
 
         return {
             name: value
@@ -133,23 +133,22 @@ def _checked(name: str) -> str:
 
 
 def _text(manifest: Path) -> str:
-    if status_of(manifest) is None:
-        raise UsageError(f"{manifest}: no such manifest")
     try:
-        with manifest.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise UsageError(f"{manifest}: too large for a manifest")
-        return data.decode("utf-8-sig")
-    except ValueError as error:
-        raise UsageError(f"{manifest}: not a text file in UTF-8 ({error})") from None
-    except OSError as error:
-        raise UsageError(f"{manifest}: cannot be read ({error.strerror})") from None
+        return text_of(read_file(manifest, _MOST_BYTES, "manifest"))
+    except UnicodeError as error:
+        raise UsageError(
+            f"{manifest}: not a text file in UTF-8 ({error}); in Excel, save it as CSV UTF-8"
+        ) from None
 
 
 def _csv_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the location of each line and its values by the header, which is checked here."""
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""),
+        delimiter=_delimiter(text),
+        strict=True,
+        skipinitialspace=True,
+    )
     try:
         header = [name.strip() for name in reader.fieldnames or ()]
         columns = [_column(f"{manifest} line 1", name) for name in header]
@@ -162,6 +161,12 @@ def _csv_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{manifest} line {reader.line_num}", row
     except csv.Error as error:
         raise UsageError(f"{manifest} line {reader.line_num}: not valid CSV ({error})") from None
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates the values: Excel writes semicolons, or tabs, in many languages."""
+    header = text.lstrip().partition("\n")[0]
+    return max(",;\t", key=header.count)
 
 
 def _column(location: str, name: str) -> str:
@@ -194,10 +199,7 @@ def _csv_entry(row: Mapping[Any, Any]) -> _Entry:
 
 def _toml_rows(text: str, manifest: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the location and the keys of each table [[pictures]]."""
-    try:
-        content = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{manifest}: not a valid TOML file ({error})") from None
+    content = parsed_toml(text, Path(manifest))
     pictures = content.pop("pictures", [])
     if content:
         raise UsageError(

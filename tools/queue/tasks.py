@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.files import check_is_no_input, real_path
 from ...core.job.model import Job
-from ...core.job.paths import SAMPLES, JobFile
+from ...core.job.paths import JobFile
 from ...core.planning.backbones import Backbones
 from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
 from ...core.planning.registry import Registry
+from ...core.run.outputs import files_read
 from .events import Task
 
 
@@ -48,26 +50,23 @@ class TaskMaker:
         return make_job(job_options, self.registry, self.file, options.get("preset"), entry)
 
 
-def check_paths(tasks: Sequence[Task]) -> None:
-    """Raise UsageError when two tasks have one path, or a task has the path of an input image."""
+def check_paths(tasks: Sequence[Task], files: Iterable[Path | None] = ()) -> None:
+    """Check that no task would overwrite a result of another one, or a file that is read.
+
+    `files` are read beside the tasks' own, such as a job file. Raises UsageError.
+    """
     labels: dict[str, str] = {}
     for task in tasks:
         # Some file systems do not distinguish upper and lower case.
-        key = str(task.path.resolve()).casefold()
+        key = str(real_path(task.path)).casefold()
         if key in labels:
             raise UsageError(
                 f"{labels[key]} and {task.label} would both be written to {task.path}; rename an "
                 "image, or give the outputs names in a manifest"
             )
         labels[key] = task.label
-    inputs = {
-        path: task.label
-        for task in reversed(tasks)
-        for path in (*task.job.input_paths, *task.plan.files)
-    }
-    for path, label in inputs.items():
-        if path not in SAMPLES and str(Path(path).resolve()).casefold() in labels:
-            raise UsageError(f"{label}: {path} is an input and would be overwritten")
+    inputs = [*files_read([task.job for task in tasks]), *filter(None, files)]
+    check_is_no_input([task.path for task in tasks], inputs)
 
 
 def png_path(label: str, name: object) -> Path:

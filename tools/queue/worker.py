@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,12 +12,13 @@ from pathlib import Path
 from filelock import Timeout
 
 from ...core.errors import ListenerError, OutputError, StylectlError, UsageError
+from ...core.files import status_of
 from ...core.images.files import ListFiles, file_sha256, input_files, style_files
 from ...core.interfaces.events import Notice
-from ...core.leftovers import held_lock, private_lock
 from ...core.run.job_run import Saving
 from ...core.run.record import State, state_of
 from ...core.run.session import Session
+from ...core.shown import error_line, one_line
 from ...plugins.manager import Plugins
 from .events import (
     QueueFinished,
@@ -29,6 +31,7 @@ from .events import (
     TaskStarted,
 )
 from .job_run import run_planned
+from .locks import Locks
 from .upcoming import Upcoming
 
 #: Reason for which a result is made again, by the state of its file.
@@ -39,12 +42,23 @@ _WHY: dict[State, str] = {
     "other": "again: it has other settings or files",
 }
 
+#: Longest reason of a failure, in characters.
+_LONGEST = 2000
+
+#: Check of the tasks that are to be done, in the session that will do them.
+Check = Callable[[Session, Sequence[Task]], None]
+
+
+def no_check(session: Session, tasks: Sequence[Task]) -> None:
+    """Check nothing: each task reports its own failure."""
+
 
 def run_tasks(
     tasks: Sequence[Task],
     plugins: Plugins,
     listener: QueueListener,
     saving: Saving = Saving(),  # noqa: B008 - frozen
+    check: Check = no_check,
 ) -> Report:
     """Do the tasks whose results are not finished, and return the report.
 
@@ -54,9 +68,18 @@ def run_tasks(
     A request to stop ends the queue. The result in progress is kept as `stylectl run` keeps it,
     unfinished, and resumed by the next queue. `saving` holds for each task.
     Raises UsageError, ImageError and OutputError for an image that cannot be read, or a folder that
-    cannot be made, before the work begins.
+    cannot be made, and what `check` raises for the tasks to do, before the work begins.
     """
-    return _Worker(tasks, plugins, listener, saving).report()
+    return _Worker(tasks, plugins, listener, saving).report(check)
+
+
+def states_of(tasks: Sequence[Task]) -> list[State]:
+    """Return the state of each task's result, as `run_tasks` would find it.
+
+    Raises UsageError and ImageError for an image that cannot be read.
+    """
+    hashes = _hashes_of(tasks, cache(style_files), cache(file_sha256))
+    return [state_of(task.path, task.plan, hashes[task.path]) for task in tasks]
 
 
 class _Worker:
@@ -72,11 +95,12 @@ class _Worker:
         for folder in {task.path.parent for task in tasks}:
             _make_folder(folder)
         self._session = Session(files_of=files_of, hash_of=hash_of)
+        self._locks = Locks(lambda message: listener(Notice(message)))
         self._found: list[Path] = []
         self._painted: list[Path] = []
         self._failed: dict[Path, str] = {}
 
-    def report(self) -> Report:
+    def report(self, check: Check) -> Report:
         """Do the tasks and return the report."""
         for problem in self._plugins.problems:
             self._listener(Notice(problem))
@@ -86,17 +110,11 @@ class _Worker:
                 self._found.append(task.path)
             else:
                 to_do.append(task)
-        self._listener(QueueStarted(tuple(to_do), len(self._found)))
-        stopped_by: KeyboardInterrupt | None = None
-        try:
-            with self._session:
-                locked = self._do(to_do, wait=False)
-                if locked:
-                    notice = f"waiting for {len(locked)} results that another process is painting"
-                    self._listener(Notice(notice))
-                self._do(locked, wait=True)
-        except KeyboardInterrupt as stop:
-            stopped_by = stop
+        with self._session:
+            if to_do:
+                check(self._session, to_do)
+            self._listener(QueueStarted(tuple(to_do), len(self._found)))
+            stopped_by = self._do_all(to_do)
         done = {*self._found, *self._painted, *self._failed}
         remaining = tuple(task.path for task in self._tasks if task.path not in done)
         report = Report(
@@ -104,6 +122,18 @@ class _Worker:
         )
         self._listener(QueueFinished(report))
         return report
+
+    def _do_all(self, tasks: Sequence[Task]) -> KeyboardInterrupt | None:
+        """Do the tasks. Return the request to stop that ended the queue, or None."""
+        try:
+            locked = self._do(tasks, wait=False)
+            if locked:
+                notice = f"waiting for {len(locked)} results that another process is painting"
+                self._listener(Notice(notice))
+            self._do(locked, wait=True)
+        except KeyboardInterrupt as stop:
+            return stop
+        return None
 
     def _do(self, tasks: Sequence[Task], wait: bool) -> list[Task]:
         """Do the tasks, and return those that are locked by other processes.
@@ -121,14 +151,15 @@ class _Worker:
     def _do_one(self, task: Task, wait: bool) -> bool:
         """Do a task unless it is finished by now. Return False if another process has locked it."""
         try:
-            with held_lock(private_lock(task.path), wait):
+            with self._locks.held(task.path, wait):
                 self._finish(task)
         except Timeout:
             return False
         except Exception as error:  # a plugin's code may raise anything; the queue continues
-            reason = str(error) if isinstance(error, StylectlError) else repr(error)
-            self._failed[task.path] = " ".join(reason.split())
-            self._listener(TaskFailed(task, self._failed[task.path]))
+            expected = isinstance(error, StylectlError)
+            reason = one_line(str(error), _LONGEST) if expected else error_line(error)
+            self._failed[task.path] = reason
+            self._listener(TaskFailed(task, reason))
             self._session.close()  # its state is unknown
         return True
 
@@ -178,11 +209,13 @@ def _make_folder(folder: Path) -> None:
     Raises UsageError if the path is a file, and OutputError for a folder that cannot be created or
     written to.
     """
-    if folder.exists() and not folder.is_dir():
+    status = status_of(folder)
+    if status is not None and not stat.S_ISDIR(status.st_mode):
         raise UsageError(f"{folder}: this is a file; name a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise OutputError(f"{folder}: no file can be written there ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: no file can be written there ({reason})") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....core.errors import UsageError, WeightsError
-from ....core.files import status_of
+from ....core.files import real_path, status_of
 from ....core.shown import one_line
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _check_external_data(model: ModelProto, path: Path, source: str) -> None:
     """Check that weights in other files are in the model's folder and as long as it states."""
     import onnx
 
-    folder = path.parent.resolve()
+    folder = real_path(path.parent)
     for tensor in _tensors(model.graph):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
@@ -97,7 +97,7 @@ def _check_external_data(model: ModelProto, path: Path, source: str) -> None:
             or Path(location).is_absolute()
             or "\\" in location
             or ".." in Path(location).parts
-            or not file.resolve().is_relative_to(folder)
+            or not real_path(file).is_relative_to(folder)
         ):
             raise WeightsError(
                 f"{source}: refused: the weights of {tensor.name!r} are outside the file's folder "

@@ -714,7 +714,7 @@ def test_an_options_path_is_relative_to_the_current_folder(
     "content",
     [
         b"size = ",
-        b"\xff\xfe",
+        b"\xff\xfe\x00",
         b"a = 1\na = 2",
         b"x = " + b"[" * 100_000,
         b"x = 1" + b"0" * 5000,

@@ -17,7 +17,7 @@ from PIL import Image
 from stylectl.core.errors import OutputError, StylectlError, UsageError
 from stylectl.core.images.decoding import read_image
 from stylectl.core.interfaces.events import Event, Notice
-from stylectl.core.interfaces.result import Result, StepRecord
+from stylectl.core.interfaces.result import Result, Snapshot, StepRecord
 from stylectl.core.interfaces.specs import NoOptions, WriterArguments, WriterSpec
 from stylectl.core.interfaces.writer import Writer, WriteRequest
 from stylectl.core.job.building import build_job
@@ -237,6 +237,20 @@ def test_an_input_is_not_overwritten(
         plan_outputs([Path(other)], build_job(roles[role]), SIZE, registry)
 
 
+@pytest.mark.parametrize("name", ["soft.png", "hard.png", "weights.png"])
+def test_any_file_that_the_job_names_is_an_input(
+    folder: Path, registry: Registry, name: str
+) -> None:
+    Path("photo.png").touch()
+    Path("soft.png").symlink_to("photo.png")
+    Path("hard.png").hardlink_to("photo.png")
+    Path("net.pth").touch()
+    Path("weights.png").hardlink_to("net.pth")
+    job = build_job({"content": "photo.png", "styles": ["x.jpg"], "weights": "net.pth"})
+    with pytest.raises(UsageError, match="would overwrite an input"):
+        plan_outputs([Path(name)], job, SIZE, registry)
+
+
 def test_the_shipped_samples_are_not_overwritten(
     folder: Path, job: Job, registry: Registry
 ) -> None:
@@ -404,6 +418,111 @@ def test_a_disk_that_fills_up_leaves_the_old_file(
     assert names(folder) == [f"out{suffix}"]
 
 
+#: Every format that the built-in writers write, and their options.
+EVERY_FORMAT: list[tuple[str, dict[str, dict[str, Any]]]] = [
+    ("out.png", {}),
+    ("out.png", {"png": {"bits": 16}}),
+    ("out.jpg", {}),
+    ("out.webp", {}),
+    ("out.webp", {"webp": {"lossless": True}}),
+    ("out.tif", {}),
+    ("out.tif", {"tif": {"bits": 32}}),
+    ("out.npy", {}),
+    ("out.gif", {}),
+    ("out.mp4", {}),
+    ("out.html", {}),
+    ("out.json", {}),
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+@pytest.mark.parametrize("part", [0.1, 0.6, 0.99])
+@pytest.mark.parametrize(("name", "options"), EVERY_FORMAT)
+def test_a_cut_file_replaces_nothing_in_any_format(
+    folder: Path,
+    result: Result,
+    registry: Registry,
+    name: str,
+    options: dict[str, dict[str, Any]],
+    part: float,
+) -> None:
+    random = np.random.default_rng(0)
+    noisy = replace(result, image=random.random((60, 80, 3), np.float32))
+    snapshots = [Snapshot(0, 1, 0.1, random.integers(0, 256, (60, 80, 3), np.uint8))]
+    planned = plan_outputs([Path(name)], result.job, SIZE, registry, options)
+    write_outputs(noisy, planned, snapshots)
+    complete = Path(name).read_bytes()
+    Path(name).write_text("old")
+    with smallest_files(int(part * len(complete))), pytest.raises(OutputError, match=name):
+        write_outputs(noisy, planned, snapshots)
+    assert Path(name).read_text() == "old"
+    assert names(folder) == [name]
+
+
+class Careless(Writer):
+    """Writes in one piece, and does not look how much was written."""
+
+    def write(self, request: WriteRequest) -> None:
+        descriptor = os.open(request.path, os.O_WRONLY | os.O_CREAT)
+        os.write(descriptor, bytes(9000))
+        os.close(descriptor)
+
+
+class Cut(Writer):
+    """Writes the first half of a PNG."""
+
+    def write(self, request: WriteRequest) -> None:
+        path = request.path
+        Image.fromarray((255 * request.result.image).astype("uint8")).save(path, "PNG")
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+class Empty(Writer):
+    def write(self, request: WriteRequest) -> None:
+        request.path.touch()
+
+
+@pytest.fixture
+def careless(registry: Registry) -> Registry:
+    writers: list[type[Writer]] = [Careless, Cut, Empty]
+    for writer in writers:
+        name = writer.__name__.lower()
+
+        def create(arguments: WriterArguments[NoOptions], writer: type[Writer] = writer) -> Writer:
+            return writer()
+
+        spec = WriterSpec(
+            name=name, summary="fails", suffixes=(f".{name}",), create=create, options=NoOptions
+        )
+        registry.writers.add(spec, "the test")
+    return registry
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+@pytest.mark.parametrize(
+    ("suffix", "words"),
+    [(".careless", "File too large"), (".cut", "damaged"), (".empty", "empty file")],
+)
+def test_what_a_plugin_writes_is_checked(
+    folder: Path, result: Result, careless: Registry, suffix: str, words: str
+) -> None:
+    planned = plan_outputs([Path(f"out{suffix}")], result.job, SIZE, careless)
+    Path(f"out{suffix}").write_text("old")
+    with smallest_files(8192), pytest.raises(StylectlError, match=words):
+        write_outputs(result, planned)
+    assert Path(f"out{suffix}").read_text() == "old"
+    assert names(folder) == [f"out{suffix}"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+def test_a_rescue_leaves_no_cut_array(folder: Path, result: Result, registry: Registry) -> None:
+    planned = plan_outputs([Path("out.rogue")], result.job, SIZE, registry)
+    with smallest_files(1000), pytest.raises(StylectlError, match=r"mistake$"):
+        write_outputs(result, planned)
+    assert names(Path(tempfile.gettempdir())) == []
+    assert names(folder) == []
+
+
 def test_a_folder_that_goes_away_is_an_output_error(
     folder: Path, result: Result, registry: Registry
 ) -> None:
@@ -470,6 +589,14 @@ def test_long_names_still_give_a_default_name(folder: Path) -> None:
     with reserved_name("p" * 200 + ".jpg", "n" * 200 + ".jpg") as name:
         name.touch()
         assert name.suffix == ".png"
+
+
+def test_names_in_letters_of_several_bytes_give_a_name_that_fits(folder: Path) -> None:
+    with reserved_name("写" * 60 + ".jpg", "画" * 60 + ".jpg") as name:
+        name.touch()
+    with reserved_name("写" * 60 + ".jpg", "画" * 59 + "家.jpg") as other:
+        assert other != name
+        other.touch()
 
 
 def test_a_picture_that_could_be_written_nowhere_is_rescued(

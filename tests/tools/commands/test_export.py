@@ -37,6 +37,21 @@ def test_mistakes_are_told_before_any_work(program: Program, tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+def test_the_network_that_is_exported_is_not_overwritten(program: Program, tmp_path: Path) -> None:
+    model = tmp_path / "net.onnx"
+    model.write_bytes(b"weights")
+    (tmp_path / "hard.onnx").hardlink_to(model)
+    for arguments in (
+        ["--backbone", "onnx:net.onnx", "-o", "net.onnx"],
+        ["--backbone", "onnx:net.onnx", "-o", "hard.onnx"],
+        ["--weights", "net.onnx", "-o", "./net.onnx"],
+    ):
+        done = program("export", *arguments, folder=tmp_path)
+        assert done.returncode == 2
+        assert "would overwrite an input" in done.stderr
+    assert model.read_bytes() == b"weights"
+
+
 def test_a_run_on_the_onnx_backend_gives_the_picture_of_torch(
     program: Program, tmp_path: Path
 ) -> None:

@@ -263,7 +263,7 @@ def test_a_failure_stops_no_other_picture(counting: Any, images: Path) -> None:
         ([pair("a", "x"), pair("a", "x")], ["picture 1", "picture 2", "out/a_x.png"]),
         ([pair("a", "x"), {**pair("a", "y"), "output": "OUT/A_X.png"}], ["picture 2"]),
         ([{**pair("a", "x"), "output": "out.jpg"}], ["picture 1", "PNG"]),
-        ([{**pair("a", "x"), "output": "s/x.png"}], ["s/x.png", "overwritten"]),
+        ([{**pair("a", "x"), "output": "s/x.png"}], ["s/x.png", "would overwrite an input"]),
         ([pair("a", "x", stile_weight=3)], ["stile_weight", "did you mean style_weight"]),
         ([pair("a", "nowhere")], ["s/nowhere.png", "no such file"]),
         ([{**pair("a", "x"), "output": "c/a.png/x.png"}], ["c/a.png", "a file"]),
@@ -296,7 +296,8 @@ ONE = {"OMP_NUM_THREADS": "1"}
 @pytest.fixture
 def environment(environment: dict[str, str], site: Path) -> dict[str, str]:
     """With the plugin."""
-    return {**environment, "PYTHONPATH": str(site), "STYLECTL_PLUGINS": "counting", **ONE}
+    paths = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    return {**environment, "PYTHONPATH": paths, "STYLECTL_PLUGINS": "counting", **ONE}
 
 
 @pytest.fixture

@@ -251,3 +251,71 @@ def test_the_largest_result_of_a_sheet_has_most_pixels(folder: Path) -> None:
     files = {(0, 0): Path("wide.png"), (0, 1): Path("tall.png")}
     sheet = draw_sheet(["a", "b"], ["c"], files, 512)
     assert sheet.width > 600
+
+
+# The sheet, and what must not be lost
+
+
+def test_a_sheet_does_not_replace_an_input() -> None:
+    before = Path("photo.png").read_bytes()
+    Path("link.png").symlink_to("photo.png")
+    for name in ("photo.png", "painting.png", "link.png"):
+        with pytest.raises(stylectl.UsageError, match="would overwrite an input"):
+            stylectl.sweep(name, {"seed": [1, 2]}, **SMALL)
+    stylectl.run(output="job.png", **SMALL)
+    with pytest.raises(stylectl.UsageError, match="would overwrite an input"):
+        stylectl.sweep("job.png", {"seed": [1, 2]}, job="job.png")
+    assert Path("photo.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"device": "cuda:77"}, {"max_memory": "1KB"}, {"weights": "damaged.pth"}],
+    ids=["device", "memory", "weights"],
+)
+def test_a_sweep_that_cannot_begin_ends_before_the_first_cell(
+    folder: Path, options: dict[str, Any]
+) -> None:
+    Path("sheet.png").write_text("old")
+    Path("damaged.pth").write_text("damaged")
+    with pytest.raises(stylectl.StylectlError):
+        stylectl.sweep("sheet.png", {"style_weight": [1, 2]}, **{**SMALL, **options})
+    assert Path("sheet.png").read_text() == "old"
+    assert list(folder.glob("sheet-cells/*.png")) == []
+
+
+def test_a_sheet_of_failed_cells_leaves_the_old_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All cells fail when they are written: their names are taken by folders."""
+    Path("sheet.png").write_text("old")
+    for seed in (1, 2):
+        Path(f"sheet-cells/seed={seed}.png").mkdir(parents=True)
+    report = stylectl.sweep("sheet.png", {"seed": [1, 2]}, **SMALL)
+    assert len(report.failed) == 2
+    assert not report.has_sheet
+    assert Path("sheet.png").read_text() == "old"
+    assert (
+        command(
+            "photo.png",
+            "painting.png",
+            "-o",
+            "sheet.png",
+            "--set",
+            "seed=1,2",
+            "--json",
+            "--size",
+            "24",
+            "--device",
+            "cpu",
+        )
+        == 1
+    )
+    assert json.loads(capsys.readouterr().out)["sheet"] is None
+
+
+def test_a_sheet_with_a_long_name_has_a_folder_for_its_cells() -> None:
+    name = "写" * 80 + ".png"
+    report = stylectl.sweep(name, {"seed": [1, 2]}, **SMALL)
+    assert report.exit_code == 0
+    assert pixels(name).ndim == 3

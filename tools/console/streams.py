@@ -1,0 +1,79 @@
+"""stdout and stderr of the program: what cannot be written to them ends no work."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, TextIO, cast
+
+
+class Stream:
+    """Text stream that goes quiet when it cannot be written to.
+
+    That is so when its reader has left, as that of ``2>&1 | head -2``, when the disk of the file
+    behind it is full, or when its terminal was closed. `failure` is then the error.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failure: Exception | None = None
+
+    def write(self, text: str) -> int:
+        """Write the text, if that is possible."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError) as error:
+            self._fail(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered, if that is possible."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _fail(self, error: Exception) -> None:
+        """Keep the first error, and let all that follows go to the null device.
+
+        That includes the text in the buffer, which Python writes at its exit.
+        """
+        if self.failure is not None:
+            return
+        self.failure = error
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+        except (OSError, ValueError):  # closed
+            self._stream = io.StringIO()
+
+
+def guard_streams() -> Stream:
+    """Replace the process's stdout and stderr by streams that go quiet; return that of stdout.
+
+    Characters that their encoding lacks are written as escapes.
+    """
+    _open_closed_descriptors()
+    stdout, stderr = (Stream(stream or io.StringIO()) for stream in (sys.stdout, sys.stderr))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
+    return stdout
+
+
+def _open_closed_descriptors() -> None:
+    """Open the null device for the standard streams that the caller has closed.
+
+    Otherwise the next file to be opened would get the number of one of them, and a library's
+    message to stderr would end up in an image.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
