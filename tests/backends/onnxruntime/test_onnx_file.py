@@ -23,6 +23,8 @@ from stylectl.core.job.choices import Choice
 from stylectl.core.planning.backbones import Backbones
 from stylectl.plugins.manager import load_plugins
 
+pytestmark = pytest.mark.subprocess  # a file is inspected in a process of its own
+
 #: Relative L2. Convolutions of some hundred products, summed in another order.
 CLOSE = 1e-5
 
