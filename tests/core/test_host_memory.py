@@ -8,6 +8,8 @@ import pytest
 from stylectl.core import host_memory
 from stylectl.core.host_memory import FreeMemory, in_words
 
+pytestmark = pytest.mark.subprocess
+
 GB = 10**9
 
 

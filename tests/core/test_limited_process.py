@@ -9,6 +9,8 @@ from stylectl.core import limited_process
 from stylectl.core.errors import WeightsError
 from stylectl.core.limited_process import Limits, ProcessError, call
 
+pytestmark = pytest.mark.subprocess
+
 MODULE = "tests.fixtures.limited_work"
 LIMITS = Limits(memory=500_000_000, seconds=10)
 ON_LINUX = pytest.mark.skipif(

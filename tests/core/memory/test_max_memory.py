@@ -156,9 +156,9 @@ def test_a_large_style_image_is_cut_though_the_result_is_not(backend: str) -> No
 
 def test_a_style_image_that_fits_in_no_tiles_names_a_scale_that_would_fit() -> None:
     with pytest.raises(MemoryLimitError, match=r"style image at .* smallest tiles") as caught:
-        paint(style_size=16, max_memory="20MB", scales=1)
+        paint(style_size=8, max_memory="8MB", scales=1)
     (named,) = re.findall(r"`style_size=([\d.]+)`", str(caught.value))
-    assert paint(style_size=float(named), max_memory="20MB", scales=1, iterations=1)
+    assert paint(style_size=float(named), max_memory="8MB", scales=1, iterations=1)
 
 
 @pytest.mark.parametrize(

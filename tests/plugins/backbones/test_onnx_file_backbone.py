@@ -20,6 +20,8 @@ from stylectl.core.planning.backbones import Backbones
 from stylectl.plugins.backbones.onnx_file import OnnxFile
 from stylectl.plugins.manager import load_plugins
 
+pytestmark = pytest.mark.subprocess
+
 
 def weight(name: str, *shape: int) -> TensorProto:
     values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
