@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -81,16 +80,22 @@ def steps_with_recovery(
 def _naming_overflow(evaluate: Evaluate) -> Evaluate:
     """Return `evaluate`, which names the largest loss where a step left the range of float32.
 
-    At such an image every loss is not finite, also those that are not the reason.
+    At such an image every loss is not finite, also those that are not the reason. The source of
+    numbers that were not finite before such a step stays the source.
     """
     losses: dict[str, float] = {}
+    source = ""
 
     def evaluated(image: Tensor) -> Evaluation:
-        nonlocal losses
+        nonlocal losses, source
         evaluation = evaluate(image)
-        if math.isfinite(evaluation.value):
-            losses = evaluation.losses
-        elif losses and not image.isfinite().all():
+        if evaluation.nonfinite_source == "":
+            losses, source = evaluation.losses, ""
+        elif image.isfinite().all():
+            source = evaluation.nonfinite_source
+        elif source:
+            return replace(evaluation, nonfinite_source=source)
+        elif losses:
             name = max(losses, key=lambda name: abs(losses[name]))
             source = f"a step from the loss {name} = {losses[name]:.4g} left the range of float32"
             return replace(evaluation, nonfinite_source=source)

@@ -267,24 +267,25 @@ def test_a_suffix_of_a_built_in_writer_stays_with_it_and_a_notice_says_so(
 
 
 def test_naming_the_writer_chooses_it_without_a_notice(install: Install, tmp_path: Path) -> None:
-    install(WRITER.format(create="pass", write="pass", suffix=".png"), "bad")
+    install(WRITER.format(create="pass", write="pass", suffix=".tif"), "bad")
     heard: list[Event] = []
-    paint(tmp_path, on_event=heard.append, writers={"bad": {}})
-    assert (tmp_path / "out.png").read_text() == "half"
-    assert not [each for each in heard if isinstance(each, Notice) and "out.png" in each.message]
+    output = tmp_path / "out.tif"
+    paint(tmp_path, output=output, on_event=heard.append, writers={"bad": {}})
+    assert (tmp_path / "out.tif").read_text() == "half"
+    assert not [each for each in heard if isinstance(each, Notice) and "out.tif" in each.message]
 
 
 def test_an_output_may_name_its_writer(install: Install, tmp_path: Path) -> None:
-    install(WRITER.format(create="pass", write="pass", suffix=".png"), "bad")
+    install(WRITER.format(create="pass", write="pass", suffix=".tif"), "bad")
     heard: list[Event] = []
-    outputs = [f"bad:{tmp_path / 'a.png'}", f"png:{tmp_path / 'b.png'}", tmp_path / "c.png"]
+    outputs = [f"bad:{tmp_path / 'a.tif'}", f"tif:{tmp_path / 'b.tif'}", tmp_path / "c.tif"]
     paint(tmp_path, on_event=heard.append, output=outputs)
-    assert (tmp_path / "a.png").read_text() == "half"
-    for name in ("b.png", "c.png"):
+    assert (tmp_path / "a.tif").read_text() == "half"
+    for name in ("b.tif", "c.tif"):
         with Image.open(tmp_path / name) as image:
-            assert image.format == "PNG"
-    (notice,) = [each for each in heard if isinstance(each, Notice) and ".png" in each.message]
-    assert "c.png" in notice.message
+            assert image.format == "TIFF"
+    (notice,) = [each for each in heard if isinstance(each, Notice) and ".tif" in each.message]
+    assert "c.tif" in notice.message
 
 
 def test_a_suffix_that_two_strangers_claim_names_both_before_the_work(
