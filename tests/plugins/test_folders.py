@@ -208,6 +208,7 @@ def test_what_the_environment_names_in_vain_is_reported_and_the_rest_works(
     assert first in notices
 
 
+@pytest.mark.subprocess
 def test_no_job_can_name_a_folder(folder: Path, tmp_path: Path) -> None:
     job = tmp_path / "job.toml"
     job.write_text(f"plugins_dir = {str(folder)!r}\n")

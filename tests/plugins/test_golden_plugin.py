@@ -48,6 +48,7 @@ def test_it_is_loaded_with_one_warning_for_each_former_form_and_its_own_name() -
     assert len(set(messages)) == len(DEPRECATED)
 
 
+@pytest.mark.subprocess
 def test_a_command_prints_each_warning_once(
     module: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

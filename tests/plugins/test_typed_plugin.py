@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 #: A plugin; each line with a mistake ends with a comment that mypy's message must match.
 PLUGIN = """
 from collections.abc import Iterator
@@ -92,6 +94,8 @@ no_options = LossTermSpec(  # Missing named argument "options"
 """
 
 
+@pytest.mark.slow
+@pytest.mark.subprocess
 def test_mypy_finds_each_mistake_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "plugin.py").write_text(PLUGIN)
     source = Path(__file__).parent.parent.parent

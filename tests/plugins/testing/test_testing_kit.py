@@ -403,7 +403,7 @@ def test_every_built_in_writer_is_checked(registry: Registry) -> None:
     ("create", "complaint"),
     [
         (Swallowing, "raises nothing"),
-        (Empty, "is empty"),
+        (Empty, "empty file"),
         (Elsewhere, "wrote no file"),
         (Littering, "litter"),
         (Changing, "read-only"),
