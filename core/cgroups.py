@@ -115,5 +115,5 @@ def _character(match: re.Match[str]) -> str:
 def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
-    except OSError:
+    except (OSError, ValueError):
         return ""

@@ -79,6 +79,10 @@ class ForwardGraph:
         self._types = dict(_types(graph))
         self.nodes = tuple(self._read(graph))
         self._producers = {value: node for node in self.nodes for value in node.outputs}
+        self._users: dict[str, list[str]] = {}
+        for node in self.nodes:
+            for value in {*node.inputs}:
+                self._users.setdefault(value, []).append(node.operator)
 
     def type(self, value: str) -> ValueType:
         """Return the type of a value. Raises NoGradientError if it is unknown."""
@@ -102,9 +106,8 @@ class ForwardGraph:
     def is_pooled_rectifier(self, value: str) -> bool:
         """Return whether the value is a rectifier's output that one max pooling alone uses."""
         producer = self._producers.get(value)
-        users = [node.operator for node in self.nodes if value in node.inputs]
         rectified = producer is not None and producer.operator == "Relu"
-        return rectified and users == ["MaxPool"] and value not in self.layers
+        return rectified and self._users.get(value) == ["MaxPool"] and value not in self.layers
 
     def _read(self, graph: onnx.GraphProto) -> Iterator[Node]:
         active = {self.image}

@@ -30,14 +30,19 @@ def scale_estimate(
 
 def _network_cost(plan: Plan) -> NetworkCost:
     """Return what the plan's network and loss terms hold for each pixel."""
-    content_layers, style_layers = [], []
+    content_layers: list[str] = []
+    term_layers: list[str] = []
+    style_layers: list[str] = []
     for planned in plan.terms:
         layers = network_layers(planned.term)
         if "content" in planned.term.reads:
             content_layers += layers
-        if "styles" in planned.term.reads and not isinstance(planned.term, StatisticsTerm):
-            style_layers += layers
-    return NetworkCost.of(plan.backbone.layers, plan.layers, content_layers, style_layers)
+        if not isinstance(planned.term, StatisticsTerm):
+            term_layers += layers
+            style_layers += layers if "styles" in planned.term.reads else []
+    return NetworkCost.of(
+        plan.backbone.layers, plan.layers, content_layers, term_layers, style_layers
+    )
 
 
 def _mask_count(inputs: Inputs) -> int:

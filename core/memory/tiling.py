@@ -41,11 +41,8 @@ def tilers_for(
     that uses it.
     """
     choice = _Choice(plan, inputs, budget, backend.memory_factor, _Reasons.of(plan))
-    tilers = tuple(choice.tilers(sizes) for sizes in scales)
-    cut = [
-        tiler for pair in tilers for tiler in (pair.styles, pair.result) if tiler.most is not None
-    ]
-    if not cut:
+    tilers = choice.all_tilers(scales)
+    if not any(tiler.most for pair in tilers for tiler in (pair.result, pair.styles)):
         return tilers
     # Half the receptive field is enough where windows are centered on the pixels that they stand
     # for; otherwise, as in a network without padding, the whole receptive field may be needed.
@@ -53,12 +50,12 @@ def tilers_for(
     for halos in (1, 2):
         choice = replace(choice, halos=halos)
         with attributed_to(plan.network):
-            exact = deviation(backend, choice.tiler(cut[-1].most)) <= tolerance
+            exact = deviation(backend, choice.tiler(None)) <= tolerance
         if exact:
-            return tuple(choice.tilers(sizes) for sizes in scales)
+            return choice.all_tilers(scales)
     reason = f"the features of the backbone {plan.backbone.name} differ in tiles"
     choice = replace(choice, reasons=_Reasons(reason, reason))
-    return tuple(choice.tilers(sizes) for sizes in scales)
+    return choice.all_tilers(scales)
 
 
 def tiles_in_words(tiler: Tiler, scale: Scale) -> str:
@@ -93,13 +90,17 @@ class _Choice:
     reasons: _Reasons
     halos: int = 1
 
-    def tilers(self, sizes: ScaleSizes) -> Tilers:
-        """Return the tilers of a scale.
+    def all_tilers(self, scales: Sequence[ScaleSizes]) -> tuple[Tilers, ...]:
+        """Return the tilers of each scale.
 
         Raises MemoryLimitError when the result, or a style image, fits neither as a whole nor in
-        tiles.
+        tiles, for the finest scale if that is one of those.
         """
-        return Tilers(self._result_tiler(sizes), self._style_tiler(sizes))
+        from_finest = [
+            Tilers(self._result_tiler(sizes), self._style_tiler(sizes))
+            for sizes in reversed(scales)
+        ]
+        return tuple(reversed(from_finest))
 
     def tiler(self, most: int | None) -> Tiler:
         """Return the tiler whose crops have at most `most` pixels."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from urllib.error import URLError
 
 from ...core.errors import UsageError, WeightsError
 from ...core.files import user_cache
+from ...core.shown import error_line
 
 if TYPE_CHECKING:
     import torch
@@ -40,13 +42,14 @@ def existing_file(source: str, words: str) -> Path:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a file's named tensors, on the CPU.
+    """Read a file's named tensors, on the CPU, in about as much memory as the file is long.
 
     Raises WeightsError for a file that is damaged or holds anything else.
     """
     import torch
     from safetensors.torch import load_file
 
+    _check_archive(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -58,10 +61,29 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path}: refused: not a file of plain tensors (any other pickle may execute code)"
         ) from None
     except Exception as error:  # the readers raise many types on damaged files
-        raise WeightsError(f"{path}: damaged or not a weights file ({error})") from None
+        raise WeightsError(f"{path}: damaged or not a weights file ({error_line(error)})") from None
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, not named tensors")
     return state
+
+
+def _check_archive(path: Path) -> None:
+    """Check that an archive, as torch writes it, is no longer when it is read than on the disk.
+
+    A compressed file, or one whose members share their bytes, could take any amount of memory.
+    Raises WeightsError.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return  # a file of another kind, or for the reader to refuse
+    length = sum(member.file_size for member in members)
+    if length > path.stat().st_size:
+        raise WeightsError(
+            f"{path}: refused: it unpacks to {length} bytes, more than it has; torch writes its "
+            "files without compression"
+        )
 
 
 def checked_tensor(
@@ -74,8 +96,9 @@ def checked_tensor(
 ) -> Tensor:
     """Return the tensor as `dtype` (None: float32).
 
-    Raises WeightsError when it is missing, has another shape, is floating-point although `dtype` is
-    not, or the reverse, or is not finite.
+    Raises WeightsError when it is missing, is no plain array (but sparse, nested, quantized, or
+    without values), has another shape, is floating-point although `dtype` is not, or the reverse,
+    has fewer than 16 bits, or is not finite.
     """
     import torch
 
@@ -83,12 +106,24 @@ def checked_tensor(
     tensor = state.get(name)
     if not isinstance(tensor, torch.Tensor):
         raise WeightsError(f"{source}: not {network}: {name} is missing")
+    if (
+        tensor.layout != torch.strided
+        or tensor.is_nested
+        or tensor.is_quantized
+        or tensor.device.type != "cpu"
+    ):
+        raise WeightsError(
+            f"{source}: {name} is not a plain array of numbers (it is sparse, nested, quantized or "
+            "without values)"
+        )
     if tensor.shape != shape:
         raise WeightsError(
             f"{source}: not {network}: {name} is {tuple(tensor.shape)}, should be {tuple(shape)}"
         )
     if tensor.is_floating_point() != dtype.is_floating_point:
         raise WeightsError(f"{source}: not {network}: {name} is {tensor.dtype}, should be {dtype}")
+    if tensor.is_floating_point() and tensor.element_size() < 2:
+        raise WeightsError(f"{source}: {name} is {tensor.dtype}; save it as float32 or float16")
     if not torch.isfinite(tensor).all():
         raise WeightsError(f"{source}: {name} holds NaN or infinity")
     return tensor.detach().to(dtype)

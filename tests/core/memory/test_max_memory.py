@@ -136,6 +136,88 @@ def test_a_picture_after_another_is_as_it_is_alone() -> None:
     assert np.array_equal(third.image, paint().image)
 
 
+# The style images
+
+
+def styles_tiles(**options: Any) -> tuple[int, int]:
+    """Rows and columns of the style image's tiles at the finest scale."""
+    plan = make_plan(build_job({**SMALL, **options}), load_plugins().registry)
+    prepared = prepare(plan)
+    with Session() as session:
+        run = session.open(prepared)
+        assert run.tilers[-1].result.most is None
+        return run.tilers[-1].styles.counts(*prepared.scales[-1].styles[0])
+
+
+#: Enough for the result, but not for a style image of 16 times as many pixels.
+STYLE_LIMIT = "20MB"
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_a_large_style_image_is_cut_though_the_result_is_not(backend: str) -> None:
+    options = {"style_scale": 4, "backend": backend, "iterations": 2}
+    assert styles_tiles(**options) == (1, 1)
+    assert styles_tiles(**options, max_memory=STYLE_LIMIT) != (1, 1)
+    whole, tiled = paint(**options), paint(**options, max_memory=STYLE_LIMIT)
+    assert "tiles" not in tiled.details
+    for ours, theirs in zip(tiled.steps, whole.steps, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-3)
+
+
+def test_a_style_image_that_fits_in_no_tiles_names_a_scale_that_would_fit() -> None:
+    with pytest.raises(MemoryLimitError, match=r"style image at .* smallest tiles") as caught:
+        paint(style_scale=8, max_memory="14MB", scales=1)
+    (named,) = re.findall(r"`style_scale=([\d.]+)`", str(caught.value))
+    assert paint(style_scale=float(named), max_memory="14MB", scales=1, iterations=1)
+
+
+@pytest.mark.parametrize(
+    ("word", "options"),
+    {
+        "mrf": {"term": [{"name": "mrf", "layers": {"relu3_1": 1}}]},
+        "`seamless`": {"seamless": True},
+        "`padding`": {"padding": "circular"},
+    }.items(),
+)
+def test_a_style_image_that_cannot_be_cut_is_said(word: str, options: dict[str, Any]) -> None:
+    with pytest.raises(MemoryLimitError, match="cannot be computed in tiles") as caught:
+        paint(**options, style_scale=6, max_memory="25MB", scales=1)
+    assert word in str(caught.value)
+
+
+def test_normalized_gradients_are_no_hindrance_to_cutting_styles() -> None:
+    assert styles_tiles(style_scale=4, max_memory=STYLE_LIMIT, normalize_gradients=True) != (1, 1)
+
+
+# Huge results
+
+
+@pytest.mark.parametrize("free", [10**11, 10**15])
+def test_the_tiles_of_a_huge_texture_are_arithmetic(
+    free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tiles, hundreds of millions of them where little is free, are not listed."""
+    monkeypatch.setattr(memory, "free_memory", lambda device: FreeMemory(free))
+    job = build_job(
+        {
+            "content": None,
+            "texture": ["sample:painting"],
+            "size": (65536, 65536),
+            "style_layers": ["relu1_1"],
+            "device": "cpu",
+        }
+    )
+    prepared = prepare(make_plan(job, load_plugins().registry))
+    with Session() as session:
+        if free == 10**15:
+            assert "tiles" not in session.open(prepared).details
+            monkeypatch.setattr(memory, "free_memory", lambda device: FreeMemory(2 * 10**12))
+            assert int(session.open(prepared).details["tiles"].split()[0]) > 1
+        else:
+            with pytest.raises(MemoryLimitError, match="65536x65536 px take about"):
+                session.open(prepared)
+
+
 # What cannot be
 
 

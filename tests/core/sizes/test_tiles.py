@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stylectl.backends.pytorch.backend import TorchBackend
-from stylectl.core.interfaces.backbone import Backbone
-from stylectl.core.interfaces.backend import BackendOptions, FeatureBackend
+from stylectl.core.interfaces.backbone import Backbone, LayerInfo
+from stylectl.core.interfaces.backend import BackendOptions, FeatureBackend, Features
+from stylectl.core.interfaces.trunk import ChainTrunk
 from stylectl.core.objective.tiled_features import TiledFeatures, deviation
 from stylectl.core.sizes.tiles import Span, Tiler, tiler_for
+from stylectl.plugins.backbones.geometry import Node, Window, geometries
 from stylectl.testing import KinkedBackbone, TinyBackbone
-from torch import Tensor
+from torch import Tensor, nn
 
 SIDES, FEW = st.integers(1, 400), st.integers(1, 60)
 NUMBERS = st.integers(0, 400)
@@ -123,6 +128,18 @@ def test_there_are_as_few_tiles_as_the_limit_allows(tiler: Tiler, height: int, w
         assert len(tiles) == counts(tiler, height)[-1] * counts(tiler, width)[-1]
 
 
+@QUICKLY
+@given(tiler=tilers(), height=SIDES, width=SIDES)
+def test_the_sizes_of_crops_are_those_of_the_tiles(tiler: Tiler, height: int, width: int) -> None:
+    tiles = tiler.tiles(height, width)
+    frequencies = Counter(tile.crop_size for tile in tiles)
+    sizes = tiler.crop_sizes(height, width)
+    assert sorted(sizes) == sorted(frequencies)
+    assert frequencies[sizes[-1]] == max(frequencies.values())
+    rows, columns = tiler.counts(height, width)
+    assert rows * columns == len(tiles)
+
+
 @given(height=SIDES, width=SIDES)
 def test_without_a_limit_there_is_one_tile(height: int, width: int) -> None:
     (tile,) = Tiler.uncut().tiles(height, width)
@@ -174,6 +191,62 @@ def test_an_image_that_is_not_cut_is_seen_to_the_bit() -> None:
     seen = TiledFeatures(backend, Tiler.uncut()).whole(noise(31, 40), backend.layers)
     for layer, maps in backend.features(noise(31, 40)).items():
         assert torch.equal(seen[layer], maps)
+
+
+class Chain(Backbone):
+    """Convolutions and poolings without padding, as `seed` draws them."""
+
+    name = "chain"
+    aliases: dict[str, str] = {}  # noqa: RUF012
+    default_content_layers: dict[str, float] = {}  # noqa: RUF012
+    default_style_layers: dict[str, float] = {}  # noqa: RUF012
+
+    def __init__(self, seed: int) -> None:
+        generator = random.Random(seed)
+        self._steps: list[nn.Module] = []
+        nodes: dict[str, Node] = {}
+        before = "image"
+        for number in range(generator.randint(1, 5)):
+            kernel, stride = generator.choice([1, 2, 3, 3, 5, 7]), generator.choice([1, 1, 2, 3])
+            ceil = generator.random() < 0.3
+            channels = 4 if number else 3
+            self._steps.append(
+                nn.MaxPool2d(kernel, stride, ceil_mode=ceil)
+                if number and generator.random() < 0.4
+                else nn.Conv2d(channels, 4, kernel, stride)
+            )
+            window = Window(kernel, stride, ceil=ceil and "Pool" in str(self._steps[-1]))
+            nodes[f"step{number}"] = Node((before,), (window, window))
+            before = f"step{number}"
+        self.layers = tuple(
+            LayerInfo(name, 4, geometry.stride, geometry.receptive_field, geometry.smallest_side)
+            for name, geometry in geometries(nodes, "image").items()
+        )
+
+    def trunk(self, layers: Collection[str]) -> ChainTrunk:
+        named = [(f"step{number}", step) for number, step in enumerate(self._steps)]
+        return ChainTrunk(named, (0, 0, 0), (1, 1, 1))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_twice_the_halo_is_enough_without_padding(seed: int) -> None:
+    """Where half the receptive field is too little, which is noticed and raises nothing."""
+    torch.manual_seed(seed)
+    backbone = Chain(seed)
+    tiler, backend = tiler_of(backbone, 900), opened(backbone)
+    if deviation(backend, tiler) > 1e-4:
+        tiler = replace(tiler, halo=2 * tiler.halo)
+        assert deviation(backend, tiler) < 1e-4
+
+
+def test_a_network_that_gives_nan_is_noticed() -> None:
+    class Broken(TorchBackend):
+        def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:
+            return {name: maps * torch.nan for name, maps in super().features(image).items()}
+
+    layers = [info.name for info in KINKED.layers]
+    backend = Broken(KINKED, layers, BackendOptions(device="cpu"))
+    assert not deviation(backend, tiler_of(KINKED, 900)) <= 1e-4
 
 
 def test_a_halo_that_is_too_small_is_noticed() -> None:
