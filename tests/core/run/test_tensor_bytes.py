@@ -18,7 +18,7 @@ class Target:
     name: str = "a layer"
 
 
-def closure(maps: Tensor) -> Callable[[Tensor], Tensor]:
+def closure(maps: Tensor) -> Callable[..., Tensor]:
     def loss(features: Tensor, scale: float = 2.0) -> Tensor:
         return (features - maps).sum() * scale
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ KERNEL = constant("kernel", np.full((4, 3, 3, 3), 0.1), np.float32)
 RELU = helper.make_node("Relu", ["conv"], ["relu"])
 
 
-def conv(**settings: object) -> NodeProto:
+def conv(**settings: Any) -> NodeProto:
     return helper.make_node(
         "Conv", ["image", "kernel"], ["conv"], **{"kernel_shape": [3, 3], **settings}
     )

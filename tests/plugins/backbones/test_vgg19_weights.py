@@ -191,7 +191,9 @@ KERNEL = torch.full((64, 3, 3, 3), 0.5)
 ODD_TENSORS = {
     "float8": lambda: KERNEL.to(torch.float8_e4m3fn),
     "sparse": lambda: KERNEL.to_sparse(),
-    "huge sparse": lambda: torch.sparse_coo_tensor([[0]] * 4, [1.0], (64, 3, 3, 10**9)),
+    "huge sparse": lambda: torch.sparse_coo_tensor(
+        torch.zeros(4, 1, dtype=torch.long), torch.ones(1), (64, 3, 3, 10**9)
+    ),
     "compressed sparse": lambda: torch.zeros(64, 3).to_sparse_csr(),
     "meta": lambda: torch.empty(64, 3, 3, 3, device="meta"),
     "huge meta": lambda: torch.empty(10**9, 10**6, device="meta"),
