@@ -66,7 +66,7 @@ class HeldCheckpoint:
         return self.folder / _SNAPSHOTS / Path(name).name
 
     def discard(self) -> None:
-        """Delete the checkpoint: its file first, so that a kill leaves none without its snapshots."""
+        """Delete the checkpoint, its file first: a kill leaves none that lacks its snapshots."""
         with suppress(OSError):
             self.file.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)

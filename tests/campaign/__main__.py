@@ -9,64 +9,67 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import SystemRandom
 
-from . import long_run
-from .attempts import attempted, report
 from .judge import Attempt
-from .kinds import KINDS
-from .place import Places, places
+from .kinds import KINDS, attempted, report
+from .place import places
 
 _COLUMNS = ("tried", "finished", "failed", "refused", "stopped", "kills")
 _FAULTS = ("lost", "traceback", "hang", "wrong")
 
 
 def main() -> int:
-    """Run the campaign, print its table, and return the exit code."""
+    """Make attempts, print a table of them, and return the exit code."""
     arguments = _parser().parse_args()
     seed = arguments.seed if arguments.seed is not None else SystemRandom().randrange(10**6)
     print(f"seed {seed}", flush=True)
-    counts = {kind: Counter[str]() for kind in KINDS}
+    counts: dict[str, Counter[str]] = {}
     with places() as opened:
         for kind, number in _wanted(arguments, counts):
             attempt = attempted(kind, seed, number, opened)
             if arguments.case or arguments.verbose:
                 print(f"{kind}:{number} {attempt.end}: {attempt.what!a}\n  {attempt.message!a}")
-            _count(counts[kind], attempt)
+            for line in attempt.notes:
+                print(f"{kind}: {line}", flush=True)
             for fault in attempt.faults:
                 print(report(kind, seed, number, attempt, fault), flush=True)
-        if arguments.long:
-            counts["512 px"] = Counter()
-            _long(opened, seed, counts["512 px"])
+            _count(counts.setdefault(kind, Counter()), attempt)
     _print_table(counts)
     return int(any(count[fault] for count in counts.values() for fault in _FAULTS))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make campaign", description=__doc__)
-    parser.add_argument("--seed", type=int, help="of all attempts; without it, a new one")
+    parser = argparse.ArgumentParser(prog="python -m stylectl.tests.campaign")
+    parser.add_argument("--seed", type=int, help="seed of all attempts; by default a new one")
     parser.add_argument("--minutes", type=float, default=20, help="how long attempts are made")
-    parser.add_argument("--kinds", default="", help=f"some of {','.join(KINDS)}, with commas")
-    parser.add_argument("--case", help="one attempt, as kind:number")
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=list(KINDS),
+        default=[name for name, kind in KINDS.items() if kind.share],
+        help="kinds of attempts; by default all but resume, which takes minutes",
+    )
+    parser.add_argument("--case", help="a single attempt, as kind:number")
     parser.add_argument("--verbose", action="store_true", help="print every attempt")
-    parser.add_argument("--long", action="store_true", help="also the run of 512 px")
     return parser
 
 
-def _wanted(arguments: argparse.Namespace, counts: dict[str, Counter[str]]) -> Iterator[tuple[str, int]]:
+def _wanted(
+    arguments: argparse.Namespace, counts: Mapping[str, Counter[str]]
+) -> Iterator[tuple[str, int]]:
     """Yield the kinds and numbers of attempts, each kind by its share of the time."""
     if arguments.case:
         kind, _, number = arguments.case.partition(":")
         yield kind, int(number)
         return
-    kinds = arguments.kinds.split(",") if arguments.kinds else list(KINDS)
     until = time.monotonic() + 60 * arguments.minutes
-    spent = dict.fromkeys(kinds, 0.0)
+    spent = dict.fromkeys(arguments.kinds, 0.0)
     while time.monotonic() < until:
-        kind = min(kinds, key=lambda kind: spent[kind] / KINDS[kind].share)
+        kind = min(spent, key=lambda kind: spent[kind] / max(KINDS[kind].share, 1))
         started = time.monotonic()
-        yield kind, counts[kind]["tried"]
+        yield kind, counts[kind]["tried"] if kind in counts else 0
         spent[kind] += time.monotonic() - started
 
 
@@ -77,21 +80,11 @@ def _count(count: Counter[str], attempt: Attempt) -> None:
     count.update(fault.kind for fault in attempt.faults)
 
 
-def _long(opened: Places, seed: int, count: Counter[str]) -> None:
-    with opened.place() as place:
-        attempt, lines = long_run.attempt(seed, place)
-    print("\n".join(lines))
-    _count(count, attempt)
-    for fault in attempt.faults:
-        print(f"{fault.kind}: {fault.text}")
-
-
-def _print_table(counts: dict[str, Counter[str]]) -> None:
+def _print_table(counts: Mapping[str, Counter[str]]) -> None:
     _print_row("", [*_COLUMNS, "files lost", "tracebacks", "hangs", "wrong"])
-    for kind, count in counts.items():
-        _print_row(kind, [count[column] for column in (*_COLUMNS, *_FAULTS)])
     total = sum(counts.values(), Counter[str]())
-    _print_row("all", [total[column] for column in (*_COLUMNS, *_FAULTS)])
+    for kind, count in [*counts.items(), ("all", total)]:
+        _print_row(kind, [count[column] for column in (*_COLUMNS, *_FAULTS)])
 
 
 def _print_row(name: str, cells: Sequence[object]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
+import struct
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,8 +26,8 @@ End = Literal["finished", "failed", "refused", "stopped"]
 _ENDS: dict[int, End] = {0: "finished", 1: "failed", 2: "refused"}
 #: Exit codes of a run that a signal stopped.
 STOPPED = {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-#: Longest line on stderr: that of an error (`tools/console/exit.py`), with its escapes.
-_LONGEST_LINE = 6000
+#: Longest line on stderr: that of an error (`tools/console/exit.py`), with its beginning.
+_LONGEST_LINE = 4100
 #: Most memory of a run of these sizes, in bytes: three times what the largest of them holds.
 _MOST_MEMORY = 3_000_000_000
 #: Name of a file that no run may make; what is executed would.
@@ -42,13 +44,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried, how it ended, the faults, the kills on the way, and the last message."""
+    """What was tried and how it ended, the faults and kills on the way.
+
+    - `message`: the last line on stderr.
+    - `notes`: lines that the campaign prints.
+    """
 
     what: str
     end: End
     faults: tuple[Fault, ...] = ()
     kills: int = 0
     message: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def judged(
@@ -72,6 +79,7 @@ def judged(
         *_faults_of_messages(outcome),
         *_faults_of_files(place, before, outcome.code, outputs, optional),
     ]
+    faults += [Fault("wrong", f"{name} was left in TMPDIR") for name in place.temporary()]
     if any(place.root.rglob(CANARY)):
         faults.append(Fault("wrong", "code of an untrusted file was executed"))
     message = (outcome.stderr.splitlines() or [""])[-1]
@@ -102,8 +110,10 @@ def _faults_of_messages(outcome: Outcome) -> list[Fault]:
         if line and not line.startswith("stylectl: "):
             faults.append(Fault("wrong", f"a line that is not the program's own: {line[:300]!r}"))
             break
-    if max(map(len, lines)) > _LONGEST_LINE:
-        faults.append(Fault("wrong", f"a message of {max(map(len, lines))} characters"))
+    # What the terminal's encoding lacks is shown as an escape, which counts once.
+    longest = max(len(re.sub(r"\\(u[0-9a-f]{4}|x[0-9a-f]{2})", "?", line)) for line in lines)
+    if longest > _LONGEST_LINE:
+        faults.append(Fault("wrong", f"a message of {longest} characters"))
     raw = {sign for sign in outcome.stderr + outcome.stdout if not sign.isprintable()} - {"\n"}
     if raw:
         faults.append(Fault("wrong", f"control characters reach the terminal: {raw}"))
@@ -155,6 +165,9 @@ def digest_of_pixels(file: Path) -> str:
             digest.update(np.load(file, allow_pickle=False).tobytes())
         case ".json":
             json.loads(file.read_text("utf-8"))
+        case ".mp4":
+            _check_boxes(file.read_bytes())
+            digest.update(file.read_bytes())
         case ".html":
             if not file.read_text("utf-8").rstrip().endswith("</html>"):
                 raise ValueError("its end is missing")
@@ -164,3 +177,16 @@ def digest_of_pixels(file: Path) -> str:
                 for frame in ImageSequence.Iterator(image):
                     digest.update(frame.tobytes())
     return digest.hexdigest()
+
+
+def _check_boxes(film: bytes) -> None:
+    """Check that a film consists of whole boxes (ISO 14496-12), its index among them."""
+    kinds, at = [], 0
+    while at < len(film):
+        length, kind = struct.unpack_from(">I4s", film, at)
+        if length < 8:
+            raise ValueError(f"a box of {length} bytes")
+        kinds.append(kind)
+        at += length
+    if at != len(film) or kinds[0] != b"ftyp" or b"moov" not in kinds:
+        raise ValueError(f"its boxes {kinds} end at byte {at} of {len(film)}")

@@ -8,10 +8,10 @@ import shlex
 import signal
 from random import Random
 
+from .inputs.samples import with_copies, with_images
 from .judge import STOPPED, Attempt, Fault, damage, digest_of_pixels, judged
 from .place import Outcome, Place
 from .server import Strike
-from .small import with_images
 
 #: Flags of a run of two scales, with the first layers of VGG-19.
 _RUN = (
@@ -35,9 +35,8 @@ def attempt_kill(random: Random, place: Place) -> Attempt:
         return Attempt(what, "failed", tuple(faults))
     damaging = random.random() < 0.1
     old = random.random() < 0.5
-    for name in outputs if old else []:
-        (place.work / name).parent.mkdir(exist_ok=True)
-        (place.work / name).write_bytes((place.work / "photo.png").read_bytes())
+    if old:
+        with_copies(place, *outputs)
     before, kills = place.files(), 0
     for _ in range(random.randint(1, 4)):
         if cold:
@@ -56,7 +55,9 @@ def attempt_kill(random: Random, place: Place) -> Attempt:
     else:
         faults += _differences(place, whole) if _tiles(last) == _tiles(undisturbed) else []
         # A checkpoint that cannot be read may be another version's, and stays.
-        left = [name for name in place.left_over() if not (damaging and name.endswith("checkpoint"))]
+        left = [
+            name for name in place.left_over() if not (damaging and name.endswith("checkpoint"))
+        ]
         faults += [Fault("wrong", f"{name} was left behind") for name in left]
     return Attempt(what, attempt.end, tuple(faults), kills)
 
@@ -68,7 +69,9 @@ def attempt_signal(random: Random, place: Place) -> Attempt:
     faults, whole, undisturbed = _undisturbed(place, command, outputs)
     if faults:
         return Attempt(what, "failed", tuple(faults))
-    numbers = random.choices([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], k=random.choice([1, 1, 2]))
+    numbers = random.choices(
+        [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], k=random.choice([1, 1, 2])
+    )
     strikes = [_moment(random, undisturbed, number) for number in numbers]
     before = place.files()
     outcome = place.run(*command, strikes=strikes)
@@ -93,22 +96,24 @@ def _command(random: Random, place: Place) -> tuple[tuple[str, ...], list[str]]:
     optimizer, backend = random.choice(["lbfgs", "adam"]), random.choice(["torch", "onnx"])
     flags = [*_RUN, "--optimizer", optimizer, "--backend", backend]
     flags += ["--checkpoint-every", random.choice(["0", "0", "0.05s"])]
-    if random.random() < 0.3:
-        flags += ["--size", "160", "--max-memory", _tiling(place, flags)]
     both = ("photo.png", "painting.png")
     match random.choice(["run", "run", "run", "batch", "sweep"]):
         case "run":
-            suffixes = random.sample([".png", ".npy", ".gif", ".tif", ".jpg", ".webp"], random.randint(1, 2))
+            if random.random() < 0.3:
+                flags += ["--size", "160", "--max-memory", _tiling(place, flags)]
+            suffixes = random.sample(
+                [".png", ".npy", ".gif", ".tif", ".jpg", ".webp"], random.randint(1, 2)
+            )
             outputs = [f"out{suffix}" for suffix in suffixes]
             wanted = [part for output in outputs for part in ("-o", output)]
             return ("run", *both, *flags, *wanted, *_PLAIN), outputs
         case "batch":
-            folder = place.work / "contents"
-            folder.mkdir()
-            for name in ("a", "b"):
-                (folder / f"{name}.png").write_bytes((place.work / "photo.png").read_bytes())
+            with_copies(place, "contents/a.png", "contents/b.png")
             images = ("--contents", "contents", "--styles", "painting.png")
-            return ("batch", *images, *flags, "-o", "out"), ["out/a_painting.png", "out/b_painting.png"]
+            return ("batch", *images, *flags, "-o", "out"), [
+                "out/a_painting.png",
+                "out/b_painting.png",
+            ]
     return ("sweep", *both, *flags, "--set", "seed=1,2", "-o", "sheet.png"), ["sheet.png"]
 
 

@@ -102,7 +102,10 @@ class Place:
         out, err = self.root / "stdout", self.root / "stderr"
         for file in (out, err):
             file.write_bytes(b"")
-        streams = (os.devnull, *(str(file) if to == "" else to for file, to in ((out, stdout), (err, stderr))))
+        streams = (
+            os.devnull,
+            *(str(file) if to == "" else to for file, to in ((out, stdout), (err, stderr))),
+        )
         ending = self._server.run(
             Request(
                 arguments=arguments,
@@ -154,9 +157,12 @@ class Place:
     def left_over(self) -> list[str]:
         """Return the files that a finished run should have removed."""
         hidden = [path.name for path in self.work.rglob(".stylectl-*")]
-        temporary = [path.name for path in self.tmp.glob("stylectl-*")]
         kept = [path.name for path in (self.state / "stylectl/checkpoints").glob("*")]
-        return hidden + temporary + kept
+        return hidden + self.temporary() + kept
+
+    def temporary(self) -> list[str]:
+        """Return the files that a run should have removed, however it ended by itself."""
+        return [path.name for path in self.tmp.iterdir()]
 
 
 @contextmanager

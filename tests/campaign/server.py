@@ -188,7 +188,7 @@ def _become(request: Request) -> None:
             os.close(number)
         mode, errors = ("r", "strict") if number == 0 else ("w", "backslashreplace")
         options: dict[str, Any] = {"encoding": request.encoding, "errors": errors}
-        stream = None if closed else open(number, mode, closefd=False, **options)  # noqa: SIM115, PTH123
+        stream = None if closed else open(number, mode, closefd=False, **options)  # noqa: SIM115
         setattr(sys, name, stream)
     os.environ.clear()
     os.environ.update(request.environment)

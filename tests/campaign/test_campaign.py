@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 if sys.platform != "linux":
     pytest.skip("the campaign forks its processes, and reads /proc", allow_module_level=True)
 
-from stylectl.tests.campaign.attempts import attempted, report
-from stylectl.tests.campaign.kinds import KINDS
-from stylectl.tests.campaign.place import Places, places
-
-pytestmark = [pytest.mark.subprocess, pytest.mark.slow]
+from stylectl.tests.campaign.kinds import KINDS, attempted, report
+from stylectl.tests.campaign.place import places
 
 _SEED = 1
 
 
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Places]:
-    with places() as opened:
-        yield opened
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_lost_and_nothing_is_silently_wrong(kind: str, opened: Places) -> None:
+@pytest.mark.subprocess
+@pytest.mark.slow
+def test_nothing_is_lost_and_nothing_is_silently_wrong() -> None:
     print(f"seed {_SEED}")
     faults = []
-    for number in range(KINDS[kind].few):
-        attempt = attempted(kind, _SEED, number, opened)
-        faults += [report(kind, _SEED, number, attempt, fault) for fault in attempt.faults]
+    with places() as opened:  # it takes seconds to start, and serves all kinds
+        for kind, number in [(kind, at) for kind in KINDS for at in range(KINDS[kind].few)]:
+            attempt = attempted(kind, _SEED, number, opened)
+            faults += [report(kind, _SEED, number, attempt, fault) for fault in attempt.faults]
     assert not faults, "\n".join(faults)

@@ -109,6 +109,16 @@ def stop_signals(handler: type[StopSignals] = StopSignals) -> Iterator[StopSigna
             signal.signal(number, former_handler)
 
 
+def ignore_signals() -> None:
+    """Ignore the signals from now on: the program is done, and only its modules end.
+
+    The exit code is then that of what was done, and no module shows a traceback.
+    """
+    for name in _NAMES:
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 def _may_not_raise(frame: FrameType | None) -> bool:
     """Return whether an exception would break an import, or be lost in a finaliser."""
     while frame is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from .place import Place
+from ..place import Place
 
 #: Flags of a run with the first layers of VGG-19.
 SMALL = (
@@ -25,3 +25,11 @@ def with_images(place: Place) -> None:
     regions = Image.new("RGB", (36, 24), "red")
     regions.paste((0, 0, 255), (0, 0, 18, 24))
     regions.save(place.work / "map.png")
+
+
+def with_copies(place: Place, *names: str) -> None:
+    """Put copies of the photo into the folder, as inputs or as results of earlier runs."""
+    for name in names:
+        file = place.work / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes((place.work / "photo.png").read_bytes())

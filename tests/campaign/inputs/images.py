@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import BytesIO
 from random import Random
@@ -14,17 +14,27 @@ import numpy as np
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from .judge import Attempt, Fault, digest_of_pixels, judged
+from ..judge import Attempt, Fault, digest_of_pixels, judged
+from ..place import Place
 from .mutations import DAMAGES, cut
-from .place import Place
-from .small import SMALL, with_images
+from .samples import SMALL, with_copies, with_images
 
 _SIDES = (37, 24)
 
 
-def attempt(random: Random, place: Place) -> Attempt:
-    """Give a damaged or an odd image as one of a run's inputs."""
+def attempt_image(random: Random, place: Place) -> Attempt:
+    """Give a damaged or an odd image as a content or style image, or as a job."""
+    return _attempt(random, place, IMAGE_ROLES)
+
+
+def attempt_mask(random: Random, place: Place) -> Attempt:
+    """Give a damaged or an odd image as a mask or a map of regions."""
+    return _attempt(random, place, MASK_ROLES)
+
+
+def _attempt(random: Random, place: Place, roles: Roles) -> Attempt:
     with_images(place)
+    with_copies(place, "out.png")
     maker = random.choice(IMAGES)
     suffix, data = maker(random)
     whole, damage = data, "whole"
@@ -34,10 +44,9 @@ def attempt(random: Random, place: Place) -> Attempt:
     suffix = random.choice([suffix] * 9 + [".png", ".jpg", ".tif", ".txt", ""])
     bad = f"bad{suffix}"
     (place.work / bad).write_bytes(data)
-    (place.work / "out.png").write_bytes((place.work / "photo.png").read_bytes())
-    role = random.choice(list(ROLES))
+    role = random.choice(list(roles))
     before = place.files()
-    arguments = ROLES[role](bad)
+    arguments = roles[role](bad)
     outcome = place.run(*arguments)
     outputs = ["out.png"] if "out.png" in arguments else []
     what = f"{maker.__name__.strip('_')}, {damage}, as {role} {bad}"
@@ -56,16 +65,23 @@ def _run(*arguments: str) -> tuple[str, ...]:
 
 
 #: What an image is given as -> the arguments of the program.
-ROLES: dict[str, Callable[[str], tuple[str, ...]]] = {
+Roles = Mapping[str, Callable[[str], tuple[str, ...]]]
+
+IMAGE_ROLES: Roles = {
     "content": lambda bad: _run(bad, "painting.png"),
     "style": lambda bad: _run("photo.png", bad),
     "both": lambda bad: _run(bad, bad),
-    "texture": lambda bad: ("run", "--texture", bad, *SMALL[2:], "--size", "32x24", "-o", "out.png"),
+    "texture": lambda bad: (
+        "run",
+        "--texture",
+        bad,
+        *SMALL[2:],
+        "--size",
+        "32x24",
+        "-o",
+        "out.png",
+    ),
     "style folder": lambda bad: _run("photo.png", "."),
-    "style mask": lambda bad: _run("photo.png", "painting.png", "--style-mask", bad),
-    "content mask": lambda bad: _run("photo.png", "painting.png", "--content-mask", bad),
-    "content map": lambda bad: _run("photo.png", "painting.png", "--regions", bad, "map.png"),
-    "style map": lambda bad: _run("photo.png", "painting.png", "--regions", "map.png", bad),
     "start": lambda bad: _run("photo.png", "painting.png", "--init", f"./{bad}"),
     "colors": lambda bad: _run("photo.png", bad, "--color", "covariance"),
     "kept profile": lambda bad: _run(bad, "painting.png", "--color-profile", "keep"),
@@ -76,6 +92,14 @@ ROLES: dict[str, Callable[[str], tuple[str, ...]]] = {
     "job": lambda bad: _run("--job", bad),
     "result": lambda bad: ("show", bad),
     "result as JSON": lambda bad: ("show", bad, "--json"),
+}
+
+MASK_ROLES: Roles = {
+    "style mask": lambda bad: _run("photo.png", "painting.png", "--style-mask", bad),
+    "content mask": lambda bad: _run("photo.png", "painting.png", "--content-mask", bad),
+    "content map": lambda bad: _run("photo.png", "painting.png", "--regions", bad, "map.png"),
+    "style map": lambda bad: _run("photo.png", "painting.png", "--regions", "map.png", bad),
+    "both maps": lambda bad: _run("photo.png", "painting.png", "--regions", bad, bad),
 }
 
 
@@ -150,7 +174,7 @@ def tiff(random: Random) -> tuple[str, bytes]:
     array = _array(random, *channels, top=top)
     values = (array / random.choice([1, 255]) if kind[0] == "f" else array).astype(kind)
     if kind[0] == "f" and random.random() < 0.3:
-        values.flat[3] = random.choice([np.nan, np.inf, -1e30])
+        values.flat[3] = random.choice([np.nan, np.inf, -6e4])
     options: dict[str, Any] = {"photometric": "rgb" if channels in ((3,), (4,)) else "minisblack"}
     if channels == () and random.random() < 0.3:
         options["photometric"] = "miniswhite"
@@ -206,7 +230,12 @@ def text_bomb(random: Random) -> tuple[str, bytes]:
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 #: Makers of images: each returns a suffix and the file.

@@ -1,42 +1,24 @@
-"""ONNX files and weights that are damaged, hostile or not what their names say."""
+"""ONNX files that are damaged, hostile or expensive to inspect."""
 
 from __future__ import annotations
 
-import io
-import json
-import pickle
-import struct
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import load_file, save
 
-from .judge import CANARY, Attempt, judged
+from ..judge import Attempt, judged
+from ..place import Place
 from .mutations import damaged
-from .place import Place
-from .small import SMALL, with_images
-
-_EMBEDDED = Path(__file__).parents[2] / "plugins/backbones/vgg19_oxford.safetensors"
+from .samples import with_images
+from .weights import pickled
 
 
-class Hostile:
-    """Value whose unpickling makes a file."""
-
-    def __init__(self, canary: Path) -> None:
-        self._canary = canary
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self._canary,)
-
-
-def attempt_network(random: Random, place: Place) -> Attempt:
+def attempt(random: Random, place: Place) -> Attempt:
     """Give a wrong ONNX file as the backbone."""
     with_images(place)
     model = _network()
@@ -47,7 +29,7 @@ def attempt_network(random: Random, place: Place) -> Attempt:
         damage, data = damaged(random, data)
         what = f"{what}, {damage}"
     elif random.random() < 0.15:
-        what, data = "a pickle", _pickled(random, place)
+        what, data = "a pickle", pickled(random, place)
     (place.work / "net.onnx").write_bytes(data)
     (place.work / "secret").write_bytes(np.ones(4096, np.float32).tobytes())
     before = place.files()
@@ -58,31 +40,6 @@ def attempt_network(random: Random, place: Place) -> Attempt:
         *("--size", "32", "--iterations", "2", "--scales", "1"),
     )
     return judged(f"{what}, by {backend}", place, before, outcome, ["out.png"])
-
-
-def attempt_weights(random: Random, place: Place) -> Attempt:
-    """Give a wrong file of weights for VGG-19."""
-    with_images(place)
-    kind = random.choice(["safetensors", "header", "pickle", "zip"])
-    match kind:
-        case "safetensors":
-            what, data = _safetensors(random)
-        case "header":
-            what, data = "a wrong header", _header(random)
-        case "pickle":
-            what, data = "a pickle", _pickled(random, place)
-        case _:
-            what, data = "a zip file with a pickle", _zip(random, place)
-    if random.random() < 0.3:
-        damage, data = damaged(random, data)
-        what = f"{what}, {damage}"
-    suffix = random.choice([".safetensors", ".safetensors", ".pth", ".pth", ".pt", ".bin", ""])
-    (place.work / f"w{suffix}").write_bytes(data)
-    before = place.files()
-    more = random.choice([(), ("--preprocessing", "caffe")])
-    command = ("run", "photo.png", "painting.png", "--weights", f"./w{suffix}", *more, *SMALL)
-    outcome = place.run(*command, "-o", "out.png")
-    return judged(f"{what}, as w{suffix}", place, before, outcome, ["out.png"])
 
 
 def _network() -> onnx.ModelProto:
@@ -157,7 +114,19 @@ def _operators(random: Random, model: onnx.ModelProto) -> None:
     """Use other operators, of other domains."""
     node = random.choice(model.graph.node)
     node.op_type = random.choice(
-        ["Loop", "If", "Scan", "NonZero", "Einsum", "FFT", "", "x" * 5000, "Resize", "Dropout", "Sin"]
+        [
+            "Loop",
+            "If",
+            "Scan",
+            "NonZero",
+            "Einsum",
+            "FFT",
+            "",
+            "x" * 5000,
+            "Resize",
+            "Dropout",
+            "Sin",
+        ]
     )
     node.domain = random.choice(["", "", "ai.onnx.ml", "com.microsoft", "evil"])
 
@@ -167,8 +136,14 @@ def _external(random: Random, model: onnx.ModelProto) -> None:
     tensor = random.choice(model.graph.initializer)
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
-    file = random.choice(["secret", "../../etc/passwd", "/etc/passwd", "missing", "/dev/zero", ".", ""])
-    values = {"location": file, "offset": "0", "length": random.choice(["432", "-1", "9" * 30, "x"])}
+    file = random.choice(
+        ["secret", "../../etc/passwd", "/etc/passwd", "missing", "/dev/zero", ".", ""]
+    )
+    values = {
+        "location": file,
+        "offset": "0",
+        "length": random.choice(["432", "-1", "9" * 30, "x"]),
+    }
     values["offset"] = random.choice(["0", "-5", "99999999999999999999", "nan"])
     for key, value in values.items():
         entry = tensor.external_data.add()
@@ -182,7 +157,10 @@ def _expensive(random: Random, model: onnx.ModelProto) -> None:
         case "dots":
             _insert(model, node("Einsum", ["relu1"], ["x"], equation="." * 30 + "->" + "." * 30))
         case "range":
-            bounds = [_constant(name, np.int64(value)) for name, value in (("a", 0), ("b", 10**12), ("c", 1))]
+            bounds = [
+                _constant(name, np.int64(value))
+                for name, value in (("a", 0), ("b", 10**12), ("c", 1))
+            ]
             total = node("ReduceSum", ["r"], ["s"], keepdims=0)
             cast = node("Cast", ["s"], ["f"], to=TensorProto.FLOAT)
             rest = [total, cast, node("Mul", ["relu1", "f"], ["x"])]
@@ -192,15 +170,23 @@ def _expensive(random: Random, model: onnx.ModelProto) -> None:
             rest = [node("ReduceSum", ["r"], ["s"], keepdims=0), node("Mul", ["relu1", "s"], ["x"])]
             _insert(model, shape, node("ConstantOfShape", ["a"], ["r"]), *rest)
         case "tile":
-            _insert(model, _constant("a", np.array([1, 1, 10**5, 10**5])), node("Tile", ["relu1", "a"], ["x"]))
+            _insert(
+                model,
+                _constant("a", np.array([1, 1, 10**5, 10**5])),
+                node("Tile", ["relu1", "a"], ["x"]),
+            )
         case "expand":
-            _insert(model, _constant("a", np.array([10**9, 4, 1, 1])), node("Expand", ["relu1", "a"], ["x"]))
+            _insert(
+                model,
+                _constant("a", np.array([10**9, 4, 1, 1])),
+                node("Expand", ["relu1", "a"], ["x"]),
+            )
         case "pad":
             widths = _constant("a", np.array([0, 0, 10**9, 10**9, 0, 0, 10**9, 10**9]))
             _insert(model, widths, node("Pad", ["relu1", "a"], ["x"]))
         case _:
             names = ["relu1", *(f"n{number}" for number in range(3000)), "x"]
-            _insert(model, *(node("Relu", [a], [b]) for a, b in zip(names, names[1:], strict=False)))
+            _insert(model, *(node("Relu", [a], [b]) for a, b in pairwise(names)))
 
 
 def _values(random: Random, model: onnx.ModelProto) -> None:
@@ -215,7 +201,9 @@ def _values(random: Random, model: onnx.ModelProto) -> None:
         case "type":
             tensor.data_type = random.choice([0, 2, 7, 8, 9, 10, 16, 17, 23, 999])
         case _:
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("f8"), tensor.name))
+            tensor.CopyFrom(
+                numpy_helper.from_array(numpy_helper.to_array(tensor).astype("f8"), tensor.name)
+            )
 
 
 def _outputs(random: Random, model: onnx.ModelProto) -> None:
@@ -243,60 +231,3 @@ CHANGES: dict[str, Callable[[Random, onnx.ModelProto], None]] = {
     "odd weights": _values,
     "odd outputs": _outputs,
 }
-
-
-def _pickled(random: Random, place: Place) -> bytes:
-    hostile = Hostile(place.work / CANARY)
-    table = {"features.0.weight": hostile, "state_dict": [hostile]}
-    if random.random() < 0.5:
-        return pickle.dumps(table, random.choice([0, 2, 4]))
-    buffer = io.BytesIO()
-    torch.save(table, buffer, _use_new_zipfile_serialization=random.random() < 0.7)
-    return buffer.getvalue()
-
-
-def _zip(random: Random, place: Place) -> bytes:
-    """An archive as of torch.save, or of numpy.savez, with odd names and sizes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps(Hostile(place.work / CANARY), 2))
-        archive.writestr("archive/version", "3\n")
-        archive.writestr(f"../../{CANARY}", "x")
-        if random.random() < 0.3:
-            archive.writestr("archive/data/0", bytes(80_000_000))
-    return buffer.getvalue()
-
-
-def _safetensors(random: Random) -> tuple[str, bytes]:
-    """The first two convolutions of VGG-19, changed."""
-    tensors = {name: tensor for name, tensor in load_file(_EMBEDDED).items() if tensor.numel() < 40_000}
-    name = random.choice(list(tensors))
-    change = random.choice(["missing", "renamed", "dtype", "shape", "nan", "huge", "nested", "empty"])
-    match change:
-        case "missing":
-            del tensors[name]
-        case "renamed":
-            tensors["\x1b[31m" + name] = tensors.pop(name)
-        case "dtype":
-            kind = random.choice([torch.float64, torch.int8, torch.bool, torch.float8_e4m3fn, torch.bfloat16])
-            tensors = {key: tensor.to(kind) for key, tensor in tensors.items()}
-        case "shape":
-            tensors[name] = tensors[name].flatten()
-        case "nan":
-            tensors[name] = torch.full_like(tensors[name].float(), torch.nan)
-        case "huge":
-            tensors[name] = torch.full_like(tensors[name].float(), 3e38)
-        case "nested":
-            tensors = {f"model.{key}": tensor for key, tensor in tensors.items()}
-        case _:
-            tensors = {}
-    return f"tensors: {change}", save(tensors)
-
-
-def _header(random: Random) -> bytes:
-    entry: dict[str, Any] = {"dtype": "F32", "shape": [64, 3, 3, 3], "data_offsets": [0, 6912]}
-    key = random.choice(list(entry))
-    entry[key] = random.choice([None, [], [-1, 5], [2**63, 2], "F64", [0, 2**50], {}, [6912, 0]])
-    header = json.dumps({"features.0.weight": entry, "__metadata__": {"a": "b" * 9}}).encode()
-    length = random.choice([len(header)] * 4 + [0, 2**63 - 1, 100_000_000, len(header) - 3])
-    return struct.pack("<Q", length) + header + bytes(6912)

@@ -18,17 +18,42 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from stylectl.core.job.options import OPTIONS
 
-from .judge import Attempt, judged
+from ..judge import Attempt, judged
+from ..place import Place
 from .mutations import damaged
-from .place import Place
-from .small import SMALL, with_images
+from .samples import SMALL, with_copies, with_images
 
-_RECORD = Path(__file__).parents[1] / "fixtures/v0_1/run.json"
+_RECORD = Path(__file__).parents[2] / "fixtures/v0_1/run.json"
 
 #: Texts that mean something to a file system, a shell, a terminal or a parser.
 TEXTS = (
-    *("", " ", ".", "..", "/", "~", "-", "none", "auto", "nan", "-inf", "1e400", "0x10", "9" * 5000),
-    *("\0", "a\0b", "\x1b[2J", "\u202e", "\ud83d\ude00" * 300, "x" * 5000, "{0}", "%s", "$(touch canary)"),
+    *(
+        "",
+        " ",
+        ".",
+        "..",
+        "/",
+        "~",
+        "-",
+        "none",
+        "auto",
+        "nan",
+        "-inf",
+        "1e400",
+        "0x10",
+        "9" * 5000,
+    ),
+    *(
+        "\0",
+        "a\0b",
+        "\x1b[2J",
+        "\u202e",
+        "\ud83d\ude00" * 300,
+        "x" * 5000,
+        "{0}",
+        "%s",
+        "$(touch canary)",
+    ),
     *("//host/share/a.png", r"\\host\share\a.png", "/dev/zero", "/dev/stdin", "/proc/self/mem"),
     *("CON", "C:\\a.png", "file:///etc/passwd", "http://localhost:1/a.png", "/etc/passwd"),
     *("../photo.png", "photo.png", "painting.png", "missing.png", ".", "sample:photo", "sample:x"),
@@ -75,20 +100,29 @@ def drawn(random: Random, strategy: st.SearchStrategy[Any], examples: int = 8) -
 
 
 def attempt_job(random: Random, place: Place) -> Attempt:
-    """Give a wrong job file, or a file with a wrong record, to `run` or `show`."""
+    """Give a wrong job file, or a wrong record of a run, to `run` or `show`."""
+    return _attempt(random, place, random.choice([".toml", ".toml", ".json"]))
+
+
+def attempt_metadata(random: Random, place: Place) -> Attempt:
+    """Give an image whose metadata has a wrong record to `run` or `show`."""
+    return _attempt(random, place, ".png")
+
+
+def _attempt(random: Random, place: Place, kind: str) -> Attempt:
     with_images(place)
-    table = _job()
+    with_copies(place, "out.png")
+    table = good_job()
     for _ in range(random.randint(1, 3)):
         _spoil(random, table)
-    kind = random.choice([".toml", ".toml", ".json", ".png"])
-    data = {".toml": _toml, ".json": _record, ".png": _png}[kind](random, table)
+    make = {".toml": lambda _, table: toml_bytes(table), ".json": _record, ".png": _png}[kind]
+    data = make(random, table)
     how = "wrong values"
     if random.random() < 0.2:
         how, data = damaged(random, data)
     elif kind != ".png" and random.random() < 0.2:
         how, data = _encoded(random, data)
     (place.work / f"job{kind}").write_bytes(data)
-    (place.work / "out.png").write_bytes((place.work / "photo.png").read_bytes())
     before = place.files()
     small = ("--size", "32", "--iterations", "1", "--device", "cpu")
     command, outputs = random.choice(
@@ -116,15 +150,14 @@ def attempt_manifest(random: Random, place: Place) -> Attempt:
             key = random.choice(["content", "style", "styles", "output", *OPTIONS])
             random.choice(pictures)[key] = drawn(random, VALUES)
         table = {random.choice(["pictures"] * 5 + ["picture"]): pictures}
-        data = _toml(random, table) if kind == ".toml" else json.dumps(table).encode()
+        data = toml_bytes(table) if kind == ".toml" else json.dumps(table).encode()
     how = "wrong values"
     if random.random() < 0.3:
         how, data = damaged(random, data)
     elif random.random() < 0.4:
         how, data = _encoded(random, data)
     (place.work / f"list{kind}").write_bytes(data)
-    (place.work / "out").mkdir()
-    (place.work / "out/old.png").write_bytes((place.work / "photo.png").read_bytes())
+    with_copies(place, "out/old.png")
     before = place.files()
     more = random.choice([(), (), ("--dry-run",), ("--json",)])
     command = ("batch", "--manifest", f"list{kind}", "-o", "out", *SMALL, *more)
@@ -133,7 +166,7 @@ def attempt_manifest(random: Random, place: Place) -> Attempt:
     return judged(what, place, before, outcome, optional=["out/*"])
 
 
-def _job() -> dict[str, Any]:
+def good_job() -> dict[str, Any]:
     """Return a good job, as a run writes it."""
     job: dict[str, Any] = json.loads(_RECORD.read_text())["job"]
     for term in job["terms"]:
@@ -154,7 +187,9 @@ def _spoil(random: Random, table: dict[str, Any]) -> None:
     elif container and random.random() < 0.7:
         container[random.choice(list(container))] = value
     else:
-        container[random.choice([*OPTIONS, "plugins", "preset", "name", drawn(random, st.text())])] = value
+        container[
+            random.choice([*OPTIONS, "plugins", "preset", "name", drawn(random, st.text())])
+        ] = value
 
 
 def _containers(table: dict[str, Any]) -> list[Any]:
@@ -166,7 +201,8 @@ def _containers(table: dict[str, Any]) -> list[Any]:
     return found
 
 
-def _toml(random: Random, table: dict[str, Any]) -> bytes:
+def toml_bytes(table: dict[str, Any]) -> bytes:
+    """Return a table as TOML, without the None in it."""
     try:
         return tomli_w.dumps(_for_toml(table)).encode("utf-8", "surrogatepass")
     except RecursionError:
@@ -212,7 +248,10 @@ def _encoded(random: Random, data: bytes) -> tuple[str, bytes]:
             ("utf-16-be without a mark", lambda text: text.encode("utf-16-be", "replace")),
             ("utf-32", lambda text: text.encode("utf-32", "replace")),
             ("latin-1", lambda text: text.encode("latin-1", "replace")),
-            ("windows line ends", lambda text: text.replace("\n", "\r\n").encode("utf-8", "replace")),
+            (
+                "windows line ends",
+                lambda text: text.replace("\n", "\r\n").encode("utf-8", "replace"),
+            ),
             ("old mac line ends", lambda text: text.replace("\n", "\r").encode("utf-8", "replace")),
         ]
     )
@@ -228,7 +267,9 @@ def _csv(random: Random) -> bytes:
         row += [_cell(random) for _ in columns[3:]]
         if random.random() < 0.6:
             row[random.randrange(3)] = _cell(random)
-        rows.append(row[: random.choice([len(row)] * 5 + [1, 2])] + [""] * random.choice([0, 0, 0, 5]))
+        rows.append(
+            row[: random.choice([len(row)] * 5 + [1, 2])] + [""] * random.choice([0, 0, 0, 5])
+        )
     random.shuffle(columns) if random.random() < 0.2 else None
     buffer = io.StringIO()
     dialect = {"delimiter": random.choice(",;\t|,,"), "quotechar": '"', "escapechar": "\\"}
@@ -237,4 +278,6 @@ def _csv(random: Random) -> bytes:
 
 
 def _cell(random: Random) -> str:
-    return random.choice([*TEXTS, "../../up.png", "a/b/c.png", "out.xyz", '"', "a\nb", "5", "0.5,2"])
+    return random.choice(
+        [*TEXTS, "../../up.png", "a/b/c.png", "out.xyz", '"', "a\nb", "5", "0.5,2"]
+    )

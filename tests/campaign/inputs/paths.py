@@ -1,4 +1,4 @@
-"""Outputs that cannot be written, or must not be, and streams that are full or closed."""
+"""Paths and names: outputs that cannot be written, or must not be; inputs with odd names."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from .judge import Attempt, Fault, judged
-from .place import CLOSED, FULL, Outcome, Place
-from .small import SMALL, with_images
+from ..judge import Attempt, Fault, judged
+from ..place import CLOSED, FULL, Outcome, Place
+from .samples import SMALL, with_images
 
 #: Names of files that writers take.
 _SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".gif", ".npy", ".json", ".html", ".mp4", ".xyz", "")
 
 
-def attempt(random: Random, place: Place) -> Attempt:
+def attempt_path(random: Random, place: Place) -> Attempt:
     """Write to an odd path, on a full disk, with streams that are full or closed."""
     with_images(place)
     good = f"good{random.choice(_SUFFIXES[:8])}"
@@ -63,16 +63,38 @@ def _odd_name(random: Random, work: Path) -> str:
     return random.choice(
         [
             *("", ".", "..", "/", "./", "a/", ".png", "out.png/", "\0.png", "a\0b.png", "-o", "~"),
-            *("\udcff\udcfe.png", "\x1b[2J.png", "a\nb.png", "\u202egnp.png", "png:", "png:out.jpg"),
+            *(
+                "\udcff\udcfe.png",
+                "\x1b[2J.png",
+                "a\nb.png",
+                "\u202egnp.png",
+                "png:",
+                "png:out.jpg",
+            ),
             *("nowhere:out.png", "C:out.png", "sub/../new.png", "photo.png/out.png", "./png:x.png"),
-            *("/dev/full", "/dev/null", "/dev/stdout", "/proc/out.png", "/proc/self/fd/1", "/sys/x.png"),
-            *("nowhere/out.png", "x" * 300 + "/out.png", "PHOTO.PNG", "photo.png", "./painting.png"),
+            *(
+                "/dev/full",
+                "/dev/null",
+                "/dev/stdout",
+                "/proc/out.png",
+                "/proc/self/fd/1",
+                "/sys/x.png",
+            ),
+            *(
+                "nowhere/out.png",
+                "x" * 300 + "/out.png",
+                "PHOTO.PNG",
+                "photo.png",
+                "./painting.png",
+            ),
         ]
     )
 
 
 def _link(random: Random, work: Path) -> str:
-    target = random.choice(["link.png", "missing.png", "photo.png", "/", "sub", "/dev/null", "good.png"])
+    target = random.choice(
+        ["link.png", "missing.png", "photo.png", "/", "sub", "/dev/null", "good.png"]
+    )
     (work / "link.png").symlink_to(target)
     return "link.png"
 
@@ -110,7 +132,16 @@ def _sweep(random: Random, outputs: list[str]) -> list[str]:
 
 
 def _batch(random: Random, outputs: list[str]) -> list[str]:
-    return ["batch", "--contents", "photo.png", "--styles", "painting.png", *SMALL, "-o", outputs[0]]
+    return [
+        "batch",
+        "--contents",
+        "photo.png",
+        "--styles",
+        "painting.png",
+        *SMALL,
+        "-o",
+        outputs[0],
+    ]
 
 
 def _export(random: Random, outputs: list[str]) -> list[str]:
@@ -119,10 +150,95 @@ def _export(random: Random, outputs: list[str]) -> list[str]:
 
 def _other(random: Random, outputs: list[str]) -> list[str]:
     return random.choice(
-        [["list"], ["list", "--json"], ["cache"], ["--help"], ["show", "photo.png"], ["show", outputs[0]]]
+        [
+            ["list"],
+            ["list", "--json"],
+            ["cache"],
+            ["--help"],
+            ["show", "photo.png"],
+            ["show", outputs[0]],
+        ]
     )
 
 
 COMMANDS: tuple[Callable[[Random, list[str]], list[str]], ...] = (
     *(_run, _run, _run, _run, _run, _sweep, _batch, _export, _other),
 )
+
+
+#: Names that files can have, and that a program may take for something else.
+_NAMES = (
+    *(
+        "-o",
+        "--help",
+        "~",
+        "a b.png",
+        "*.png",
+        "[x].png",
+        "{0}.png",
+        "%s.png",
+        "$(touch canary).png",
+    ),
+    *(
+        "\x1b[2J.png",
+        "a\nb.png",
+        "\u202egnp.exe",
+        "\udcff\udcfe.png",
+        "png:x.png",
+        "sample:photo",
+        "C:a.png",
+    ),
+    *(
+        "'\"`.png",
+        ".png",
+        "..png",
+        "写" * 60 + ".png",
+        "x" * 251 + ".png",
+        "é" * 120,
+        "CON.png",
+        " ",
+        "\t.png",
+    ),
+    *(
+        "vgg19",
+        "none",
+        "auto",
+        "style=1",
+        "1",
+        "a,b.png",
+        "a=b.png",
+        "#.png",
+        ";.png",
+        "|.png",
+        "\\.png",
+    ),
+)
+
+
+def attempt_name(random: Random, place: Place) -> Attempt:
+    """Give inputs with odd names, and let the program name the result itself."""
+    with_images(place)
+    names = random.sample(_NAMES, 2)
+    for name, file in zip(names, ("photo.png", "painting.png"), strict=True):
+        (place.work / file).rename(place.work / name)
+    folder = place.work / random.choice([name for name in _NAMES if name not in names])
+    folder.mkdir()
+    before = place.files()
+    both = random.choice([names, [f"./{name}" for name in names], ["--", *names]])
+    flags = list(SMALL)
+    match random.choice(["run", "run", "output", "batch", "style folder", "sweep", "show"]):
+        case "run":
+            command = ["run", *flags, *both]
+        case "output":
+            command = ["run", *flags, "-o", f"./{folder.name}/x.png", *both]
+        case "batch":
+            images = ["--contents", f"./{names[0]}", "--styles", f"./{names[1]}"]
+            command = ["batch", *images, *flags, "-o", f"./{folder.name}"]
+        case "style folder":
+            command = ["run", *flags, f"./{names[0]}", "."]
+        case "sweep":
+            command = ["sweep", *flags, "--set", "seed=1,2", "-o", "sheet.png", *both]
+        case _:
+            command = ["show", *both[:-1]]
+    outcome = place.run(*command)
+    return judged(shlex.join(command), place, before, outcome, optional=["*.png", "*/*.png"])

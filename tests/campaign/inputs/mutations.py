@@ -44,7 +44,9 @@ def spliced(random: Random, data: bytes) -> bytes:
     start, end = sorted(random.randrange(len(data) + 1) for _ in range(2))
     at = random.randrange(len(data) + 1)
     without = data[:start] + data[end:]
-    return random.choice([without, data[:end] + data[start:], data[:at] + data[start:end] + data[at:]])
+    return random.choice(
+        [without, data[:end] + data[start:], data[:at] + data[start:end] + data[at:]]
+    )
 
 
 def blanked(random: Random, data: bytes) -> bytes:
