@@ -61,7 +61,7 @@ class Request:
     encoding: str = "utf-8"
     file_size: int | None = None
     strikes: tuple[Strike, ...] = ()
-    limit: float = 60.0
+    limit: float = 180.0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ def test_nothing_is_lost_and_nothing_is_silently_wrong() -> None:
     print(f"seed {_SEED}")
     faults = []
     with places() as opened:  # it takes seconds to start, and serves all kinds
-        for kind, number in [(kind, at) for kind in KINDS for at in range(KINDS[kind].few)]:
-            attempt = attempted(kind, _SEED, number, opened)
-            faults += [report(kind, _SEED, number, attempt, fault) for fault in attempt.faults]
+        for name, kind in KINDS.items():
+            for number in range(kind.few):
+                attempt = attempted(name, _SEED, number, opened)
+                faults += [report(name, _SEED, number, attempt, fault) for fault in attempt.faults]
     assert not faults, "\n".join(faults)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from random import Random
@@ -115,8 +114,13 @@ def _attempt(random: Random, place: Place, kind: str) -> Attempt:
     table = good_job()
     for _ in range(random.randint(1, 3)):
         _spoil(random, table)
-    make = {".toml": lambda _, table: toml_bytes(table), ".json": _record, ".png": _png}[kind]
-    data = make(random, table)
+    match kind:
+        case ".toml":
+            data = toml_bytes(table)
+        case ".json":
+            data = _record(random, table)
+        case _:
+            data = _png(random, table)
     how = "wrong values"
     if random.random() < 0.2:
         how, data = damaged(random, data)
@@ -240,22 +244,10 @@ def _png(random: Random, table: dict[str, Any]) -> bytes:
 def _encoded(random: Random, data: bytes) -> tuple[str, bytes]:
     """Return the name of an encoding, and the text in it."""
     text = data.decode("utf-8", "surrogatepass").replace("photo", "phötö")
-    encode: Callable[[str], bytes]
-    name, encode = random.choice(
-        [
-            ("utf-8 with a mark", lambda text: b"\xef\xbb\xbf" + text.encode("utf-8", "replace")),
-            ("utf-16", lambda text: text.encode("utf-16", "replace")),
-            ("utf-16-be without a mark", lambda text: text.encode("utf-16-be", "replace")),
-            ("utf-32", lambda text: text.encode("utf-32", "replace")),
-            ("latin-1", lambda text: text.encode("latin-1", "replace")),
-            (
-                "windows line ends",
-                lambda text: text.replace("\n", "\r\n").encode("utf-8", "replace"),
-            ),
-            ("old mac line ends", lambda text: text.replace("\n", "\r").encode("utf-8", "replace")),
-        ]
-    )
-    return name, encode(text)
+    encoding = random.choice(["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1", "utf-8"])
+    ends = random.choice(["\n", "\r\n", "\r"])
+    name = f"{encoding} with lines that end in {ends!r}"
+    return name, text.replace("\n", ends).encode(encoding, "replace")
 
 
 def _csv(random: Random) -> bytes:

@@ -21,9 +21,9 @@ pytestmark = [
 ]
 
 #: A small network, and signals that the process sends itself: at a step, when a file is written,
-#: and when a file is about to be moved into place.
+#: when a file is about to be moved into place, and when the program is done.
 PLUGIN = """
-import os, signal
+import atexit, os, signal
 from stylectl import BackboneSpec, NoOptions, Writer, WriterSpec, hookimpl
 from stylectl.testing import KinkedBackbone
 
@@ -48,6 +48,8 @@ def counted_fsync(file):
     fsync(file)
 
 os.fsync = counted_fsync
+for name in os.environ.get("AT_EXIT", "").split():
+    atexit.register(send, name)
 
 class Signalling(Writer):
     def write(self, request):
@@ -279,6 +281,12 @@ def test_signals_wait_until_the_files_are_written(run: Program, work: Path) -> N
     assert stopped.returncode == 143
     assert "kept in again.sig" in stopped.stderr
     assert (work / "again.sig").read_text() == "whole"
+
+
+def test_signals_when_the_program_is_done_change_nothing(run: Program, work: Path) -> None:
+    done = run("run", *SMALL, "-o", "out.npy", AT_EXIT="SIGINT SIGTERM SIGHUP")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "wrote out.npy\n"
 
 
 def test_what_could_not_be_written_is_not_said_to_be_kept(run: Program, work: Path) -> None:
