@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from stylectl.core.job.paths import SAMPLES
 
 pytestmark = [
     pytest.mark.subprocess,
@@ -375,8 +377,6 @@ def test_two_runs_at_one_time_take_two_names(own_environment: dict[str, str], wo
 
 
 def test_a_batch_is_resumed_inside_a_result(run: Program, work: Path) -> None:
-    from stylectl.core.job.paths import SAMPLES
-
     for folder in ("c", "s"):
         (work / folder).mkdir()
     for name in ("a", "b"):
@@ -396,6 +396,36 @@ def test_a_batch_is_resumed_inside_a_result(run: Program, work: Path) -> None:
         ours, theirs = (Image.open(work / folder / name) for folder in ("out", "whole"))
         assert np.array_equal(np.asarray(ours), np.asarray(theirs))
     assert names(work / "out") == ["a_x.png", "b_x.png"]  # nor a folder of locks
+
+
+@pytest.mark.parametrize("command", ["batch", "sweep"])
+def test_a_queue_removes_what_is_left_of_a_finished_result(
+    run: Program, work: Path, tmp_path: Path, command: str
+) -> None:
+    """The process was killed when the result was written, and its checkpoint was not deleted."""
+    arguments = [command, *SMALL, *EACH_STEP]
+    if command == "sweep":
+        arguments += ["--set", "seed=1,2", "-o", "sheet.png"]
+    else:
+        photo, painting = (str(SAMPLES[f"sample:{name}"]) for name in ("photo", "painting"))
+        arguments += ["--contents", photo, "--styles", painting, "-o", "out"]
+    killed = run(*arguments, AT_STEP="9:SIGKILL")
+    assert killed.returncode == -signal.SIGKILL
+    kept = tmp_path / "state/stylectl/checkpoints"
+    shutil.copytree(kept, tmp_path / "copy")
+    assert run(*arguments).returncode == 0
+    assert checkpoints(run) == []
+    shutil.copytree(tmp_path / "copy", kept, dirs_exist_ok=True)
+    result = min(work.glob("*/*.png"))
+    lock = result.with_name(f".stylectl-{result.name}.lock")
+    lock.touch()
+    before = result.read_bytes()
+    assert len(checkpoints(run)) == 1
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert result.read_bytes() == before
+    assert list(kept.iterdir()) == []
+    assert not lock.exists()
 
 
 @pytest.mark.parametrize(
