@@ -31,8 +31,8 @@ class NoOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-#: Letters, digits, ``_``, ``-`` and ``+``, which jobs and flags can contain without quotes.
-_NAME = re.compile(r"\w[\w+-]*")
+#: Letters and digits of ASCII, ``_``, ``-`` and ``+``, which jobs and flags can have unquoted.
+_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_+-]*")
 
 #: Lower case, with its dot; one part, as in `Path.suffix`.
 _SUFFIX = re.compile(r"\.[a-z0-9_+-]+")
@@ -102,7 +102,8 @@ class BackendArguments(Generic[O_co]):
 class Spec:
     """Base of all contributions: the name in a job, a one-line summary, the options' model.
 
-    A name has letters, digits, ``_``, ``-`` and ``+``. An option may not be called ``name``,
+    A name has letters and digits of ASCII, ``_``, ``-`` and ``+``; neither of the last two comes
+    first. An option may not be called ``name``,
     ``weight`` or ``layers``, which are keys of the job itself. The model rejects unknown options
     (``extra="forbid"``). Raises PluginError where that is not so.
     """
@@ -115,9 +116,12 @@ class Spec:
         """Check the fields that all contributions have. Raises PluginError."""
         label = f"{type(self).__name__} {one_line(repr(self.name))}"
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise PluginError(f"{label}: a name has letters, digits, '_', '-' and '+'")
-        if not isinstance(self.summary, str):
-            raise PluginError(f"{label}: `summary` should be text")
+            raise PluginError(
+                f"{label}: a name has letters and digits of ASCII, '_', '-' and '+', and begins "
+                "with none of the last two"
+            )
+        if not isinstance(self.summary, str) or len(self.summary.splitlines()) > 1:
+            raise PluginError(f"{label}: `summary` should be one line of text")
         if not isinstance(self.options, type) or not issubclass(self.options, BaseModel):
             raise PluginError(f"{label}: `options` should be a pydantic model")
         if self.options.model_config.get("extra") != "forbid":

@@ -122,6 +122,10 @@ def _worded(error: ValidationError, table: Table, options: Mapping[str, Option])
         if option.place.holds(location, table):
             return f"`{name}` {complaint(error)}"
     match location:
+        case ("terms", int(), "name"):
+            return (
+                'job: a loss term is a table with its name, such as {"name": "style", "weight": 2}'
+            )
         case ("terms", int(number), str(key), *_):
             return f"job, loss term {table['terms'][number].get('name')}: {key} {complaint(error)}"
     return f"job: {described(error, ['preset', *Job.model_fields])}"

@@ -34,7 +34,7 @@ def make_job(
     """
     options = {name: value for name, value in options.items() if value is not None}
     models, sources = registry.option_models, [source for source in (file, entry) if source]
-    check_installed(_required(sources))
+    check_installed(_required(sources), registry)
     preset_names = names = _preset_names(sources, options, preset, registry)
     table: Table = {}
     for source in sources:

@@ -10,6 +10,7 @@ from unittest import SkipTest
 
 import numpy as np
 
+from ...core.attribution import current_label
 from ...core.errors import StylectlError
 from ...core.interfaces.result import Result
 from ...core.interfaces.specs import WriterSpec
@@ -106,7 +107,7 @@ def _write(spec: WriterSpec[Any], options: Mapping[str, Any], finished: Result, 
 
 def _output(spec: WriterSpec[Any], options: Mapping[str, Any], path: Path) -> Output:
     registry = Registry()
-    registry.writers.add(spec, "the test")
+    registry.writers.add(spec, current_label() or "the test")
     finished = result()
     writers = {spec.name: options} if options else {}
     (output,) = plan_outputs([path], finished.job, finished.image.shape[:2], registry, writers)

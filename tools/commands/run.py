@@ -12,7 +12,7 @@ from ...core.errors import UsageError
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import with_job_options
-from ..console.printing import print_json, print_line, print_toml
+from ..console.printing import keep_stdout_for_data, print_json, print_line, print_toml
 
 if TYPE_CHECKING:
     from ...core.job.model import Job
@@ -71,6 +71,7 @@ def command(
         bool,
         typer.Option(
             "--print-job",
+            callback=keep_stdout_for_data,
             help="Print the whole job as TOML and paint nothing.",
             rich_help_panel=_OUT,
         ),
