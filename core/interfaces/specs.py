@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from ..deprecation import warn_deprecated
+from ..deprecation import take_one_argument, warn_deprecated
 from ..errors import PluginError, UsageError
 from ..job.presets import Preset
 from ..job.tables import plain_copy
@@ -103,9 +102,9 @@ class Spec:
     """Base of all contributions: the name in a job, a one-line summary, the options' model.
 
     A name has letters and digits of ASCII, ``_``, ``-`` and ``+``; neither of the last two comes
-    first. An option may not be called ``name``,
-    ``weight`` or ``layers``, which are keys of the job itself. The model rejects unknown options
-    (``extra="forbid"``). Raises PluginError where that is not so.
+    first. An option may not be called ``name``, ``weight`` or ``layers``, which are keys of the job
+    itself. The model rejects unknown options (``extra="forbid"``). Raises PluginError where that is
+    not so.
     """
 
     name: str
@@ -156,7 +155,7 @@ class BackendSpec(Spec, Generic[O]):
         super().__post_init__()
         if not issubclass(self.options, BackendOptions):
             raise PluginError(f"BackendSpec {self.name!r}: `options` should extend BackendOptions")
-        _take_one_argument(self, "backbone", "layers", "options")
+        take_one_argument(self, "backbone", "layers", "options")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +195,7 @@ class LossTermSpec(Spec, Generic[O]):
             raise PluginError(
                 f"LossTermSpec {self.name!r}: `layers_from` should be content, style or image"
             )
-        _take_one_argument(self, "layers", "options")
+        take_one_argument(self, "layers", "options")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,36 +280,6 @@ class PresetSpec(Preset, Spec):
             object.__setattr__(self, "texture", plain_copy(self.texture))
         except (TypeError, UsageError) as error:
             raise PluginError(f"PresetSpec {self.name!r}: {one_line(str(error))}") from None
-
-
-def _take_one_argument(spec: BackendSpec[Any] | LossTermSpec[Any], *former: str) -> None:
-    """Adapt a `create` of version 0.1, which took the fields of its argument one by one."""
-    create: Callable[..., Any] = spec.create
-    if not callable(create):
-        raise PluginError(f"{type(spec).__name__} {spec.name!r}: `create` should be callable")
-    if _accepts(create, 1) or not _accepts(create, len(former)):
-        return  # a call that fails is attributed to the plugin
-    kind = type(spec).__name__.removesuffix("Spec")
-    warn_deprecated(
-        f"create({', '.join(former)}) of a {kind}Spec",
-        f"take one argument, a {kind}Arguments with these fields",
-    )
-
-    def adapted(arguments: Any) -> Any:
-        return create(*(getattr(arguments, name) for name in former))
-
-    object.__setattr__(spec, "create", adapted)
-
-
-def _accepts(function: Callable[..., object], count: int) -> bool:
-    """Return whether the function can be called with `count` arguments."""
-    try:
-        signature(function).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # a builtin without a signature
-        return count == 1
-    return True
 
 
 def _is_suffix(suffix: object) -> bool:

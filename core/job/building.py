@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from ..errors import UsageError
 from ..validation import complaint, described
 from .model import Job, is_pair
-from .option import Option
-from .options import OPTIONS, option_named, under_current_names
-from .places import ChoiceKey, JobKey
+from .options.names import option_named, under_current_names
+from .options.option import Option
+from .options.places import ChoiceKey, JobKey
+from .options.table import OPTIONS
 from .presets import DEFAULT_PRESET, FindPreset, built_in_preset
 from .tables import CHOICES, Table, laid_over, regular
 

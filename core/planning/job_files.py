@@ -10,8 +10,8 @@ from ..errors import UsageError
 from ..job.building import build_job, starting_values
 from ..job.choices import JobPlugins
 from ..job.model import DEFAULT_MAX_PIXELS, Job
+from ..job.options.places import chosen
 from ..job.paths import JobFile, OptionModels, option_paths
-from ..job.places import chosen
 from ..job.tables import CHOICES, Table, laid_over, regular
 from ..validation import validated
 from .registry import Registry

@@ -15,8 +15,9 @@ from ...core.errors import StylectlError
 from ...core.interfaces.result import Result
 from ...core.interfaces.specs import WriterSpec
 from ...core.interfaces.writer import WriteRequest
+from ...core.outputs.targets import Output, plan_outputs
+from ...core.outputs.writing import write_outputs
 from ...core.planning.registry import Registry
-from ...core.run.outputs import Output, plan_outputs, write_outputs
 from .checks import Check, run_all
 from .pictures import result, snapshots
 from .require import require

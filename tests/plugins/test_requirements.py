@@ -14,10 +14,10 @@ import stylectl
 from hypothesis import given
 from hypothesis import strategies as st
 from stylectl import Job, UsageError
+from stylectl.core.outputs.record import read_record
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.registry import Registry
 from stylectl.core.planning.requirements import check_installed
-from stylectl.core.run.record import read_record
 from stylectl.plugins.manager import load_plugins
 
 Install = Callable[..., str]

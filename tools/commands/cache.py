@@ -77,7 +77,7 @@ def command(
 
 
 def _bytes(text: str) -> int:
-    from ...core.job.text import bytes_of
+    from ...core.job.options.text import bytes_of
 
     try:
         return 0 if text == "0" else bytes_of(text)

@@ -81,7 +81,7 @@ def command(
 
 
 def _backend_options(texts: list[str], job_options: Mapping[str, Any]) -> dict[str, Any]:
-    from ...core.job.text import key_values
+    from ...core.job.options.text import key_values
 
     backend_options = key_values("option", texts)
     for key in backend_options:

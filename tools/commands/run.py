@@ -16,8 +16,8 @@ from ..console.printing import keep_stdout_for_data, print_json, print_line, pri
 
 if TYPE_CHECKING:
     from ...core.job.model import Job
+    from ...core.outputs.targets import Target
     from ...core.run.job_run import Saving
-    from ...core.run.outputs import Target
     from ...plugins.manager import Plugins
 
 _OUT = "Output"
@@ -92,10 +92,10 @@ def command(
         )
     kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
     from ...core.job.toml import job_toml
+    from ...core.outputs.record import read_job_file
+    from ...core.outputs.targets import Target
     from ...core.planning.job_files import make_job
     from ...core.planning.planner import make_plan
-    from ...core.run.outputs import Target
-    from ...core.run.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.signals import stop_signals
     from ..console.writers import read_writers
@@ -147,9 +147,10 @@ def paint(
 
     Without `outputs`, the result is written to a new file in the current folder.
     """
+    from ...core.outputs.names import reserved_name
+    from ...core.outputs.targets import Target
     from ...core.planning.planner import make_plan
     from ...core.run.checkpointing import default_output
-    from ...core.run.outputs import Target, reserved_name
     from ..console.exit import exit_code_of
     from ..console.progress import progress
     from ..queue.job_run import run_planned

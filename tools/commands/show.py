@@ -41,8 +41,8 @@ def command(
     from ...core.errors import UsageError
     from ...core.job.building import build_job
     from ...core.job.toml import job_toml
+    from ...core.outputs.record import read_job_file, read_record
     from ...core.planning.requirements import check_installed
-    from ...core.run.record import read_job_file, read_record
     from ...core.shown import one_line
     from ...plugins.manager import load_plugins
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stylectl.core import limited_process
 from stylectl.core.errors import WeightsError
-from stylectl.core.limited_process import Limits, ProcessError, call
+from stylectl.core.machine import limited_process
+from stylectl.core.machine.limited_process import Limits, ProcessError, call
 
 pytestmark = pytest.mark.subprocess
 

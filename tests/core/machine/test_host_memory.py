@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from stylectl.core import host_memory
-from stylectl.core.host_memory import FreeMemory, in_words
+from stylectl.core.machine import host_memory
+from stylectl.core.machine.host_memory import FreeMemory, in_words
 
 pytestmark = pytest.mark.subprocess
 
