@@ -33,7 +33,7 @@ def test_limits_of_the_process_count(kind: str, name: str) -> None:
     code = f"""
 import json, resource
 resource.setrlimit(resource.{kind}, ({GB}, {GB}))
-from stylectl.core.host_memory import free
+from stylectl.core.machine.host_memory import free
 before = free()
 held = bytearray(100_000_000)
 after = free()
