@@ -11,7 +11,7 @@ import typer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from stylectl.core.errors import StylectlError
-from stylectl.core.job.options import OPTIONS
+from stylectl.core.job.options.table import OPTIONS
 from stylectl.tests.campaign.inputs.jobs import TEXTS, VALUES, good_job, toml_bytes
 from stylectl.tests.campaign.inputs.options import DOTTED, NUMBERS, WORDS
 from stylectl.tools.cli import app

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
-from stylectl.core.job.options import OPTIONS
+from stylectl.core.job.options.table import OPTIONS
 
 from ..judge import Attempt, judged
 from ..place import Place

@@ -6,7 +6,7 @@ import shlex
 from random import Random
 
 from hypothesis import strategies as st
-from stylectl.core.job.options import OPTIONS
+from stylectl.core.job.options.table import OPTIONS
 
 from ..judge import Attempt, judged
 from ..place import Place
