@@ -18,7 +18,7 @@ from stylectl.tools.cli import app
 
 #: A test's folder serves all of its examples, which write the same file anew.
 _SETTINGS = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 _TEXTS = st.one_of(st.sampled_from([*TEXTS, *NUMBERS, *WORDS]), st.text(max_size=30))
 _KEYS = st.sampled_from(sorted([*OPTIONS, *DOTTED]))
