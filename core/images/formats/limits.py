@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from ... import host_memory
@@ -9,9 +11,25 @@ from ...errors import ImageError, MemoryLimitError
 from ...host_memory import in_words
 from ...job.model import DEFAULT_MAX_PIXELS
 from ...job.text import bytes_of
+from ...sizes.fitting import Size
 
 #: Bytes that are little beside the program itself.
 _LITTLE = 50_000_000
+
+
+class Use(ABC):
+    """Use of an image, as far as it decides how the image is decoded."""
+
+    @abstractmethod
+    def bytes_after(self, size: Size, as_rgb: int, has_alpha: bool) -> int:
+        """Return the most bytes that follow decoding, beside the decoder's.
+
+        `as_rgb` are those of each pixel of an RGB image of its own; 0: it is decoded as one.
+        """
+
+    def least_side(self, size: Size) -> int:
+        """Return the long side that is needed of an image of `size` (height, width)."""
+        return max(size)
 
 
 @dataclass(frozen=True)
@@ -41,14 +59,22 @@ class Limits:
         """
         if needed < _LITTLE:
             return
-        free = host_memory.free_bytes()
         size = f"{path}: decoding {width}x{height} px takes about {in_words(needed)}"
-        if self.max_memory is not None:
-            left = max(0, bytes_of(self.max_memory) - host_memory.held_bytes())
-            if needed > left:
-                raise MemoryLimitError(
-                    f"{size}, and {in_words(left)} are left of `max_memory={self.max_memory}`; "
-                    "raise the limit or scale the image down"
-                )
+        of_limit = self._left_of_limit()
+        if needed > of_limit:
+            raise MemoryLimitError(
+                f"{size}, and {in_words(of_limit)} are left of `max_memory={self.max_memory}`; "
+                "raise the limit or scale the image down"
+            )
+        free = host_memory.free_bytes()
         if needed > free:
             raise MemoryLimitError(f"{size}, and {in_words(free)} are free; scale the image down")
+
+    def left(self) -> float:
+        """Return the bytes that decoding may take."""
+        return max(_LITTLE, min(self._left_of_limit(), host_memory.free_bytes()))
+
+    def _left_of_limit(self) -> float:
+        if self.max_memory is None:
+            return math.inf
+        return max(0, bytes_of(self.max_memory) - host_memory.held_bytes())

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import ImageError
 from .camera_raw import ADVICE, is_camera_raw, is_tiff, tags_are_raw
-from .limits import Limits
+from .limits import Limits, Use
 from .pillow_limits import unlimited_pillow
 from .tiff import pillow_reads, read_tiff
 
@@ -26,6 +25,8 @@ _HEIF = "HEIF"
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 
+#: Bytes at a file's beginning that tell what it is.
+_HEAD = 16
 _BYTES = {"1": 1, "L": 1, "P": 1, "LA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}
 #: Formats whose decoder holds whole frames of its own, of 4 bytes for each pixel.
 _WITH_FRAMES = ("WEBP", "AVIF", "GIF", _HEIF)
@@ -35,26 +36,33 @@ _DARK = 15
 
 @dataclass(frozen=True)
 class Opened:
-    """A decoded first frame, of any mode of Pillow, and notices for the user."""
+    """A decoded first frame, of any mode of Pillow, and notices for the user.
+
+    `size` is (width, height) in the file, of which a JPEG may be decoded to a half or less.
+    """
 
     image: Image.Image
+    size: tuple[int, int]
     notices: list[str]
 
 
 @contextmanager
-def opened(path: str, data: bytes, limits: Limits) -> Iterator[Opened]:
+def opened(path: str, file: BinaryIO, limits: Limits, use: Use) -> Iterator[Opened]:
     """Decode the first frame of an image file.
 
-    Raises ImageError for a file that cannot be decoded or has too many pixels, and MemoryLimitError
-    for one that takes too much memory.
+    A JPEG that takes too much memory is decoded at a half, a quarter or an eighth of its size, if
+    that is enough for its use. Raises ImageError for a file that cannot be decoded or has
+    too many pixels, and MemoryLimitError for one that takes too much memory.
     """
-    if is_camera_raw(path, data):
+    head = file.read(_HEAD)
+    if is_camera_raw(path, head):
         raise ImageError(f"{path}: {ADVICE}")
     with _quiet_pillow():
+        file.seek(0)
         try:
-            image = Image.open(io.BytesIO(data), formats=_formats(data))
+            image = Image.open(file, formats=_formats(head))
         except UnidentifiedImageError:
-            yield _unidentified(path, data, limits)
+            yield _unidentified(path, file, head, limits, use)
             return
         with image:
             notices = _notices(path, image)
@@ -62,21 +70,40 @@ def opened(path: str, data: bytes, limits: Limits) -> Iterator[Opened]:
             if tags_are_raw(tags):
                 raise ImageError(f"{path}: {ADVICE}")
             if tags and not pillow_reads(tags):
-                yield _by_tifffile(path, data, limits, notices)
+                yield _by_tifffile(path, file, limits, use, notices)
                 return
-            limits.check_pixels(path, image.width, image.height)
-            limits.check_memory(path, image.width, image.height, _needed_bytes(image))
+            size = image.size
+            limits.check_pixels(path, *size)
+            _reduce(image, limits, use)
+            if image.size != size:
+                notices.append(
+                    f"{path}: decoded at {image.width}x{image.height} of {size[0]}x{size[1]} px, "
+                    "since the memory is too small for all of it"
+                )
+            limits.check_memory(path, *size, _needed_bytes(image, use))
             is_deep = any(";16" in str(tile[3]) for tile in image.tile) and image.mode[0] != "I"
             image.load()
             if is_deep and _is_dark(image):
                 if tags:
-                    yield _by_tifffile(path, data, limits, notices)
+                    yield _by_tifffile(path, file, limits, use, notices)
                     return
                 raise ImageError(
                     f"{path}: no value is above 4095 of 65535: the file has 12 bits or fewer in "
                     "16, or is nearly black; save it with its full range of values"
                 )
-            yield Opened(image, notices)
+            yield Opened(image, size, notices)
+
+
+def _reduce(image: Image.Image, limits: Limits, use: Use) -> None:
+    """Have a JPEG decoded at the largest size that fits the memory, if there is one."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    width, height = image.size
+    for divisor in (2, 4, 8):
+        is_enough = max(width, height) // divisor >= use.least_side((height, width))
+        if limits.left() >= _needed_bytes(image, use) or not is_enough:
+            return
+        image.draft(image.mode, (width // divisor, height // divisor))
 
 
 @contextmanager
@@ -90,9 +117,9 @@ def _quiet_pillow() -> Iterator[None]:
         yield
 
 
-def _formats(data: bytes) -> tuple[str, ...]:
+def _formats(head: bytes) -> tuple[str, ...]:
     """Return the formats to try; HEIC, if its package is installed, only for such files."""
-    if data[4:8] != b"ftyp" or data[8:12] in _AVIF_BRANDS:
+    if head[4:8] != b"ftyp" or head[8:12] in _AVIF_BRANDS:
         return _FORMATS
     try:
         pillow_heif = import_module("pillow_heif")
@@ -102,19 +129,20 @@ def _formats(data: bytes) -> tuple[str, ...]:
     return (*_FORMATS, _HEIF)
 
 
-def _unidentified(path: str, data: bytes, limits: Limits) -> Opened:
+def _unidentified(path: str, file: BinaryIO, head: bytes, limits: Limits, use: Use) -> Opened:
     """Read a TIFF that Pillow does not know, or say what the file is."""
-    if is_tiff(data):
-        return _by_tifffile(path, data, limits, [])
-    if data[4:8] == b"ftyp" and data[8:12] in (*_HEIC_BRANDS, *_AVIF_BRANDS):
-        name = "AVIF" if data[8:12] in _AVIF_BRANDS else "HEIC"
+    if is_tiff(head):
+        return _by_tifffile(path, file, limits, use, [])
+    if head[4:8] == b"ftyp" and head[8:12] in (*_HEIC_BRANDS, *_AVIF_BRANDS):
+        name = "AVIF" if head[8:12] in _AVIF_BRANDS else "HEIC"
         raise ImageError(f"{path}: {name} needs `pip install 'stylectl[formats]'`")
     raise ImageError(f"{path}: not an image that stylectl reads ({', '.join(_FORMATS)}, HEIC)")
 
 
-def _by_tifffile(path: str, data: bytes, limits: Limits, notices: list[str]) -> Opened:
-    image, more = read_tiff(path, data, limits)
-    return Opened(image, [*notices, *more])
+def _by_tifffile(path: str, file: BinaryIO, limits: Limits, use: Use, notices: list[str]) -> Opened:
+    file.seek(0)
+    image, more = read_tiff(path, file, limits, use)
+    return Opened(image, image.size, [*notices, *more])
 
 
 def _tags(image: Image.Image) -> Mapping[int, Any]:
@@ -130,14 +158,14 @@ def _notices(path: str, image: Image.Image) -> list[str]:
     return [f"{path}: has several {several}; only the first is read"]
 
 
-def _needed_bytes(image: Image.Image) -> int:
-    """Return the bytes that decoding takes at its peak, beside the file's."""
-    decoded = _BYTES.get(image.mode, 4)
-    converted = 0 if image.mode == "RGB" else 5 if image.mode[0] in "IF" else 4
-    with_alpha = 9 if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") else 0
-    frames = 8 if image.format in _WITH_FRAMES else 0
-    turned = 4 if "exif" in image.info else 0  # `getexif` would decode a PNG
-    return image.width * image.height * (decoded + converted + with_alpha + frames + turned)
+def _needed_bytes(image: Image.Image, use: Use) -> int:
+    """Return the bytes that decoding and what follows take at their peak."""
+    pixels = image.width * image.height
+    decoded = pixels * _BYTES.get(image.mode, 4)
+    frames = pixels * 8 if image.format in _WITH_FRAMES else 0
+    has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    as_rgb = 0 if image.mode == "RGB" and "exif" not in image.info else 4
+    return decoded + frames + use.bytes_after((image.height, image.width), as_rgb, has_alpha)
 
 
 def _is_dark(image: Image.Image) -> bool:
