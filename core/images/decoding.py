@@ -48,6 +48,7 @@ def _source_image(path: str, sha256: str, frame: Opened, use: PixelsUse) -> Sour
     strips = Strips(image)
     file_size: Size = frame.size if strips.is_sideways else frame.size[::-1]
     pixels = use.pixels(strips, file_size)
+    pixels.rgb.info.clear()  # a profile would not fit any more
     return SourceImage(
         path,
         sha256,

@@ -14,8 +14,8 @@ from PIL import Image
 
 from ..interfaces.source_image import resized
 from ..sizes.fitting import Size
-from .formats.limits import Use
-from .formats.strips import ROWS, Strips
+from .formats.limits import Layout, Use
+from .formats.strips import Strips
 
 #: (height, width) of a file -> the sizes at which the image is used; none: at any.
 SizesOf = Callable[[Size], Sequence[Size]]
@@ -46,9 +46,9 @@ class PixelsUse(Use):
 class AnySize(PixelsUse):
     """Use of all pixels."""
 
-    def bytes_after(self, size: Size, as_rgb: int, has_alpha: bool) -> int:
+    def bytes_after(self, layout: Layout) -> int:
         """Return the bytes of the pixels that are kept."""
-        return size[0] * size[1] * (as_rgb + has_alpha)
+        return layout.bytes_of_colors() + _bytes_of_alpha(layout)
 
     def pixels(self, strips: Strips, file_size: Size) -> Pixels:
         """Return the pixels that are kept."""
@@ -61,17 +61,17 @@ class AtSizes(PixelsUse):
 
     sizes_of: SizesOf
 
-    def bytes_after(self, size: Size, as_rgb: int, has_alpha: bool) -> int:
+    def bytes_after(self, layout: Layout) -> int:
         """Return the bytes of the pixels that are kept."""
+        size = layout.size
         sizes = self._sizes(size)
         if sizes:
             opaque = 4 * sum(size[0] * width + height * width for height, width in sizes)
         else:
-            opaque = size[0] * size[1] * as_rgb
-        if not has_alpha:
+            opaque = layout.bytes_of_colors()
+        if not layout.has_alpha:
             return opaque
-        divisor = divisor_of(size, self.least_side(size))
-        return max(opaque, size[0] * size[1] * (as_rgb + 1) // divisor**2)
+        return max(opaque, _bytes_of_reduced(layout, self.least_side(size)))
 
     def least_side(self, size: Size) -> int:
         """Return twice the largest side that is used."""
@@ -98,11 +98,16 @@ class AsMask(PixelsUse):
 
     side: int
 
-    def bytes_after(self, size: Size, as_rgb: int, has_alpha: bool) -> int:
+    def bytes_after(self, layout: Layout) -> int:
         """Return the bytes of the pixels that are kept."""
-        divisor = divisor_of(size, 2 * self.side)
-        colors = (as_rgb + 1) / divisor**2 if has_alpha else 1  # gray
-        return round(size[0] * size[1] * (colors + 4 / divisor**2))
+        pixels = layout.size[0] * layout.size[1]
+        gray = pixels
+        values = 4 * pixels // divisor_of(layout.size, 2 * self.side) ** 2
+        if layout.has_alpha:
+            colors = _bytes_of_reduced(layout, 2 * self.side)
+        else:
+            colors = layout.bytes_of_colors(any_mode=True)
+        return colors + gray + values
 
     def pixels(self, strips: Strips, file_size: Size) -> Pixels:
         """Return the pixels that are kept."""
@@ -114,13 +119,24 @@ class AsMask(PixelsUse):
 class AsMap(PixelsUse):
     """Use as a map of regions."""
 
-    def bytes_after(self, size: Size, as_rgb: int, has_alpha: bool) -> int:
+    def bytes_after(self, layout: Layout) -> int:
         """Return the bytes of the pixels that are kept."""
-        return size[0] * size[1] * has_alpha
+        return layout.bytes_of_colors(any_mode=True) + _bytes_of_alpha(layout)
 
     def pixels(self, strips: Strips, file_size: Size) -> Pixels:
         """Return the pixels that are kept."""
         return Pixels(strips.all_rgb(any_mode=True), strips.all_alpha())
+
+
+def _bytes_of_alpha(layout: Layout) -> int:
+    return layout.size[0] * layout.size[1] * layout.has_alpha
+
+
+def _bytes_of_reduced(layout: Layout, least_side: int) -> int:
+    divisor = divisor_of(layout.size, least_side)
+    if divisor == 1:
+        return layout.bytes_of_colors() + _bytes_of_alpha(layout)
+    return 9 * layout.size[0] * layout.size[1] // divisor**2  # "RGBA", "RGB" and "L"
 
 
 def divisor_of(size: Size, least_side: int) -> int:
@@ -146,7 +162,7 @@ def _reduced(strips: Strips, divisor: int) -> Pixels:
         return Pixels(strips.all_rgb(), strips.all_alpha())
     height, width = (-(-side // divisor) for side in strips.size)
     result = Image.new("RGBA", (width, height))
-    for top, bottom in strips.edges(ROWS // divisor * divisor or divisor):
+    for top, bottom in strips.edges(divisor):
         rows = strips.rgb(top, bottom)
         rows.putalpha(strips.alpha(top, bottom))
         result.paste(rows.reduce(divisor), (0, top // divisor))

@@ -17,15 +17,40 @@ from ...sizes.fitting import Size
 _LITTLE = 50_000_000
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Layout of the pixels of a decoded image, as far as it is known beforehand.
+
+    - `size`: (height, width).
+    - `mode`: Pillow's.
+    - `is_turned`, `has_profile`, `has_alpha`: true also if that is not certain.
+    """
+
+    size: Size
+    mode: str
+    is_turned: bool
+    has_profile: bool
+    has_alpha: bool
+
+    def bytes_of_colors(self, any_mode: bool = False) -> int:
+        """Return the bytes of the image upright and in sRGB; 0 if it is decoded so.
+
+        With `any_mode` a gray image stays "L", and one with a palette "P".
+        """
+        is_final = not self.is_turned and not self.has_profile
+        if is_final and self.mode in (("RGB", "L", "P") if any_mode else ("RGB",)):
+            return 0
+        is_gray = self.mode in ("1", "L", "LA", "La") or self.mode[0] in "IF"
+        each = 1 if any_mode and is_gray and not self.has_profile else 4
+        return each * self.size[0] * self.size[1]
+
+
 class Use(ABC):
     """Use of an image, as far as it decides how the image is decoded."""
 
     @abstractmethod
-    def bytes_after(self, size: Size, as_rgb: int, has_alpha: bool) -> int:
-        """Return the most bytes that follow decoding, beside the decoder's.
-
-        `as_rgb` are those of each pixel of an RGB image of its own; 0: it is decoded as one.
-        """
+    def bytes_after(self, layout: Layout) -> int:
+        """Return the most bytes that follow decoding, beside the decoder's."""
 
     def least_side(self, size: Size) -> int:
         """Return the long side that is needed of an image of `size` (height, width)."""

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 from ...errors import ImageError
 from .camera_raw import ADVICE, is_camera_raw, is_tiff, tags_are_raw
-from .limits import Limits, Use
+from .limits import Layout, Limits, Use
 from .pillow_limits import unlimited_pillow
-from .tiff import pillow_reads, read_tiff
+from .strips import strip_bytes
+from .tiff import pillow_reads, read_tiff, segment_bytes
 
 #: Decoders that are safe on untrusted files; EPS, for one, would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
@@ -28,8 +30,10 @@ _AVIF_BRANDS = (b"avif", b"avis")
 #: Bytes at a file's beginning that tell what it is.
 _HEAD = 16
 _BYTES = {"1": 1, "L": 1, "P": 1, "LA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}
-#: Formats whose decoder holds whole frames of its own, of 4 bytes for each pixel.
-_WITH_FRAMES = ("WEBP", "AVIF", "GIF", _HEIF)
+#: Bytes for each pixel that a format's decoder holds beside the image, as measured.
+_OF_DECODER = {"WEBP": 14, "AVIF": 10, "GIF": 4, _HEIF: 10}
+#: Those of Pillow's decoders of PPM that are written in Python, by the decoder's name.
+_OF_PPM = {"ppm": 12, "ppm_plain": 24}
 #: Largest level of 8 bits that 12 bits in 16 lead to: the upper byte of 4095.
 _DARK = 15
 
@@ -99,11 +103,16 @@ def _reduce(image: Image.Image, limits: Limits, use: Use) -> None:
     if image.format not in ("JPEG", "MPO"):
         return
     width, height = image.size
+    least_side = use.least_side((height, width))
+    fitting = 1
     for divisor in (2, 4, 8):
-        is_enough = max(width, height) // divisor >= use.least_side((height, width))
-        if limits.left() >= _needed_bytes(image, use) or not is_enough:
-            return
-        image.draft(image.mode, (width // divisor, height // divisor))
+        # Pillow divides the size, rounded up; a second call of `draft` would not count the first.
+        needed = _needed_bytes(image, use, fitting)
+        if needed <= limits.left() or max(width, height) // divisor < least_side:
+            break
+        fitting = divisor
+    if fitting > 1:
+        image.draft(image.mode, (width // fitting, height // fitting))
 
 
 @contextmanager
@@ -158,14 +167,36 @@ def _notices(path: str, image: Image.Image) -> list[str]:
     return [f"{path}: has several {several}; only the first is read"]
 
 
-def _needed_bytes(image: Image.Image, use: Use) -> int:
-    """Return the bytes that decoding and what follows take at their peak."""
-    pixels = image.width * image.height
-    decoded = pixels * _BYTES.get(image.mode, 4)
-    frames = pixels * 8 if image.format in _WITH_FRAMES else 0
-    has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
-    as_rgb = 0 if image.mode == "RGB" and "exif" not in image.info else 4
-    return decoded + frames + use.bytes_after((image.height, image.width), as_rgb, has_alpha)
+def _needed_bytes(image: Image.Image, use: Use, divisor: int = 1) -> int:
+    """Return the bytes that decoding and what follows take at their peak.
+
+    `divisor` divides the size of a JPEG.
+    """
+    width, height = (-(-side // divisor) for side in image.size)
+    decoded = width * height * _BYTES.get(image.mode, 4)
+    layout = Layout(
+        (height, width),
+        image.mode,
+        is_turned=_may_be_turned(image),
+        has_profile="icc_profile" in image.info,
+        has_alpha=image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
+    )
+    return decoded + _bytes_of_decoder(image) + strip_bytes(width) + use.bytes_after(layout)
+
+
+def _bytes_of_decoder(image: Image.Image) -> int:
+    each = _OF_DECODER.get(str(image.format), 0)
+    if image.format == "PPM" and isinstance(image, ImageFile.ImageFile):
+        each = _OF_PPM.get(image.tile[0].codec_name, 0)
+    elif "progressive" in image.info:  # coefficients of all of a JPEG, also for a part of its size
+        each = 2 * len(image.getbands())
+    return each * image.width * image.height + segment_bytes(_tags(image))
+
+
+def _may_be_turned(image: Image.Image) -> bool:
+    if image.format == "PNG":  # whose `getexif` decodes it
+        return not {"exif", "xmp"}.isdisjoint(image.info)
+    return bool(image.getexif().get(Base.Orientation, 1) != 1)
 
 
 def _is_dark(image: Image.Image) -> bool:

@@ -11,8 +11,8 @@ from PIL.ExifTags import Base
 from .icc import srgb_conversion
 from .samples import Range, to_levels, white_of
 
-#: Rows that are converted at a time.
-ROWS = 256
+#: Most pixels that are converted at a time, and the bytes that each may take meanwhile.
+_STRIP_PIXELS, _STRIP_BYTES = 1 << 20, 24
 
 _Transpose = Image.Transpose
 #: Orientation in EXIF -> the turn that makes the image upright.
@@ -39,6 +39,11 @@ _BACKWARDS = (
     _Transpose.ROTATE_90,
 )
 _WITH_ALPHA = ("RGBA", "LA", "PA")
+
+
+def strip_bytes(width: int) -> int:
+    """Return the bytes that the conversion of an image takes, beside the image and its result."""
+    return _STRIP_BYTES * max(width, _STRIP_PIXELS)
 
 
 class Strips:
@@ -69,8 +74,12 @@ class Strips:
             self.alpha(*edges).getextrema() != (255, 255) for edges in self.edges()
         )
 
-    def edges(self, rows: int = ROWS) -> Iterator[tuple[int, int]]:
-        """Yield the first row of each strip, and the row after its last."""
+    def edges(self, unit: int = 1) -> Iterator[tuple[int, int]]:
+        """Yield the first row of each strip, and the row after its last.
+
+        All but the last strip have a whole number of `unit` rows.
+        """
+        rows = max(1, _STRIP_PIXELS // self.size[1] // unit) * unit
         for top in range(0, self.size[0], rows):
             yield top, min(top + rows, self.size[0])
 
@@ -95,7 +104,6 @@ class Strips:
         image = self._image
         is_plain = self._turn is None and self._to_srgb is None
         if is_plain and image.mode in (("RGB", "L", "P") if any_mode else ("RGB",)):
-            image.info.clear()  # nothing in it fits any more
             return image
         is_gray = self._is_deep or image.mode in ("1", "L", "LA", "La")
         mode = "L" if any_mode and is_gray and self._to_srgb is None else "RGB"

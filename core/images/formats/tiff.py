@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import ImageError
-from .limits import Limits, Use
+from .limits import Layout, Limits, Use
 from .samples import Range, UnknownSamplesError, to_levels, white_of
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _PLANAR, _MAX_SAMPLE, _SAMPLE_FORMAT, _SUBSAMPLING = 284, 281, 339, 530
+_EXTRA_SAMPLES = 338
+_WIDTH, _HEIGHT, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 278, 322, 323
 _COPIED_TAGS = (_ORIENTATION, 282, 283, 296, 315, 33432)
 _ICC_PROFILE = 34675
 
@@ -46,11 +48,25 @@ def pillow_reads(tags: Mapping[int, Any]) -> bool:
         return False
     if sample_format - {1, 4}:  # 4 stands for undefined
         return False
+    is_contiguous = int(tags.get(_PLANAR, _CONTIGUOUS)) == _CONTIGUOUS
     if bits <= {1, 2, 4, 8}:
-        return True
+        return compressed or is_contiguous or not tags.get(_EXTRA_SAMPLES)
     if bits != {16} or photometric == _WHITE_IS_ZERO:
         return False
-    return compressed or int(tags.get(_PLANAR, _CONTIGUOUS)) == _CONTIGUOUS
+    return compressed or is_contiguous
+
+
+def segment_bytes(tags: Mapping[int, Any]) -> int:
+    """Return the bytes of a decoded segment of a compressed TIFF, by the tags of its first page."""
+    if tags.get(_COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED:
+        return 0
+    width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
+    rows, columns = tags.get(_TILE_HEIGHT), tags.get(_TILE_WIDTH)
+    if rows and columns:
+        pixels = rows * columns
+    else:
+        pixels = width * min(tags.get(_STRIP_ROWS, height), height)
+    return int(pixels * sum(tags.get(_BITS, (1,))) // 8)
 
 
 def read_tiff(path: str, file: BinaryIO, limits: Limits, use: Use) -> tuple[Image.Image, list[str]]:
@@ -66,9 +82,7 @@ def read_tiff(path: str, file: BinaryIO, limits: Limits, use: Use) -> tuple[Imag
         size = page.imagewidth, page.imagelength
         limits.check_pixels(path, *size)
         _check_kind(path, page)
-        as_rgb = 0 if page.photometric == _RGB else 4
-        used = use.bytes_after(size[::-1], as_rgb, bool(page.extrasamples))
-        limits.check_memory(path, *size, _needed_bytes(page) + used)
+        limits.check_memory(path, *size, _needed_bytes(page) + use.bytes_after(_layout(page)))
         _check_segments(path, page)
         try:
             image, notices = _image_of(page)
@@ -128,6 +142,16 @@ def _segment_bytes(page: TiffPage) -> int:
     columns = page.tilewidth if page.is_tiled else page.imagewidth
     samples = page.samplesperpixel if page.planarconfig == _CONTIGUOUS else 1
     return int(rows * columns * samples * page.dtype.itemsize)
+
+
+def _layout(page: TiffPage) -> Layout:
+    return Layout(
+        (page.imagelength, page.imagewidth),
+        "RGB" if page.photometric == _RGB else "L",
+        is_turned=page.tags.valueof(_ORIENTATION, 1) != 1,
+        has_profile=_ICC_PROFILE in page.tags,
+        has_alpha=bool(page.extrasamples),
+    )
 
 
 def _needed_bytes(page: TiffPage) -> int:
