@@ -10,7 +10,6 @@ import pytest
 import stylectl
 import torch
 from PIL import Image, ImageCms
-from stylectl.core import host_memory
 from stylectl.core.errors import MemoryLimitError
 from stylectl.core.images import masks
 from stylectl.core.images.decoding import read_image
@@ -20,6 +19,7 @@ from stylectl.core.images.reduction import AsMap, AsMask, AtSizes
 from stylectl.core.images.region_maps import region_map
 from stylectl.core.interfaces.source_image import SourceImage
 from stylectl.core.job.paths import SAMPLES
+from stylectl.core.machine import host_memory
 
 WIDTH, HEIGHT = 331, 267
 
