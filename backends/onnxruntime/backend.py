@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Literal
 
 import onnx
@@ -49,6 +50,7 @@ class OnnxBackend(FeatureBackend):
         require is not available.
         """
         limit = cache_limit()
+        self._named = partial(_named, backbone.name)
         self._place = placement = find_place(options.device, options.precision)
         self.device, self.layers = placement.device, tuple(layers)
         self._half = options.precision == "fp16"
@@ -64,7 +66,8 @@ class OnnxBackend(FeatureBackend):
         )
         self.gradient, self.gradient_reason = _gradient_choice(options, models)
         self._torch = self._torch_backend(backbone, options) if self.gradient == "torch" else None
-        self._load({})
+        with self._named():
+            self._load({})
         if not placement.compiles:
             self._models_open.close()
         trim(cache_folder(), limit)
@@ -80,21 +83,24 @@ class OnnxBackend(FeatureBackend):
         wanted = self.layers if layers is None else tuple(layers)
         check_layers(wanted, self.layers)
         check_image(image)
-        values = self._forward.run({IMAGE: to_onnx(image.to(self.device))}, wanted)
+        with self._named():
+            values = self._forward.run({IMAGE: to_onnx(image.to(self.device))}, wanted)
         return {layer: to_torch(value) for layer, value in values.items()}
 
     def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
         """See FeatureBackend.vjp."""
         check_image(image)
-        features, pullback = self._vjp(image.to(self.device))
-        return features, checked_pullback(features, pullback)
+        with self._named():
+            features, pullback = self._vjp(image.to(self.device))
+        return features, self._named()(checked_pullback(features, pullback))
 
     def prepare(self, sizes: Sequence[tuple[int, int]]) -> None:
         """See FeatureBackend.prepare."""
         if self._place.compiles:
             ranges = shape_ranges(onnx.load(self._models.forward), sizes)
             cotangents = {cotangent_name(layer): ranges[layer] for layer in self.layers}
-            self._load(ranges | cotangents)
+            with self._named():
+                self._load(ranges | cotangents)
 
     def close(self) -> None:
         """See FeatureBackend.close."""
@@ -125,6 +131,15 @@ class OnnxBackend(FeatureBackend):
             backward = loader.session(self._models.backward, ranges)
             self._open.append(backward)
             self._vjp = NativeVjp(self._forward, backward, self.layers, self._half)
+
+
+@contextmanager
+def _named(network: str) -> Iterator[None]:
+    """Raise ONNX Runtime's errors with the network's name, which contains that of a file."""
+    try:
+        yield
+    except BackendError as error:
+        raise BackendError(f"{network}: {error}") from None
 
 
 def _gradient_choice(

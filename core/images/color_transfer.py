@@ -15,13 +15,16 @@ from PIL import Image
 
 from ..interfaces.source_image import SourceImage
 from ..job.model import ColorFrom
-from ..sizes.fitting import fit
+from ..sizes.fitting import Size, fit
 from .inputs import Inputs, StyleInput
 from .luma import LUMA
 from .masks import resized
 
 #: Variance of rounding to 8 bits; a color with less is constant.
 _FLAT = 1 / 255**2 / 12
+
+#: Rows that are converted at a time.
+_ROWS = 256
 
 #: (style pixels (M, 3), style weights (M,) or None for equal ones, content pixels (M', 3), content
 #: weights (M',)) -> recolored style pixels (M, 3); float64, the pixels in [0, 1].
@@ -40,13 +43,23 @@ def recolored(inputs: Inputs, color: ColorFrom, size: tuple[int, int]) -> Inputs
     content = inputs.content
     assert content is not None  # checked by the job's validation
     if color == "luminance":
-        content = _with_pixels(content, _gray(_pixels(content)))
+        content = _in_gray(content)
     source = _pixels(_smaller(content, max(size)))
     styles = tuple(
         replace(style, image=_recolored(style, content, source, _RECOLORINGS[color], size))
         for style in inputs.styles
     )
     return replace(inputs, content=content, styles=styles)
+
+
+def recolored_size(size: Size, relative_size: float, long_side: int) -> Size:
+    """Return the size at which a style image of `size` is recolored."""
+    return fit(size, _side(relative_size, long_side))
+
+
+def _side(relative_size: float, long_side: int) -> int:
+    # The run uses the image at this size at most; more pixels need not be recolored.
+    return round(long_side * max(1.0, relative_size))
 
 
 def _recolored(
@@ -56,8 +69,7 @@ def _recolored(
     recolor: _Recoloring,
     size: tuple[int, int],
 ) -> SourceImage:
-    # The run uses the image at this size at most; more pixels need not be recolored.
-    image = _smaller(style.image, round(max(size) * max(1.0, style.relative_size)))
+    image = _smaller(style.image, _side(style.relative_size, max(size)))
     style_pixels, content_pixels = _pixels(image).reshape(-1, 3), source.reshape(-1, 3)
     weights = _weights(style, content, source.shape[:2])
     if not weights.any():  # the content is transparent in all of the style's regions
@@ -159,12 +171,20 @@ def _gray(pixels: np.ndarray) -> np.ndarray:
     return gray
 
 
+def _in_gray(image: SourceImage) -> SourceImage:
+    """Return the luminance of an image, as RGB, computed strip by strip."""
+    gray = Image.new("RGB", image.rgb.size)
+    for top in range(0, gray.height, _ROWS):
+        rows = image.rgb.crop((0, top, gray.width, min(top + _ROWS, gray.height)))
+        gray.paste(_image_of(_gray(np.asarray(rows, dtype=np.float64) / 255)), (0, top))
+    return replace(image, rgb=gray)
+
+
 def _smaller(image: SourceImage, long_side: int) -> SourceImage:
     height, width = fit(image.size, long_side)
     if (height, width) == image.size:
         return image
-    rgb = image.rgb.resize((width, height), Image.Resampling.LANCZOS)
-    return replace(image, rgb=rgb)
+    return replace(image, rgb=image.rgb_at(height, width), file_size=None, resampled={})
 
 
 def _pixels(image: SourceImage) -> np.ndarray:
@@ -173,5 +193,8 @@ def _pixels(image: SourceImage) -> np.ndarray:
 
 
 def _with_pixels(image: SourceImage, pixels: np.ndarray) -> SourceImage:
-    levels = np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
-    return replace(image, rgb=Image.fromarray(levels))
+    return replace(image, rgb=_image_of(pixels))
+
+
+def _image_of(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import ImageError, UsageError
 from ..files import no_such, status_of
@@ -41,22 +44,29 @@ def file_sha256(path: str) -> str:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def file_bytes(path: str) -> bytes:
-    """Return the contents of an image file, or of a sample.
+@contextmanager
+def open_file(path: str) -> Iterator[tuple[BinaryIO, str]]:
+    """Open an image file, or a sample, and compute its SHA-256.
 
-    Raises UsageError for a missing file and ImageError for one that is empty, too large or cannot
-    be read.
+    Raises UsageError for a missing file and ImageError for one that is empty, too large, cannot be
+    read, or changes while it is read.
     """
     file, size = _regular_file(path)
     if size > _MOST_BYTES:
         raise ImageError(f"{path}: the file is larger than 2 GiB")
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
-    if not data:
+    if size == 0:
         raise ImageError(f"{path}: the file is empty")
-    return data
+    try:
+        with file.open("rb") as opened:
+            before = os.fstat(opened.fileno())
+            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+            opened.seek(0)
+            yield opened, sha256
+            after = os.fstat(opened.fileno())
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise ImageError(f"{path}: the file changed while it was read")
 
 
 def _regular_file(path: str) -> tuple[Path, int]:

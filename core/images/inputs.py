@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,19 +13,19 @@ from torch import Tensor
 from ..errors import ImageError, UsageError
 from ..interfaces.source_image import SourceImage
 from ..job.model import Job
-from ..sizes.fitting import result_size
+from ..sizes.fitting import Size, result_size
 from .alpha import without_hidden_colors
 from .decoding import read_image
 from .files import ListFiles, is_folder, style_files
 from .formats.icc import MatrixProfile
 from .formats.limits import Limits
 from .masks import mask_of, opacity, resized
+from .reduction import AsMap, AsMask, AtSizes, PixelsUse, SizesOf
 from .region_maps import RegionMap, paired_regions, region_map
 from .style_shares import shares_of
 
-#: Bytes for each pixel of what follows decoding: filling of transparent pixels, and their mask;
-#: a mask.
-_FILLING, _MASK = 16, 5
+#: Bytes for each pixel of what follows decoding: filling of transparent pixels, and their mask.
+_FILLING = 16
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,42 @@ class Inputs:
     notices: tuple[str, ...]
 
 
-def read_inputs(job: Job, files_of: ListFiles = style_files) -> Inputs:
+class UsedSizes(ABC):
+    """Sizes, (height, width), at which a run uses its images; none: at any size."""
+
+    @abstractmethod
+    def of_content(self, size: Size) -> Sequence[Size]:
+        """Return the sizes at which a content image of `size` is used."""
+
+    @abstractmethod
+    def of_style(self, content: Size | None, relative_size: float, size: Size) -> Sequence[Size]:
+        """Return the sizes at which a style image of `size` is used.
+
+        `relative_size` is the style's `size`; the content of a texture is None.
+        """
+
+
+class AnySizes(UsedSizes):
+    """Any sizes, so that all pixels are kept."""
+
+    def of_content(self, size: Size) -> Sequence[Size]:
+        """Return the sizes of the content image."""
+        return ()
+
+    def of_style(self, content: Size | None, relative_size: float, size: Size) -> Sequence[Size]:
+        """Return the sizes of a style image."""
+        return ()
+
+
+def read_inputs(
+    job: Job, files_of: ListFiles = style_files, used_sizes: UsedSizes | None = None
+) -> Inputs:
     """Read every image of a job; `files_of` lists the files of a style.
 
-    Raises UsageError or ImageError for a file that cannot be used.
+    Images much larger than the `used_sizes` are kept at those alone. Raises UsageError or
+    ImageError for a file that cannot be used, and MemoryLimitError.
     """
-    return _Reader(job, files_of).inputs()
+    return _Reader(job, files_of, used_sizes or AnySizes()).inputs()
 
 
 def _limits(job: Job) -> Limits:
@@ -106,8 +138,8 @@ class _Masked:
 class _Reader:
     """Reader of a job's files; collects their hashes and the notices about them."""
 
-    def __init__(self, job: Job, files_of: ListFiles) -> None:
-        self._job, self._files_of = job, files_of
+    def __init__(self, job: Job, files_of: ListFiles, used_sizes: UsedSizes) -> None:
+        self._job, self._files_of, self._used_sizes = job, files_of, used_sizes
         self._limits = _limits(job)
         self._hashes: dict[str, str] = {}
         self._masks: dict[str, Tensor] = {}
@@ -120,30 +152,30 @@ class _Reader:
             content = None
             masked = _Masked("the texture", *result_size(job.size, None, job.upscale))
         else:
-            content = self._image(job.content)
+            content = self._image(job.content, self._used_sizes.of_content)
             masked = _Masked.of(content)
             self._check_profile(content)
-        styles = self._styles(masked)
-        start = self._image(job.start_path) if job.start_path else None
+        styles = self._styles(masked, content.size if content else None)
+        start = None
+        if job.start_path:
+            start_size = (masked.height, masked.width)
+            start = self._image(job.start_path, lambda _: self._used_sizes.of_content(start_size))
         mask = self._mask(job.content_mask, masked)
         return Inputs(content, styles, start, mask, self._hashes, tuple(self._notices))
 
-    def _image(self, path: str) -> SourceImage:
-        image = self._drawing(path)
+    def _image(self, path: str, sizes_of: SizesOf) -> SourceImage:
+        image = self._read(path, AtSizes(sizes_of))
         if image.alpha is not None:
-            self._check_memory(image, _FILLING)
+            width, height = image.rgb.size
+            self._limits.check_memory(path, width, height, _FILLING * height * width)
         return without_hidden_colors(image)
 
-    def _drawing(self, path: str) -> SourceImage:
+    def _read(self, path: str, use: PixelsUse) -> SourceImage:
         """Return the image of a file as it is; the colors of transparent pixels are the file's."""
-        image = read_image(path, self._limits.max_pixels, self._limits.max_memory)
+        image = read_image(path, self._limits.max_pixels, self._limits.max_memory, use)
         self._hashes[path] = image.sha256
         self._notices |= dict.fromkeys(image.notices)
         return image
-
-    def _check_memory(self, image: SourceImage, bytes_per_pixel: int) -> None:
-        height, width = image.size
-        self._limits.check_memory(image.path, width, height, bytes_per_pixel * height * width)
 
     def _check_profile(self, content: SourceImage) -> None:
         """Add a notice if the result cannot have the content's color profile."""
@@ -159,15 +191,15 @@ class _Reader:
         if path is None:
             return None
         if path not in self._masks:
-            image = self._covering_image(path, masked)
-            self._check_memory(image, _MASK)
-            self._masks[path], notices = mask_of(image)
+            side = self._largest_side()
+            image = self._covering_image(path, masked, AsMask(side))
+            self._masks[path], notices = mask_of(image, side)
             self._notices |= dict.fromkeys(notices)
         return self._masks[path]
 
-    def _covering_image(self, path: str, masked: _Masked) -> SourceImage:
+    def _covering_image(self, path: str, masked: _Masked, use: PixelsUse) -> SourceImage:
         """Return the image of a mask or map; add a notice if its size differs."""
-        image = self._drawing(path)
+        image = self._read(path, use)
         height, width = image.size
         if image.size != (masked.height, masked.width):
             # Scaling rounds the height to whole pixels, so up to 1 px is not a change of aspect.
@@ -179,9 +211,12 @@ class _Reader:
             ] = None
         return image
 
-    def _styles(self, masked: _Masked) -> tuple[StyleInput, ...]:
+    def _styles(self, masked: _Masked, content: Size | None) -> tuple[StyleInput, ...]:
         used = [(number, style) for number, style in enumerate(self._job.styles) if style.weight]
-        folders = [[self._image(path) for path in self._files_of(style.image)] for _, style in used]
+        folders = []
+        for _, style in used:
+            sizes_of = partial(self._used_sizes.of_style, content, style.size)
+            folders.append([self._image(path, sizes_of) for path in self._files_of(style.image)])
         if self._job.regions:
             masks = self._mapped_regions([number for number, _ in used], masked, folders)
         else:
@@ -229,13 +264,16 @@ class _Reader:
         return [[(region, own_region) for region, own_region in pairs] for pairs in paired]
 
     def _map(self, path: str, masked: _Masked) -> RegionMap:
-        size = self._job.size
-        long_side = size if isinstance(size, int) else max(size)
-        # No image of the run is larger.
-        largest = round(long_side * max(1.0, *(style.size for style in self._job.styles)))
-        read = region_map(self._covering_image(path, masked), largest)
+        image = self._covering_image(path, masked, AsMap())
+        read = region_map(image, self._largest_side())
         self._notices |= dict.fromkeys(read.notices)
         return read
+
+    def _largest_side(self) -> int:
+        """Return a long side, in pixels, that no image of the run exceeds."""
+        size = self._job.size
+        long_side = size if isinstance(size, int) else max(size)
+        return round(long_side * max(1.0, *(style.size for style in self._job.styles)))
 
 
 def _visible(regions: Sequence[StyleRegion], image: SourceImage) -> tuple[StyleRegion, ...]:
@@ -250,7 +288,7 @@ def _visible(regions: Sequence[StyleRegion], image: SourceImage) -> tuple[StyleR
     for region in regions:
         own_region = alpha
         if region.own_region is not None:
-            own_region = resized(region.own_region, *image.size) * alpha
+            own_region = resized(region.own_region, *alpha.shape) * alpha
         if not own_region.any():
             raise ImageError(f"{image.path}: the image is transparent in one of its map's regions")
         visible.append(replace(region, own_region=own_region))

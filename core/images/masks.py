@@ -5,42 +5,50 @@ A mask is a tensor (H, W), float32 in [0, 1] or bool, of any size: it is stretch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from ..errors import ImageError
 from ..interfaces.source_image import SourceImage
 from ..interfaces.terms import Region
 from .alpha import filled
+from .reduction import divisor_of
 
 #: Rows that are converted or resized at a time.
 _ROWS = 64
+#: Long side in pixels of the images of a run, if it is not known.
+_LEAST_SIDE = 4096
 #: Most values, from 0 on, of a map of labels.
 _MOST_LABELS = 32
 
 
-def mask_of(image: SourceImage) -> tuple[Tensor, list[str]]:
+def mask_of(image: SourceImage, side: int = _LEAST_SIDE) -> tuple[Tensor, list[str]]:
     """Return the mask of an image, and notices: white is 1, black is 0, grays are in between.
 
     Of an image in one color, the opacity is the mask; else transparent pixels count as black. Masks
     as other programs write them are recognised: the values 0 and 1 alone, and a palette of two
-    colors, of which the lighter counts as white. Raises ImageError for a mask that is all black and
-    for a map of labels.
+    colors, of which the lighter counts as white. A mask whose long side is twice `side` or more,
+    and 8192 px or more, is reduced by a whole number. Raises ImageError for a mask that is all
+    black and for a map of labels.
     """
     rgb = image.rgb
     if image.alpha is not None and image.alpha.getbbox():
         rgb = filled(rgb, image.alpha)
-    light = rgb.convert("L")
+    light = _light(rgb)
     white, notices = _white(image.path, rgb, light, image.has_palette)
     lowest, highest = light.getextrema()
-    values = _values(light, white)
-    if image.alpha is not None:
-        alpha = _values(image.alpha, 255)
-        values = alpha if lowest == highest else values.mul_(alpha)
+    divisor = divisor_of(image.rgb.size, 2 * side)
+    if image.alpha is None:
+        values = _values([(light, white)], divisor)
+    elif lowest == highest:
+        values = _values([(image.alpha, 255)], divisor)
+    else:
+        values = _values([(light, white), (image.alpha, 255)], divisor)
     if not values.any():
         raise ImageError(
             f"{image.path}: the mask is all black, so it selects nothing; white pixels are selected"
@@ -50,16 +58,41 @@ def mask_of(image: SourceImage) -> tuple[Tensor, list[str]]:
 
 def opacity(alpha: Image.Image) -> Tensor:
     """Return an alpha channel as a mask."""
-    return _values(alpha, 255)
+    return _values([(alpha, 255)])
 
 
-def _values(channel: Image.Image, white: int) -> Tensor:
-    """Return a channel as float32 (H, W), with `white` as 1, converted strip by strip."""
-    values = torch.empty(channel.height, channel.width)
-    for top in range(0, channel.height, _ROWS):
-        strip = channel.crop((0, top, channel.width, min(top + _ROWS, channel.height)))
-        values[top : top + _ROWS] = torch.from_numpy(np.array(strip))
-    return values.div_(white).clamp_(0, 1)
+def _light(colors: Image.Image) -> Image.Image:
+    """Return the luminance of an image of any mode, "L"."""
+    if colors.mode == "L":
+        return colors
+    light = Image.new("L", colors.size)
+    for top in range(0, colors.height, _ROWS):
+        rows = _rows(colors, top, top + _ROWS).convert("RGB")
+        light.paste(rows.convert("L"), (0, top))
+    return light
+
+
+def _rows(image: Image.Image, top: int, bottom: int) -> Image.Image:
+    return image.crop((0, top, image.width, min(bottom, image.height)))
+
+
+def _values(channels: Sequence[tuple[Image.Image, int]], divisor: int = 1) -> Tensor:
+    """Return the product of channels as float32 (H, W), converted strip by strip.
+
+    Each comes with the level that counts as 1. The result is the mean of squares of `divisor`
+    pixels.
+    """
+    width, height = channels[0][0].size
+    values = torch.empty(-(-height // divisor), -(-width // divisor))
+    for row in range(0, values.shape[0], _ROWS):
+        strip = torch.ones(1)
+        for channel, white in channels:
+            rows = _rows(channel, row * divisor, (row + _ROWS) * divisor)
+            strip = strip * torch.from_numpy(np.array(rows)).float().div_(white).clamp_(0, 1)
+        if divisor > 1:
+            strip = avg_pool2d(strip[None], divisor, ceil_mode=True)[0]
+        values[row : row + _ROWS] = strip
+    return values
 
 
 def _white(
@@ -84,8 +117,10 @@ def _color_of(rgb: Image.Image, light: Image.Image, level: int) -> str:
     """Return the color of the pixels that have this luminance, as #rrggbb."""
     box = light.point([255 * (value == level) for value in range(256)]).getbbox()
     assert box is not None
-    row = np.asarray(light.crop((0, box[1], light.width, box[1] + 1)))[0]
-    color = rgb.getpixel((int(np.argmax(row == level)), box[1]))
+    row = np.asarray(_rows(light, box[1], box[1] + 1))[0]
+    color = (
+        _rows(rgb, box[1], box[1] + 1).convert("RGB").getpixel((int(np.argmax(row == level)), 0))
+    )
     assert isinstance(color, tuple)
     return "#{:02x}{:02x}{:02x}".format(*color)
 

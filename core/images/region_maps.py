@@ -185,7 +185,7 @@ def _code_strips(rgb: Image.Image, alpha: Image.Image | None) -> Iterator[np.nda
 
 def _codes(rgb: Image.Image, alpha: Image.Image | None, top: int, bottom: int) -> np.ndarray:
     box = (0, top, rgb.width, bottom)
-    pixels = np.asarray(rgb.crop(box)).astype(np.uint32)
+    pixels = np.asarray(rgb.crop(box).convert("RGB")).astype(np.uint32)
     codes: np.ndarray = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
     if alpha is not None:
         codes[np.asarray(alpha.crop(box)) < _OPAQUE] = _TRANSPARENT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,14 @@ class Backbone(ABC):
         its outputs are named like `layers`, float32. Raises WeightsError and UsageError.
         """
         return None
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Paths of files that weights are read from, beside those that options name.
+
+        Their hashes are in a result's record: one that was replaced makes another result.
+        """
+        return ()
 
     def canonical(self, layer: str) -> str:
         """Return the layer's own name for a name or an alias. Raises UsageError for others."""

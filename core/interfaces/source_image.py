@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ class SourceImage:
     """A decoded image file.
 
     - `path`: as in the job.
-    - `rgb`: sRGB, 8 bits. In a run, transparent pixels have colors of the nearest opaque ones.
-    - `alpha`: 8 bits, or None for an opaque image.
+    - `rgb`: sRGB, 8 bits. In a run, transparent pixels have colors of the nearest opaque ones. A
+      large image may be smaller here than in its file; a mask or a map may have another mode.
+    - `alpha`: 8 bits, of the same size, or None for an opaque image.
     - `metadata`: what a result keeps of the content image's.
     - `notices`: how the file was read, for the user.
     - `has_palette`: whether the file has a palette, as maps and masks of some programs do.
+    - `file_size`: (height, width) in the file, upright, if `rgb` is smaller.
+    - `resampled`: `rgb` of the file resampled to the sizes (height, width) that a run uses.
     """
 
     path: str
@@ -45,18 +49,24 @@ class SourceImage:
     metadata: Metadata = Metadata()
     notices: tuple[str, ...] = ()
     has_palette: bool = False
+    file_size: tuple[int, int] | None = None
+    resampled: Mapping[tuple[int, int], Image.Image] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return self.rgb.height, self.rgb.width
+        """(height, width) in pixels, of the file."""
+        return self.file_size or (self.rgb.height, self.rgb.width)
+
+    def rgb_at(self, height: int, width: int) -> Image.Image:
+        """Return `rgb` resampled with an antialiasing filter."""
+        return self.resampled.get((height, width)) or resized(self.rgb, height, width)
 
     def tensor(self, height: int, width: int) -> Tensor:
         """Return the image resampled with an antialiasing filter.
 
         The shape is (1, 3, height, width), float32 in [0, 1].
         """
-        return _resampled(self.rgb, height, width).permute(2, 0, 1)[None].contiguous()
+        return _values(self.rgb_at(height, width)).permute(2, 0, 1)[None].contiguous()
 
     def alpha_array(self, height: int, width: int) -> np.ndarray | None:
         """Return the alpha channel (height, width), float32 in [0, 1]: 0 is transparent.
@@ -68,14 +78,20 @@ class SourceImage:
 
     def alpha_tensor(self, height: int, width: int) -> Tensor | None:
         """Return `alpha_array` as a tensor."""
-        return None if self.alpha is None else _resampled(self.alpha, height, width)
+        return None if self.alpha is None else _values(resized(self.alpha, height, width))
 
 
-def _resampled(image: Image.Image, height: int, width: int) -> Tensor:
-    import numpy as np
-    import torch
+def resized(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Return an image of Pillow at another size, resampled with an antialiasing filter."""
     from PIL import Image
 
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    if image.size == (width, height):
+        return image
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _values(image: Image.Image) -> Tensor:
+    import numpy as np
+    import torch
+
     return torch.from_numpy(np.array(image)).float().div_(255)

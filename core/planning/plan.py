@@ -44,7 +44,8 @@ class Plan:
     def files(self) -> list[str]:
         """Paths of the files that the job reads beside its images, such as a network's."""
         images = self.job.input_paths
-        return [path for path in option_paths(self.job, self.models) if path not in images]
+        of_options = [path for path in option_paths(self.job, self.models) if path not in images]
+        return list(dict.fromkeys([*of_options, *self.backbone.files]))
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import ImageError, UsageError
-from ..images.inputs import Inputs, StyleInput
+from ..images.color_transfer import recolored_size
+from ..images.inputs import Inputs, StyleInput, UsedSizes
 from ..interfaces.backbone import LayerInfo
 from ..interfaces.source_image import SourceImage
 from ..job.model import Job
-from ..sizes.fitting import Size, result_size, style_size, whole_strides
+from ..sizes.fitting import Size, fit, result_size, style_size, whole_strides
 from ..sizes.pyramid import Scale, plan_scales
 
 
@@ -34,9 +35,7 @@ def final_size(job: Job, inputs: Inputs, deepest: LayerInfo, stride: int) -> Siz
     largest stride. Raises ImageError when an image is too small for the network at the job's size,
     and UsageError when a texture is.
     """
-    size = result_size(job.size, inputs.content.size if inputs.content else None, job.upscale)
-    if job.seamless:
-        size = whole_strides(size, stride)
+    size = _result_size(job, inputs.content.size if inputs.content else None, stride)
     long_side = job.size if isinstance(job.size, int) else max(job.size)
     if inputs.content is None:
         _check_texture_size(size, deepest)
@@ -54,12 +53,53 @@ def scale_sizes(
     job: Job, styles: Sequence[StyleInput], size: Size, deepest: LayerInfo, stride: int
 ) -> tuple[ScaleSizes, ...]:
     """Return the scales of a result of `size`, from coarse to fine, with the `styles`' sizes."""
-    smallest = deepest.smallest_side
-    scales = plan_scales(size, job.scales, job.iterations, smallest, stride if job.seamless else 1)
     return tuple(
-        ScaleSizes(scale, tuple(_size_at(style, scale, smallest) for style in styles))
-        for scale in scales
+        ScaleSizes(
+            scale,
+            tuple(
+                _size_at(style.image.size, style.relative_size, scale, deepest.smallest_side)
+                for style in styles
+            ),
+        )
+        for scale in _scales(job, size, deepest, stride)
     )
+
+
+@dataclass(frozen=True)
+class PlannedSizes(UsedSizes):
+    """Sizes at which the images of a job are used, by `scale_sizes` and the transfer of colors."""
+
+    job: Job
+    deepest: LayerInfo
+    stride: int
+
+    def of_content(self, size: Size) -> Sequence[Size]:
+        """Return the sizes of the content image."""
+        if self.job.color == "luminance":  # computed from all pixels
+            return ()
+        result = _result_size(self.job, size, self.stride)
+        sizes = [scale.size for scale in _scales(self.job, result, self.deepest, self.stride)]
+        return sizes if self.job.color == "style" else [*sizes, fit(size, max(result))]
+
+    def of_style(self, content: Size | None, relative_size: float, size: Size) -> Sequence[Size]:
+        """Return the sizes of a style image."""
+        result = _result_size(self.job, content, self.stride)
+        if self.job.color != "style":
+            return [recolored_size(size, relative_size, max(result))]
+        return [
+            _size_at(size, relative_size, scale, self.deepest.smallest_side)
+            for scale in _scales(self.job, result, self.deepest, self.stride)
+        ]
+
+
+def _result_size(job: Job, content: Size | None, stride: int) -> Size:
+    size = result_size(job.size, content, job.upscale)
+    return whole_strides(size, stride) if job.seamless else size
+
+
+def _scales(job: Job, size: Size, deepest: LayerInfo, stride: int) -> Sequence[Scale]:
+    smallest = deepest.smallest_side
+    return plan_scales(size, job.scales, job.iterations, smallest, stride if job.seamless else 1)
 
 
 def size_notices(job: Job, inputs: Inputs, size: Size) -> Iterator[str]:
@@ -83,12 +123,12 @@ def size_notices(job: Job, inputs: Inputs, size: Size) -> Iterator[str]:
             )
 
 
-def _size_at(style: StyleInput, scale: Scale, smallest: int) -> Size:
-    """Return the size of a style image at a scale.
+def _size_at(size: Size, relative_size: float, scale: Scale, smallest: int) -> Size:
+    """Return the size at a scale of a style image of `size`.
 
     At coarse scales each side keeps the `smallest` number of pixels that the network needs.
     """
-    height, width = style_size(style.image.size, style.relative_size, max(scale.size))
+    height, width = style_size(size, relative_size, max(scale.size))
     return max(height, smallest), max(width, smallest)
 
 

@@ -10,7 +10,7 @@ from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs, read_inputs
 from ..planning.checks import check_transparency
 from ..planning.plan import Plan
-from ..planning.scale_sizes import ScaleSizes, final_size, scale_sizes
+from ..planning.scale_sizes import PlannedSizes, ScaleSizes, final_size, scale_sizes
 from ..sizes.fitting import Size
 
 
@@ -44,7 +44,7 @@ def prepare(
     names. Raises UsageError and ImageError.
     """
     job, deepest, stride = plan.job, plan.deepest, plan.stride
-    inputs = read_inputs(job, files_of)
+    inputs = read_inputs(job, files_of, PlannedSizes(job, deepest, stride))
     check_transparency(inputs.styles, plan.terms)
     hashes = {path: hash_of(path) for path in plan.files}
     inputs = replace(inputs, hashes={**inputs.hashes, **hashes})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +55,13 @@ class OnnxFile(Backbone):
         self.image, self.layers, self.aliases = maps.image, maps.layers, {}
         content, style = default_layers(maps.stages)
         self.default_content_layers, self.default_style_layers = content, style
+        self._beside = inspection.beside
         self._preprocessing = _agreed_preprocessing(inspection.preprocessing, options)
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Paths of the files beside the model's that have weights of it."""
+        return [(self.path.parent / name).as_posix() for name, _ in self._beside]
 
     @property
     def preprocessing(self) -> OnnxPreprocessing:

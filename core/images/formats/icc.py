@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,32 +38,38 @@ _ROWS = 256
 _SPACES = {"RGB": "RGB ", "CMYK": "CMYK", "L": "GRAY"}
 
 
-def to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]:
-    """Convert an image ("RGB", "L" or "CMYK") with an ICC profile to sRGB.
+def srgb_conversion(
+    mode: str, profile: bytes
+) -> tuple[Callable[[Image.Image], Image.Image] | None, str]:
+    """Return the conversion of images of a mode ("RGB", "L" or "CMYK") with an ICC profile to sRGB.
 
-    The intent is relative colorimetric. Returns the image, changed in place where its mode stays,
-    and a notice for the user, which is empty if the profile is sRGB.
+    The intent is relative colorimetric. None: nothing is to be converted. The text is a notice for
+    the user, which is empty if the profile is sRGB.
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         name = one_line(ImageCms.getProfileDescription(source), _MOST_NAME) or "without a name"
         space = source.profile.xcolor_space
-        if image.mode == "L" and space == "RGB ":
-            image = image.convert("RGB")
-        if _SPACES.get(image.mode) != space:
-            return image, f"its profile ({name}) is for {space.strip()} and is ignored"
-        transform = _transform(source, image.mode)
-        if image.mode == "RGB" and _is_identity(transform):
-            return image, ""
-        if image.mode == "RGB":
-            ImageCms.applyTransform(image, transform, inPlace=True)
-        else:
-            converted = ImageCms.applyTransform(image, transform)
-            assert converted is not None
-            image = converted
+        used_mode = "RGB" if mode == "L" and space == "RGB " else mode
+        if _SPACES.get(used_mode) != space:
+            return None, f"its profile ({name}) is for {space.strip()} and is ignored"
+        transform = _transform(source, used_mode)
+        if used_mode == "RGB" and _is_identity(transform):
+            return None, ""
+        _converted(Image.new(used_mode, (1, 1)), transform)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image, "its color profile is damaged and is ignored"
-    return image, f"converted from its profile ({name}) to sRGB"
+        return None, "its color profile is damaged and is ignored"
+
+    def to_srgb(image: Image.Image) -> Image.Image:
+        return _converted(image.convert(used_mode), transform)
+
+    return to_srgb, f"converted from its profile ({name}) to sRGB"
+
+
+def _converted(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    converted = ImageCms.applyTransform(image, transform)
+    assert converted is not None  # only in place
+    return converted
 
 
 def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
@@ -79,8 +86,9 @@ def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:
     """Return whether a transform of RGB changes no color by more than rounding."""
     grid = np.stack(np.meshgrid(*[np.arange(0, 256, 15)] * 3, indexing="ij"), 3).astype(np.uint8)
     colors = Image.fromarray(grid.reshape(1, -1, 3))
-    converted = ImageCms.applyTransform(colors, transform)
-    difference = np.asarray(converted).astype(int) - np.asarray(colors).astype(int)
+    difference = np.asarray(_converted(colors, transform)).astype(int) - np.asarray(colors).astype(
+        int
+    )
     return int(np.abs(difference).max()) <= _SAME
 
 

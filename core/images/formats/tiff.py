@@ -6,19 +6,18 @@ gray with transparency.
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from ...errors import ImageError
-from .limits import Limits
+from .limits import Layout, Limits, Use
 from .samples import Range, UnknownSamplesError, to_levels, white_of
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _PLANAR, _MAX_SAMPLE, _SAMPLE_FORMAT, _SUBSAMPLING = 284, 281, 339, 530
+_EXTRA_SAMPLES = 338
+_WIDTH, _HEIGHT, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 278, 322, 323
 _COPIED_TAGS = (_ORIENTATION, 282, 283, 296, 315, 33432)
 _ICC_PROFILE = 34675
 
@@ -47,26 +48,41 @@ def pillow_reads(tags: Mapping[int, Any]) -> bool:
         return False
     if sample_format - {1, 4}:  # 4 stands for undefined
         return False
+    is_contiguous = int(tags.get(_PLANAR, _CONTIGUOUS)) == _CONTIGUOUS
     if bits <= {1, 2, 4, 8}:
-        return True
+        return compressed or is_contiguous or not tags.get(_EXTRA_SAMPLES)
     if bits != {16} or photometric == _WHITE_IS_ZERO:
         return False
-    return compressed or int(tags.get(_PLANAR, _CONTIGUOUS)) == _CONTIGUOUS
+    return compressed or is_contiguous
 
 
-def read_tiff(path: str, data: bytes, limits: Limits) -> tuple[Image.Image, list[str]]:
-    """Read the first page as "L", "LA", "RGB" or "RGBA", and notices for the user.
+def segment_bytes(tags: Mapping[int, Any]) -> int:
+    """Return the bytes of a decoded segment of a compressed TIFF, by the tags of its first page."""
+    if tags.get(_COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED:
+        return 0
+    width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
+    rows, columns = tags.get(_TILE_HEIGHT), tags.get(_TILE_WIDTH)
+    if rows and columns:
+        pixels = rows * columns
+    else:
+        pixels = width * min(tags.get(_STRIP_ROWS, height), height)
+    return int(pixels * sum(tags.get(_BITS, (1,))) // 8)
+
+
+def read_tiff(path: str, file: BinaryIO, limits: Limits, use: Use) -> tuple[Image.Image, list[str]]:
+    """Read the first page as "L", "LA", "La", "RGB", "RGBA" or "RGBa", and notices for the user.
 
     Orientation, profile and resolution are in the image's `info` and EXIF, as Pillow has them.
     Raises ImageError for a kind of TIFF that is not supported.
     """
     import tifffile
 
-    with _quiet_tifffile(), tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages.first
-        limits.check_pixels(path, page.imagewidth, page.imagelength)
+    with _quiet_tifffile(), tifffile.TiffFile(file) as tiff:
+        page = tiff.pages.first
+        size = page.imagewidth, page.imagelength
+        limits.check_pixels(path, *size)
         _check_kind(path, page)
-        limits.check_memory(path, page.imagewidth, page.imagelength, _needed_bytes(page))
+        limits.check_memory(path, *size, _needed_bytes(page) + use.bytes_after(_layout(page)))
         _check_segments(path, page)
         try:
             image, notices = _image_of(page)
@@ -128,11 +144,24 @@ def _segment_bytes(page: TiffPage) -> int:
     return int(rows * columns * samples * page.dtype.itemsize)
 
 
+def _layout(page: TiffPage) -> Layout:
+    return Layout(
+        (page.imagelength, page.imagewidth),
+        "RGB" if page.photometric == _RGB else "L",
+        is_turned=page.tags.valueof(_ORIENTATION, 1) != 1,
+        has_profile=_ICC_PROFILE in page.tags,
+        has_alpha=bool(page.extrasamples),
+    )
+
+
 def _needed_bytes(page: TiffPage) -> int:
-    # A segment as bytes, as numbers, and as float64; a plane for each sample; the merged image.
+    # The image; a segment as bytes, as numbers, and as float64.
     pixels = page.imagewidth * page.imagelength
     widest = 8 * _segment_bytes(page) // (page.dtype.itemsize if page.dtype else 1)
-    return pixels * (page.samplesperpixel + 4) + 2 * _segment_bytes(page) + 2 * widest
+    bytes_per_pixel = 1 if page.samplesperpixel == 1 else 4
+    if page.planarconfig != _CONTIGUOUS:  # a plane for each sample, which are merged
+        bytes_per_pixel += page.samplesperpixel
+    return pixels * bytes_per_pixel + 2 * _segment_bytes(page) + 2 * widest
 
 
 def _check_segments(path: str, page: TiffPage) -> None:
@@ -192,24 +221,29 @@ def _image_of(page: TiffPage) -> tuple[Image.Image, list[str]]:
     full = 1.0 if page.dtype.kind == "f" else 2.0 ** (8 * page.dtype.itemsize) - 1
     alpha_levels = to_levels(page.dtype, full if white.value == full else white.value)
     size = page.imagewidth, page.imagelength
-    planes = {sample: Image.new("L", size) for sample in used}
-    for segment, first, (top, left) in _segments(page):
-        for offset in range(segment.shape[2]):
-            sample = first + offset
+    mode = _mode(colors, alpha, extra)
+
+    def part_of(segment: np.ndarray, sample: int) -> Image.Image:
+        convert = alpha_levels if sample == alpha else levels
+        return Image.fromarray(np.ascontiguousarray(convert(segment)))
+
+    if page.planarconfig == _CONTIGUOUS:
+        image = Image.new(mode, size)
+        for segment, _, (top, left) in _segments(page):
+            parts = [part_of(segment[..., sample], sample) for sample in used]
+            image.paste(parts[0] if len(parts) == 1 else Image.merge(mode, parts), (left, top))
+    else:
+        planes = {sample: Image.new("L", size) for sample in used}
+        for segment, sample, (top, left) in _segments(page):
             if sample in planes:
-                convert = levels if sample < colors else alpha_levels
-                part = Image.fromarray(np.ascontiguousarray(convert(segment[..., offset])))
-                planes[sample].paste(part, (left, top))
-    bands = [planes[sample] for sample in used]
-    image = bands[0] if len(bands) == 1 else Image.merge(_mode(colors, alpha, extra), bands)
-    if image.mode in ("La", "RGBa"):
-        image = image.convert("LA" if image.mode == "La" else "RGBA")
+                planes[sample].paste(part_of(segment[..., 0], sample), (left, top))
+        image = Image.merge(mode, list(planes.values()))
     return image, [white.notice] if white.notice else []
 
 
 def _mode(colors: int, alpha: int | None, extra: tuple[int, ...]) -> str:
     if alpha is None:
-        return "RGB"
+        return "L" if colors == 1 else "RGB"
     associated = extra[alpha - colors] == _ASSOCIATED
     return ("La" if colors == 1 else "RGBa") if associated else ("LA" if colors == 1 else "RGBA")
 

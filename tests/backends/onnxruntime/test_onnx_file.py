@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from stylectl import Backbone, BackendError, BackendOptions, UsageError
+from stylectl import Backbone, BackendError, BackendOptions, StylectlError, UsageError
 from stylectl.backends.onnx_export.export import export_trunk, save_model
 from stylectl.backends.onnxruntime.backend import OnnxBackend
 from stylectl.backends.onnxruntime.options import OnnxOptions
@@ -157,3 +157,31 @@ def test_a_run_paints_by_it_and_tells_of_the_gradient(tmp_path: Path) -> None:
     assert report["details"]["gradient_because"]
     assert sum(report["final_loss"].values()) < sum(report["initial_loss"].values())
     assert "gradient: native" in done.stderr
+
+
+@pytest.mark.parametrize("harm", ["kernel", "sparse"])
+def test_what_onnx_runtime_does_not_run_is_an_error_with_the_files_name(
+    tmp_path: Path, harm: str
+) -> None:
+    path = network(tmp_path / "network.onnx")
+    model = onnx.load(path)
+    if harm == "kernel":  # it is not that of the weights
+        model.graph.node[0].attribute[0].ints[:] = [7, 7]
+    else:  # 4 TB as an array
+        values = helper.make_tensor("sum", TensorProto.FLOAT, [1], [1.0])
+        indices = helper.make_tensor("indices", TensorProto.INT64, [1], [10**11])
+        sparse = helper.make_sparse_tensor(values, indices, [10**6, 10**6])
+        model.graph.sparse_initializer.append(sparse)
+        reduced = helper.make_node("ReduceSum", ["sum"], ["total"], keepdims=0)
+        model.graph.node.insert(2, reduced)
+        model.graph.node.insert(3, helper.make_node("Mul", ["relu1", "total"], ["scaled"]))
+        model.graph.node[4].input[0] = "scaled"
+    onnx.save(model, path)
+
+    def run() -> None:
+        opened = backbone("onnx", model=str(path), preprocessing="none")
+        with OnnxBackend(opened, ("relu2",), OnnxOptions(device="cpu")) as backend:
+            backend.features(pictures(1, 3, 64, 64))
+
+    with pytest.raises(StylectlError, match=r"network\.onnx"):
+        run()

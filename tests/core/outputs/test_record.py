@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import stylectl
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import Field
@@ -151,3 +153,46 @@ def test_a_new_field_with_a_default_leaves_results_finished(
     hashes = {"sample:photo": "", "sample:painting": ""}
     hashes = {name: read_record(Path("out.png"))["inputs"][name] for name in hashes}
     assert state_of(Path("out.png"), plan, hashes) == "finished"
+
+
+@pytest.mark.subprocess  # a file is inspected in a process of its own
+def test_a_replaced_file_of_weights_beside_an_onnx_file_makes_another_result() -> None:
+    def network(folder: str, seed: int) -> None:
+        weight = np.random.default_rng(seed).standard_normal((4, 3, 3, 3)).astype(np.float32)
+        nodes = [
+            helper.make_node("Conv", ["image", "weight"], ["conv"], pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["conv"], ["relu"]),
+        ]
+        image, relu = (
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, 64, 64])
+            for name, channels in (("image", 3), ("relu", 4))
+        )
+        weights = [numpy_helper.from_array(weight, "weight")]
+        graph = helper.make_graph(nodes, "network", [image], [relu], weights)
+        opset = [helper.make_opsetid("", 18)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+        Path(folder).mkdir(exist_ok=True)
+        Path(folder, "w.bin").unlink(missing_ok=True)  # onnx would append to it
+        onnx.save(
+            model,
+            f"{folder}/net.onnx",
+            save_as_external_data=True,
+            location="w.bin",
+            size_threshold=0,
+        )
+
+    options: dict[str, Any] = {
+        "backbone": "onnx:nets/net.onnx",
+        "backbone.preprocessing": "none",
+        "backend": "onnx",
+        "content_layers": ["relu"],
+        "style_layers": ["relu"],
+    }
+    network("nets", 0)
+    model = Path("nets/net.onnx").read_bytes()
+    stylectl.run(**SMALL, **options, output="out.png")
+    assert read_record(Path("out.png"))["inputs"].keys() > {"nets/net.onnx", "nets/w.bin"}
+    assert state(**options) == "finished"
+    network("nets", 1)
+    assert Path("nets/net.onnx").read_bytes() == model
+    assert state(**options) == "other"
