@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Literal
 
 import onnx
+import torch
 from torch import Tensor
 
 from ...core.errors import BackendError
@@ -14,12 +15,13 @@ from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
 from ...core.malloc import collect_and_return_memory
-from ..disk_cache import cache_limit, trim
+from ..disk_cache import cache_limit, key_of, trim
 from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE
 from ..onnx_gradient import cotangent_name
 from ..pytorch.backend import TorchBackend
 from ..pytorch.options import TorchOptions
+from .check import NetworkCheck
 from .loading import Loader
 from .models import Models, cache_folder, open_models
 from .options import OnnxOptions
@@ -62,10 +64,20 @@ class OnnxBackend(FeatureBackend):
                 convolution=options.convolution,
             )
         )
-        self.gradient, self.gradient_reason = _gradient_choice(options, models)
+        self.gradient, self.gradient_reason = _gradient_choice(backbone, options, models)
         self._torch = self._torch_backend(backbone, options) if self.gradient == "torch" else None
         self._load({})
+        self._check = NetworkCheck(
+            backbone,
+            options.precision,
+            from_file=models.from_file,
+            native=self.gradient == "native",
+            folder=cache_folder() / "checked",
+            key=key_of(models.key, placement, _name_of(self.device), onnxruntime.__version__),
+        )
+        self._checked = False
         if not placement.compiles:
+            self._checked = self._check_network()
             self._models_open.close()
         trim(cache_folder(), limit)
         self.details = {
@@ -95,12 +107,21 @@ class OnnxBackend(FeatureBackend):
             ranges = shape_ranges(onnx.load(self._models.forward), sizes)
             cotangents = {cotangent_name(layer): ranges[layer] for layer in self.layers}
             self._load(ranges | cotangents)
+        if not self._checked:  # a network that is compiled for sizes, or takes no others
+            self._checked = self._check_network([min(sizes)])
 
     def close(self) -> None:
         """See FeatureBackend.close."""
         self._models_open.close()
         for evaluator in self._open:
             evaluator.close()
+
+    def _check_network(self, sizes: Sequence[tuple[int, int]] = ()) -> bool:
+        try:
+            return self._check.once(self, sizes)
+        except BaseException:
+            self.close()
+            raise
 
     def _torch_backend(self, backbone: Backbone, options: OnnxOptions) -> TorchBackend:
         torch_options = TorchOptions(
@@ -127,10 +148,28 @@ class OnnxBackend(FeatureBackend):
             self._vjp = NativeVjp(self._forward, backward, self.layers, self._half)
 
 
+def _name_of(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def _gradient_choice(
-    options: OnnxOptions, models: Models
+    backbone: Backbone, options: OnnxOptions, models: Models
 ) -> tuple[Literal["native", "torch"], str]:
-    """Return what computes the gradient, and why."""
+    """Return what computes the gradient, and why.
+
+    Raises BackendError for a native gradient that there is not, and for an ONNX file without one or
+    with the gradient `torch`, since PyTorch cannot run the file.
+    """
+    if models.from_file and not models.backward:
+        raise BackendError(
+            f"{backbone.name} cannot be used with these layers: {models.reason}; PyTorch, whose "
+            "gradient other backbones fall back to, cannot run an ONNX file; choose layers that do "
+            "not depend on this node"
+        )
+    if models.from_file and options.gradient == "torch":
+        raise BackendError(
+            f"{backbone.name}: PyTorch cannot run an ONNX file; leave out `gradient=torch`"
+        )
     if options.gradient == "torch":
         return "torch", "requested"
     if models.backward:
