@@ -176,9 +176,7 @@ def _spread(
             graph, quotients, ones, pads, shape, strides=steps, dilations=once
         )
     else:
-        spread = transposed(
-            graph, quotients, ones, shape, pads=pads, strides=steps, dilations=once
-        )
+        spread = transposed(graph, quotients, ones, shape, pads=pads, strides=steps, dilations=once)
     return graph.emit("Reshape", spread, shape)
 
 

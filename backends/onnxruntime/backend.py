@@ -15,13 +15,14 @@ from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
 from ...core.malloc import collect_and_return_memory
+from ..accuracy.network_check import NetworkCheck
 from ..disk_cache import cache_limit, key_of, trim
 from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE
 from ..onnx_gradient import cotangent_name
 from ..pytorch.backend import TorchBackend
+from ..pytorch.converted import ConvertedBackbone, converter_version
 from ..pytorch.options import TorchOptions
-from .check import NetworkCheck
 from .loading import Loader
 from .models import Models, cache_folder, open_models
 from .options import OnnxOptions
@@ -64,16 +65,18 @@ class OnnxBackend(FeatureBackend):
                 convolution=options.convolution,
             )
         )
-        self.gradient, self.gradient_reason = _gradient_choice(backbone, options, models)
+        self.gradient, self.gradient_reason = _gradient_choice(options, models)
         self._torch = self._torch_backend(backbone, options) if self.gradient == "torch" else None
         self._load({})
         self._check = NetworkCheck(
-            backbone,
-            options.precision,
-            from_file=models.from_file,
+            backbone.name,
+            backbone.deepest(self.layers).smallest_side,
+            restricted=models.from_file,
+            origin=_origin(backbone, self.layers, options, models),
+            precision=options.precision,
             native=self.gradient == "native",
             folder=cache_folder() / "checked",
-            key=key_of(models.key, placement, _name_of(self.device), onnxruntime.__version__),
+            key=key_of(models.key, placement, _name_of(self.device), *_versions()),
         )
         self._checked = False
         if not placement.compiles:
@@ -129,10 +132,17 @@ class OnnxBackend(FeatureBackend):
             precision=options.precision,
             convolution=options.convolution,
         )
+        from_file, reason = self._models.from_file, self._models.reason
+        origin = ConvertedBackbone(backbone) if from_file else backbone
         try:
-            return TorchBackend(backbone, self.layers, torch_options)
+            return TorchBackend(origin, self.layers, torch_options)
         except BackendError as error:
-            raise BackendError(f"gradient by torch ({self.gradient_reason}): {error}") from None
+            advice = "; layers that do not depend on this node need none" * bool(
+                from_file and reason
+            )
+            raise BackendError(
+                f"gradient by torch ({self.gradient_reason}): {error}{advice}"
+            ) from None
 
     def _load(self, ranges: Mapping[str, ShapeRange]) -> None:
         loader = Loader(self._place, self._models.key, self._models.fresh)
@@ -148,28 +158,30 @@ class OnnxBackend(FeatureBackend):
             self._vjp = NativeVjp(self._forward, backward, self.layers, self._half)
 
 
+def _origin(
+    backbone: Backbone, layers: Sequence[str], options: OnnxOptions, models: Models
+) -> Callable[[], FeatureBackend] | None:
+    """Return what opens the network in float32 on the CPU; None if it is itself that."""
+    if not models.from_file:
+        torch_options = TorchOptions(device="cpu", convolution="direct")
+        return lambda: TorchBackend(backbone, layers, torch_options)
+    if options.precision == "float32":
+        return None
+    return lambda: OnnxBackend(backbone, layers, OnnxOptions(device="cpu"))
+
+
 def _name_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _gradient_choice(
-    backbone: Backbone, options: OnnxOptions, models: Models
-) -> tuple[Literal["native", "torch"], str]:
-    """Return what computes the gradient, and why.
+def _versions() -> tuple[str, ...]:
+    return onnxruntime.__version__, torch.__version__, converter_version()
 
-    Raises BackendError for a native gradient that there is not, and for an ONNX file without one or
-    with the gradient `torch`, since PyTorch cannot run the file.
-    """
-    if models.from_file and not models.backward:
-        raise BackendError(
-            f"{backbone.name} cannot be used with these layers: {models.reason}; PyTorch, whose "
-            "gradient other backbones fall back to, cannot run an ONNX file; choose layers that do "
-            "not depend on this node"
-        )
-    if models.from_file and options.gradient == "torch":
-        raise BackendError(
-            f"{backbone.name}: PyTorch cannot run an ONNX file; leave out `gradient=torch`"
-        )
+
+def _gradient_choice(
+    options: OnnxOptions, models: Models
+) -> tuple[Literal["native", "torch"], str]:
+    """Return what computes the gradient, and why."""
     if options.gradient == "torch":
         return "torch", "requested"
     if models.backward:

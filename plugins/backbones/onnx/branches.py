@@ -6,7 +6,7 @@ them can be differentiated, and its layers' geometry is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -159,7 +159,10 @@ def _value(
     if node.op_type not in _FOLDED or not all(name in known for name in node.input if name):
         return None
     inputs = {name: known[name] for name in node.input if name}
-    if node.op_type == "ConstantOfShape" and np.prod(inputs[node.input[0]].astype(float)) > _LARGEST:
+    if (
+        node.op_type == "ConstantOfShape"
+        and np.prod(inputs[node.input[0]].astype(float)) > _LARGEST
+    ):
         return None
     return _computed(node, inputs, model)
 
@@ -174,7 +177,7 @@ def _computed(node: NodeProto, inputs: Mapping[str, _Array], model: ModelProto) 
         )
         for name, value in inputs.items()
     ]
-    outputs: Iterable[ValueInfoProto] = [ValueInfoProto(name=node.output[0])]
+    outputs = [ValueInfoProto(name=node.output[0])]
     single = helper.make_model(
         helper.make_graph([node], "value", types, outputs),
         opset_imports=model.opset_import,

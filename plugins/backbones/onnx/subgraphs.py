@@ -1,4 +1,4 @@
-"""Values of a graph that the subgraphs of its nodes use: the branches of If, the bodies of loops."""
+"""Values of a graph that subgraphs of its nodes use: branches of If, bodies of loops."""
 
 from __future__ import annotations
 

@@ -65,7 +65,9 @@ class TorchvisionBackbone(Backbone):
             {name: feature_map.node for name, feature_map in maps.items()},
             [name for name, feature_map in maps.items() if feature_map.channels_last],
         )
-        network = deepcopy(with_any_size(network))  # on the meta device; each trunk gets its own weights
+        network = deepcopy(
+            with_any_size(network)
+        )  # on the meta device; each trunk gets its own weights
         weights = read_weights(self._members, self._word)
         assign(network, weights, self.name)
         return make_trunk(network.eval(), weights.mean, weights.scale)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-
 #: Name of torchvision's function.
 _REPLACED = "shifted_window_attention"
 
@@ -31,7 +30,7 @@ def with_any_size(network: fx.GraphModule) -> fx.GraphModule:
 
 
 def shifted_window_attention(
-    input: Tensor,
+    maps: Tensor,
     qkv_weight: Tensor,
     proj_weight: Tensor,
     relative_position_bias: Tensor,
@@ -46,16 +45,18 @@ def shifted_window_attention(
     """Return the attention of each window of maps (N, H, W, C), in their shape.
 
     The maps are padded to whole windows and rolled by `shift_size`, so that windows join what was
-    apart; positions from opposite ends of a map do not attend to each other. `relative_position_bias`
-    is (1, heads, P, P) for the P positions of a window. With `logit_scale`, attention is by cosines.
+    apart; positions from opposite ends of a map do not attend to each other. The argument
+    `relative_position_bias` is (1, heads, P, P) for the P positions of a window. With
+    `logit_scale`, attention is by cosines.
     """
-    count, height, width, channels = input.shape
+    count, height, width, channels = maps.shape
     tall, wide = window_size
-    x = functional.pad(input, (0, 0, 0, -width % wide, 0, -height % tall))
+    x = functional.pad(maps, (0, 0, 0, -width % wide, 0, -height % tall))
     full_height, full_width = x.shape[1:3]
+    smaller: Any = torch.sym_min  # of sizes that an export does not know yet
     # A map has whole windows: its size less a window's is 0, or more than any shift.
-    down = torch.sym_min(shift_size[0], full_height - tall)
-    right = torch.sym_min(shift_size[1], full_width - wide)
+    down = smaller(shift_size[0], full_height - tall)
+    right = smaller(shift_size[1], full_width - wide)
     x = _rolled(_rolled(x, down, 1), right, 2)
     rows, columns = full_height // tall, full_width // wide
     positions = tall * wide
