@@ -87,6 +87,7 @@ class OnnxBackend(FeatureBackend):
             "onnxruntime": onnxruntime.__version__,
             "gradient": self.gradient,
             "gradient_because": self.gradient_reason,
+            **({"onnx2pytorch": converter_version()} if self._torch and models.from_file else {}),
         }
         collect_and_return_memory()
 
@@ -137,9 +138,8 @@ class OnnxBackend(FeatureBackend):
         try:
             return TorchBackend(origin, self.layers, torch_options)
         except BackendError as error:
-            advice = "; layers that do not depend on this node need none" * bool(
-                from_file and reason
-            )
+            named = from_file and self.gradient_reason == reason
+            advice = "; layers that do not depend on this node need none" if named else ""
             raise BackendError(
                 f"gradient by torch ({self.gradient_reason}): {error}{advice}"
             ) from None

@@ -55,8 +55,10 @@ class ConvertedBackbone(Backbone):
             raise BackendError(
                 "PyTorch runs an ONNX file only after conversion: `pip install 'stylectl[convert]'`"
             ) from None
-        except Exception as error:  # of torchvision compiled for another torch, which it imports
-            raise BackendError(f"onnx2pytorch cannot be imported ({error_line(error)})") from None
+        except Exception as error:  # of a torchvision that is compiled for another torch
+            raise BackendError(
+                f"onnx2pytorch, or torchvision for it, cannot be imported ({error_line(error)})"
+            ) from None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -20,7 +20,7 @@ from stylectl.backends.onnxruntime.options import OnnxOptions
 from stylectl.backends.pytorch.backend import TorchBackend
 from stylectl.core.errors import BackendError
 from stylectl.core.interfaces.backbone import Backbone, LayerInfo
-from stylectl.core.interfaces.backend import BackendOptions, Features
+from stylectl.core.interfaces.backend import BackendOptions, Features, Pullback
 from stylectl.core.interfaces.trunk import Trunk
 from stylectl.plugins.backbones.onnx_file import OnnxFile, OnnxFileOptions
 from stylectl.plugins.backbones.torchvision.loading import import_torchvision
@@ -169,6 +169,20 @@ def test_a_network_that_takes_no_usual_size_is_checked_at_the_jobs(tmp_path: Pat
     assert not any(tmp_path.glob("checked/*/*"))
     assert check.once(backend, [(35, 40)])
     assert len([*tmp_path.glob("checked/*/*.json")]) == 1
+
+
+class ConvertedWronglyBackend(TorchBackend):
+    """A backend whose gradient comes from another network than its features."""
+
+    def vjp(self, image: Tensor) -> tuple[Features, Pullback]:
+        return super().vjp(image.roll(1, 2))
+
+
+def test_a_conversion_to_another_network_is_refused(tmp_path: Path) -> None:
+    backend = ConvertedWronglyBackend(KinkedBackbone(), ["relu2_1"], BackendOptions(device="cpu"))
+    check = NetworkCheck("kinked", 2, True, None, "float32", False, tmp_path / "checked", "key")
+    with pytest.raises(BackendError, match=r"its conversion differs .* at the layer relu2_1"):
+        check.once(backend)
 
 
 @pytest.mark.parametrize("from_file", [False, True])

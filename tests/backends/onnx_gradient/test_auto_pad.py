@@ -13,6 +13,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from stylectl.backends.onnx_gradient import cotangent_name, differentiate
 from torch import Tensor
 from torch.nn import functional
@@ -190,3 +191,32 @@ def test_a_mean_over_more_positions_than_float16_can_count(operator: str) -> Non
         found = gradient(proto, image, cotangent, on_cpu)
         # Half a unit of the last of 11 bits.
         np.testing.assert_allclose(found.astype(np.float64), 1000 / (257 * 256), rtol=5e-4)
+
+
+#: Numbers at and beside a kink at 0: the smallest normal and subnormal ones.
+NEAR_ZERO = (0.0, -0.0, 1.2e-38, -1.2e-38, 1e-45, 0.5, -0.5, 1.0, 7.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(NEAR_ZERO), min_size=16, max_size=16), st.booleans())
+def test_masks_are_what_the_standard_says_not_one_runtime(row: list[float], on_cpu: bool) -> None:
+    nodes = {"Relu": {}, "LeakyRelu": {"alpha": 0.25}, "HardSigmoid": {"alpha": 0.25, "beta": 0.5}}
+    image = np.array(row, np.float32).reshape(1, 4, 2, 2)
+    for operator, attributes in nodes.items():
+        node = helper.make_node(operator, ["image"], ["out"], **attributes)
+        pair = differentiate(model(node, {}), on_cpu=on_cpu)
+        forward = run(pair.forward, {"image": image})
+        cotangent = np.full(image.shape, 3, np.float32)
+        inputs = forward | {"image": image, cotangent_name("out"): cotangent}
+        needed = {value.name: inputs[value.name] for value in pair.backward.graph.input}
+        (by_standard,) = ReferenceEvaluator(pair.backward).run(None, needed)
+        by_runtime = run(pair.backward, needed)[cotangent_name("image")]
+        slopes = {
+            "Relu": image > 0,
+            "LeakyRelu": np.where(image > 0, 1, 0.25),
+            "HardSigmoid": np.where(np.abs(image) < 2, 0.25, 0),
+        }
+        normal = np.abs(image) > 1e-40  # a runtime may take smaller numbers for 0
+        normal |= image == 0
+        for found in (by_standard, by_runtime):
+            np.testing.assert_array_equal(found[normal], (3 * slopes[operator])[normal])
