@@ -14,7 +14,7 @@ from ...core.errors import BackendError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
-from ...core.malloc import collect_and_return_memory
+from ...core.machine.malloc import collect_and_return_memory
 from ..accuracy.network_check import NetworkCheck
 from ..disk_cache import cache_limit, key_of, trim
 from ..offline import import_onnxruntime

@@ -200,7 +200,12 @@ NEAR_ZERO = (0.0, -0.0, 1.2e-38, -1.2e-38, 1e-45, 0.5, -0.5, 1.0, 7.0)
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(NEAR_ZERO), min_size=16, max_size=16), st.booleans())
 def test_masks_are_what_the_standard_says_not_one_runtime(row: list[float], on_cpu: bool) -> None:
-    nodes = {"Relu": {}, "LeakyRelu": {"alpha": 0.25}, "HardSigmoid": {"alpha": 0.25, "beta": 0.5}}
+    hard_sigmoid = {"alpha": 0.25, "beta": 0.5}
+    nodes: dict[str, dict[str, Any]] = {
+        "Relu": {},
+        "LeakyRelu": {"alpha": 0.25},
+        "HardSigmoid": hard_sigmoid,
+    }
     image = np.array(row, np.float32).reshape(1, 4, 2, 2)
     for operator, attributes in nodes.items():
         node = helper.make_node(operator, ["image"], ["out"], **attributes)
