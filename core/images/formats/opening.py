@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ...errors import ImageError
 from .camera_raw import ADVICE, is_camera_raw, is_tiff, tags_are_raw
+from .libtiff import libtiff_messages
 from .limits import Limits
 from .pillow_limits import unlimited_pillow
 from .tiff import pillow_reads, read_tiff
@@ -67,7 +68,10 @@ def opened(path: str, data: bytes, limits: Limits) -> Iterator[Opened]:
             limits.check_pixels(path, image.width, image.height)
             limits.check_memory(path, image.width, image.height, _needed_bytes(image))
             is_deep = any(";16" in str(tile[3]) for tile in image.tile) and image.mode[0] != "I"
-            image.load()
+            with ExitStack() as stack:
+                messages = stack.enter_context(libtiff_messages()) if tags else []
+                image.load()
+            notices += [f"{path}: may be damaged (libtiff: {text})" for text in messages[:1]]
             if is_deep and _is_dark(image):
                 if tags:
                     yield _by_tifffile(path, data, limits, notices)
