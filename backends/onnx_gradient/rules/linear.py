@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .backward import BackwardGraph, Rule
+from ..backward import BackwardGraph, Rule
+from ..forward import Node
 from .elementwise import unbroadcast
-from .forward import Node
 
 
 def _matmul(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:

@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .backward import BackwardGraph, Rule
-from .forward import Node
+from ...backward import BackwardGraph, Rule
+from ...forward import Node
 
 #: End of a slice that runs to the end of a value, beyond any position.
 _END = 2**31 - 1

@@ -8,10 +8,10 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 
-from .backward import BackwardGraph, Rule
+from ...backward import BackwardGraph, Rule
+from ...forward import Node
+from ..elementwise import where_positive
 from .convolution import explicit_pads, transposed
-from .elementwise import where_positive
-from .forward import Node
 
 
 def _max_pool(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:

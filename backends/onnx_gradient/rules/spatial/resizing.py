@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 
-from .backward import BackwardGraph, Rule
-from .forward import Node
+from ...backward import BackwardGraph, Rule
+from ...forward import Node
 
 _ATTRIBUTES = ("mode", "coordinate_transformation_mode", "nearest_mode", "cubic_coeff_a")
 

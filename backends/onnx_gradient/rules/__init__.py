@@ -1,12 +1,13 @@
-"""The gradient rules by operator."""
+"""The gradient rules, a function for each operator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import convolution, elementwise, linear, padding, pooling, resizing, shaping
-from .backward import Rule
+from ..backward import Rule
+from . import elementwise, linear, shaping
+from .spatial import convolution, padding, pooling, resizing
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from onnx import TensorProto
 
-from .backward import BackwardGraph, Rule
-from .forward import Node
+from ..backward import BackwardGraph, Rule
+from ..forward import Node
 
 #: Slope of a ramp that is above 1 at the smallest normal float32, 1.2e-38.
 _STEEP = 3e38

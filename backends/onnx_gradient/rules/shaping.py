@@ -9,8 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 
-from .backward import BackwardGraph, Rule
-from .forward import Node
+from ..backward import BackwardGraph, Rule
+from ..forward import Node
 
 
 def _reshape(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
