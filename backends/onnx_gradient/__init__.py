@@ -1,6 +1,7 @@
 """Reverse-mode differentiation of ONNX graphs, with respect to their input image."""
 
-from .differentiate import GradientModels, cotangent_name, differentiate
+from .backward import cotangent_name
+from .differentiate import GradientModels, differentiate
 from .errors import NoGradientError
 
 __all__ = ["GradientModels", "NoGradientError", "cotangent_name", "differentiate"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 from onnx import helper
 
-from .backward import OPSET, BackwardGraph, Finished, Rule
+from .backward import OPSET, BackwardGraph, Finished, cotangent_name
 from .errors import NoGradientError
 from .forward import ForwardGraph, Node, ValueType
-from .rules import RULES
+from .rules import RULES, RULES_OF_SEVERAL_OUTPUTS
 
 #: IR version of opset 18's release or later, which onnxruntime 1.20 reads.
 _IR_VERSION = 10
@@ -30,11 +31,6 @@ class GradientModels:
     saved: tuple[str, ...]
 
 
-def cotangent_name(layer: str) -> str:
-    """Return the name of the backward model's input for the cotangent of a layer."""
-    return f"d_{layer}"
-
-
 def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientModels:
     """Return models for the values and the vjp of a model with one input, an image.
 
@@ -47,11 +43,9 @@ def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientMo
     for node in reversed(forward.nodes):
         if not node.active:
             continue
-        gradient = _total(backward, pending.pop(node.outputs[0], []))
-        if any(output in pending for output in node.outputs[1:]):
-            raise node.unsupported("another output than its first is used")
-        if gradient:
-            for position, part in _rule(node)(backward, node, gradient).items():
+        gradients = [_total(backward, pending.pop(output, [])) for output in node.outputs]
+        if any(gradients):
+            for position, part in _parts(backward, node, gradients).items():
                 pending.setdefault(node.inputs[position], []).append(part)
     result = _total(backward, pending.pop(forward.image, []))
     if not result:
@@ -70,10 +64,15 @@ def _total(backward: BackwardGraph, parts: list[str]) -> str:
     return total
 
 
-def _rule(node: Node) -> Rule:
+def _parts(graph: BackwardGraph, node: Node, gradients: Sequence[str]) -> Mapping[int, str]:
+    """Return the gradients at the inputs of a node, by position, from those at its outputs."""
+    if node.operator in RULES_OF_SEVERAL_OUTPUTS:
+        return RULES_OF_SEVERAL_OUTPUTS[node.operator](graph, node, gradients)
     if node.operator not in RULES:
         raise node.unsupported("there is no rule for this operator")
-    return RULES[node.operator]
+    if any(gradients[1:]):
+        raise node.unsupported("another output than its first is used")
+    return RULES[node.operator](graph, node, gradients[0])
 
 
 def _with_outputs(

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
+from .constants import constants
 from .errors import NoGradientError
 
 #: A size; the name of a size that is known only when the graph runs; or None.
@@ -67,8 +68,13 @@ class ForwardGraph:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         """Read the graph. Raises NoGradientError unless it has exactly one input."""
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-        self.constants = dict(_constants(graph))
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        graph = inferred.graph
+        self.opset = max(
+            (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+            default=1,
+        )
+        self.constants = constants(inferred)
         inputs = [value.name for value in graph.input if value.name not in self.constants]
         if len(inputs) != 1:
             raise NoGradientError(
@@ -134,14 +140,6 @@ class ForwardGraph:
                 },
                 positions,
             )
-
-
-def _constants(graph: onnx.GraphProto) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    for tensor in graph.initializer:
-        yield tensor.name, numpy_helper.to_array(tensor)
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            yield node.output[0], numpy_helper.to_array(node.attribute[0].t)
 
 
 def _types(graph: onnx.GraphProto) -> Iterator[tuple[str, ValueType]]:

@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ..backward import Rule
-from . import elementwise, linear, shaping
-from .spatial import convolution, padding, pooling, resizing
+from ..backward import Rule, RuleOfSeveralOutputs
+from . import (
+    activations,
+    einsum,
+    elementwise,
+    functions,
+    indexing,
+    linear,
+    normalization,
+    reductions,
+    shaping,
+    softmax,
+)
+from .spatial import convolution, lp_pooling, padding, pooling, resizing, sampling, transposed
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
-        **convolution.RULES,
-        **elementwise.RULES,
-        **linear.RULES,
-        **padding.RULES,
-        **pooling.RULES,
-        **resizing.RULES,
-        **shaping.RULES,
+        operator: rule
+        for module in (
+            *(activations, einsum, elementwise, functions, indexing, linear, normalization),
+            *(reductions, shaping, softmax),
+            *(convolution, lp_pooling, padding, pooling, resizing, sampling, transposed),
+        )
+        for operator, rule in module.RULES.items()
     }
 )
+RULES_OF_SEVERAL_OUTPUTS: Mapping[str, RuleOfSeveralOutputs] = shaping.RULES_OF_SEVERAL_OUTPUTS

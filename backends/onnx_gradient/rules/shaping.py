@@ -1,16 +1,17 @@
-"""Gradient rules for operators that move elements without changing them."""
+"""Gradient rules for operators that move, repeat or join elements without changing them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 import onnx
 
-from ..backward import BackwardGraph, Rule
+from ..backward import BackwardGraph, Rule, RuleOfSeveralOutputs
 from ..forward import Node
+from .elementwise import unbroadcast
 
 
 def _reshape(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -35,16 +36,83 @@ def _concat(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str
     return {position: parts[position] for position in node.active}
 
 
+def _split(graph: BackwardGraph, node: Node, gradients: Sequence[str]) -> Mapping[int, str]:
+    """Join the gradients of the parts, with zeros for parts that are not used."""
+    rank = len(graph.forward.dimensions(node.inputs[0]))
+    parts = [
+        part or zeros(graph, output) for part, output in zip(gradients, node.outputs, strict=True)
+    ]
+    return {0: graph.emit("Concat", *parts, axis=node.attributes.get("axis", 0) % rank)}
+
+
+def zeros(graph: BackwardGraph, value: str) -> str:
+    """Return zeros of the shape and type of a value of the forward graph."""
+    zero = onnx.helper.make_tensor("zero", graph.forward.type(value).element, [1], [0])
+    return graph.emit("ConstantOfShape", graph.shape(value), value=zero)
+
+
+def _expand(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    return {0: unbroadcast(graph, gradient, node, 0)}
+
+
+def _tile(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Add up the repetitions: (r a, s b, ...) becomes (r, a, s, b, ...), summed over r, s, ..."""
+    rank = len(graph.forward.dimensions(node.inputs[0]))
+    column = graph.integers(-1, 1)
+    counts = graph.emit("Reshape", graph.saved(node.inputs[1]), column)
+    sizes = graph.emit("Reshape", graph.shape(node.inputs[0]), column)
+    pairs = graph.emit("Reshape", graph.emit("Concat", counts, sizes, axis=1), graph.integers(-1))
+    repeated = graph.emit("Reshape", gradient, pairs)
+    repetitions = graph.integers(*range(0, 2 * rank, 2))
+    return {0: graph.emit("ReduceSum", repeated, repetitions, keepdims=0)}
+
+
+def _depth_to_space(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Move blocks back into channels; the inverse of either order of channels and blocks."""
+    block = node.attributes["blocksize"]
+    sizes, side = graph.shape(node.inputs[0]), graph.integers(block)
+    batch, channels, height, width = (
+        graph.emit("Gather", sizes, graph.integers(axis)) for axis in range(4)
+    )
+    depth = graph.emit("Div", channels, graph.integers(block**2))
+    shape = graph.emit("Concat", batch, depth, height, side, width, side, axis=0)
+    blocks_last = node.attributes.get("mode", b"DCR") == b"CRD"
+    blocks = graph.emit(
+        "Transpose",
+        graph.emit("Reshape", gradient, shape),
+        perm=[0, 1, 3, 5, 2, 4] if blocks_last else [0, 3, 5, 1, 2, 4],
+    )
+    return {0: graph.emit("Reshape", blocks, sizes)}
+
+
+def _space_to_depth(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    return {0: graph.emit("DepthToSpace", gradient, blocksize=node.attributes["blocksize"])}
+
+
+def _triangle(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    diagonal = [graph.saved(node.inputs[1])] if node.input(1) else []
+    return {0: graph.emit("Trilu", gradient, *diagonal, upper=node.attributes.get("upper", 1))}
+
+
+def _cumulative_sum(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Add up from the other end."""
+    exclusive, backwards = (node.attributes.get(key, 0) for key in ("exclusive", "reverse"))
+    axis = graph.saved(node.inputs[1])
+    total = graph.emit("CumSum", gradient, axis, exclusive=exclusive, reverse=1 - backwards)
+    return {0: total}
+
+
 def _slice(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     """Put the gradient at the positions that the slice takes, and zeros at all others.
 
     The positions are found by slicing 0, 1, ... in the same way, so that negative and exceeding
     bounds need no rules of their own.
     """
-    if len(node.inputs) == 1:
-        raise node.unsupported("it is of an opset before 10")
     rank = len(graph.forward.dimensions(node.inputs[0]))
-    starts, ends = (graph.saved(node.inputs[position]) for position in (1, 2))
+    if "starts" in node.attributes:  # before opset 10
+        starts, ends = (graph.integers(*node.attributes[key]) for key in ("starts", "ends"))
+    else:
+        starts, ends = (graph.saved(node.inputs[position]) for position in (1, 2))
     steps = graph.saved(node.inputs[4]) if node.input(4) else ""
     contiguous = not steps or bool((graph.forward.constants.get(steps, np.zeros(1)) == 1).all())
     sizes = graph.shape(node.inputs[0])
@@ -62,25 +130,11 @@ def _slice(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]
     return {0: gradient}
 
 
-def _gather(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """Restore the axis of which one position is taken, with zeros at the others."""
-    if node.active != {0}:
-        raise node.unsupported("its indices depend on the image")
-    index = graph.forward.constant(node.inputs[1], node)
-    if index.ndim != 0:
-        raise node.unsupported("it takes more than one position")
-    axis = node.attributes.get("axis", 0) % len(graph.forward.dimensions(node.inputs[0]))
-    size = graph.emit("Gather", graph.shape(node.inputs[0]), graph.integers(axis))
-    positions = graph.integers(int(index))
-    if index < 0:
-        positions = graph.emit("Add", size, positions)
-    expanded = graph.emit("Unsqueeze", gradient, graph.integers(axis))
-    return {0: _embedded(graph, expanded, positions, size, axis)}
-
-
 def _sliced_axes(graph: BackwardGraph, node: Node) -> list[int]:
     if node.input(3):
         return [int(axis) for axis in graph.forward.constant(node.inputs[3], node)]
+    if "starts" in node.attributes:  # before opset 10
+        return list(node.attributes.get("axes", range(len(node.attributes["starts"]))))
     (count,) = graph.forward.dimensions(node.inputs[1])
     if not isinstance(count, int):
         raise node.unsupported("the number of its axes is unknown")
@@ -117,12 +171,19 @@ def _scattered(
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Concat": _concat,
+        "CumSum": _cumulative_sum,
+        "DepthToSpace": _depth_to_space,
+        "Expand": _expand,
         "Flatten": _reshape,
-        "Gather": _gather,
         "Reshape": _reshape,
         "Slice": _slice,
+        "SpaceToDepth": _space_to_depth,
         "Squeeze": _reshape,
+        "Tile": _tile,
         "Transpose": _transpose,
+        "Trilu": _triangle,
         "Unsqueeze": _reshape,
     }
 )
+
+RULES_OF_SEVERAL_OUTPUTS: Mapping[str, RuleOfSeveralOutputs] = MappingProxyType({"Split": _split})
