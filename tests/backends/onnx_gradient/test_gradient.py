@@ -461,6 +461,23 @@ def test_padding_of_some_axes_and_by_less_than_nothing() -> None:
     check(model, lambda x: functional.pad(x, (-1, 2), value=3), 1, 4, 5, 6)
 
 
+@pytest.mark.parametrize("axes", [True, False])
+@pytest.mark.parametrize("size", [(5, 6), (4, 8), (7, 9)])
+def test_padding_to_whole_windows(axes: bool, size: tuple[int, int]) -> None:
+    """Widths are computed from the image's size, as in Swin."""
+    nodes = [
+        helper.make_node("Shape", ["image"], ["shape"], start=2),
+        helper.make_node("Neg", ["shape"], ["negative"]),
+        helper.make_node("Mod", ["negative", "window"], ["missing"]),
+        helper.make_node("Concat", ["before", "missing"], ["widths"], axis=0),
+        node("Pad", "widths", "", "axes") if axes else node("Pad", "widths"),
+    ]
+    before = integers(-1, 1) if axes else integers(0, 0, -1, 1, 0, 0)
+    constants = {"before": before, "window": integers(4, 4), "axes": integers(2, 3)}
+    high, wide = (-side % 4 for side in size)
+    check(build(nodes, constants), lambda x: functional.pad(x, (1, wide, -1, high)), 2, 4, *size)
+
+
 RESIZES: list[tuple[dict[str, str], dict[str, Any]]] = [
     ({"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
      {"mode": "nearest"}),
