@@ -148,10 +148,11 @@ def _positions(graph: BackwardGraph, size: str) -> str:
 
 
 def _embedded(graph: BackwardGraph, gradient: str, positions: str, size: str, axis: int) -> str:
-    """Put contiguous parts between zeros."""
-    first = graph.emit("Gather", positions, graph.integers(0))
-    last = graph.emit("Gather", positions, graph.integers(-1))
-    after = graph.emit("Sub", graph.emit("Sub", size, graph.integers(1)), last)
+    """Put contiguous parts between zeros; all are zeros where the slice is empty."""
+    zero = graph.integers(0)
+    first = graph.emit("Gather", graph.emit("Concat", positions, zero, axis=0), zero)
+    end = graph.emit("Add", first, graph.emit("Shape", positions))
+    after = graph.emit("Sub", size, end)
     pads = graph.emit("Concat", first, after, axis=0)
     return graph.emit("Pad", gradient, pads, "", graph.integers(axis))
 

@@ -167,3 +167,32 @@ def test_a_roll_by_slices_as_exporters_write_it() -> None:
         "axis": integers(3),
     }
     check(build(nodes, constants), lambda x: x.roll(-2, 3), 2, 4, 5, 7)
+
+
+@pytest.mark.parametrize(("shift", "step"), [(0, 1), (3, 1), (3, -1)])
+def test_a_roll_by_a_shift_that_depends_on_the_size(shift: int, step: int) -> None:
+    """A shift of nothing has an empty part, as in Swin for maps no larger than a window."""
+    ends = integers(2**31 if step > 0 else -(2**31))
+    starts = "start" if step > 0 else "last"
+    nodes = [
+        helper.make_node("Shape", ["image"], ["width"], start=3),
+        helper.make_node("Sub", ["width", "window"], ["start"]),
+        helper.make_node("Sub", ["start", "one"], ["last"]),
+        helper.make_node("Slice", ["image", starts, "end", "axis", "step"], ["tail"]),
+        helper.make_node("Slice", ["image", "zero", "start", "axis"], ["head"]),
+        helper.make_node("Concat", ["tail", "head"], ["out"], axis=3),
+    ]
+    constants = {
+        "window": integers(7 - shift),
+        "one": integers(1),
+        "zero": integers(0),
+        "end": ends,
+        "axis": integers(3),
+        "step": integers(step),
+    }
+
+    def expected(x: Tensor) -> Tensor:
+        tail = x[..., shift:] if step > 0 else x[..., :shift].flip(3)
+        return torch.cat([tail, x[..., :shift]], 3)
+
+    check(build(nodes, constants), expected, 2, 4, 5, 7)
