@@ -39,15 +39,9 @@ def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientMo
     """
     forward = ForwardGraph(model)
     backward = BackwardGraph(forward, on_cpu=on_cpu)
-    pending = {layer: [cotangent_name(layer)] for layer in forward.layers}
-    for node in reversed(forward.nodes):
-        if not node.active:
-            continue
-        gradients = [_total(backward, pending.pop(output, [])) for output in node.outputs]
-        if any(gradients):
-            for position, part in _parts(backward, node, gradients).items():
-                pending.setdefault(node.inputs[position], []).append(part)
-    result = _total(backward, pending.pop(forward.image, []))
+    result, unsupported = _propagated(forward, backward)
+    for error in unsupported.values():
+        raise error
     if not result:
         raise NoGradientError("no gradient of a graph whose outputs do not depend on its input")
     finished = backward.finish(result)
@@ -55,6 +49,50 @@ def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientMo
     return GradientModels(
         _with_outputs(model, forward, finished), _backward_model(forward, finished), saved
     )
+
+
+def layers_without_gradient(model: onnx.ModelProto) -> dict[str, str]:
+    """Return why layers of a model have no gradient, by their names; nothing for all others.
+
+    Raises NoGradientError for a model that cannot be read.
+    """
+    forward = ForwardGraph(model)
+    _, unsupported = _propagated(forward, BackwardGraph(forward, on_cpu=True))
+    reasons: dict[str, str] = {}
+    for number, node in enumerate(forward.nodes):
+        before = [node.inputs[position] for position in sorted(node.active)]
+        inherited = [reasons[value] for value in before if value in reasons]
+        if number in unsupported:
+            inherited.append(str(unsupported[number]))
+        for output in node.outputs if inherited else ():
+            reasons[output] = inherited[0]
+    return {layer: reasons[layer] for layer in forward.layers if layer in reasons}
+
+
+def _propagated(
+    forward: ForwardGraph, backward: BackwardGraph
+) -> tuple[str, dict[int, NoGradientError]]:
+    """Propagate the layers' cotangents to the image, and return the gradient there.
+
+    It is "" if there is none. Also return the errors of the nodes that have no gradient, by the
+    nodes' positions, from the last to the first; nothing is propagated through them.
+    """
+    pending = {layer: [cotangent_name(layer)] for layer in forward.layers}
+    unsupported: dict[int, NoGradientError] = {}
+    for number, node in reversed([*enumerate(forward.nodes)]):
+        if not node.active:
+            continue
+        gradients = [_total(backward, pending.pop(output, [])) for output in node.outputs]
+        if not any(gradients):
+            continue
+        try:
+            parts = _parts(backward, node, gradients)
+        except NoGradientError as error:
+            unsupported[number] = error
+            continue
+        for position, part in parts.items():
+            pending.setdefault(node.inputs[position], []).append(part)
+    return _total(backward, pending.pop(forward.image, [])), unsupported
 
 
 def _total(backward: BackwardGraph, parts: list[str]) -> str:

@@ -26,6 +26,10 @@ _FLOATS = frozenset(
 )
 
 
+#: Operators whose outputs are integers in place of the numbers of their inputs.
+_QUANTIZING = frozenset({"DynamicQuantizeLinear", "QuantizeLinear"})
+
+
 @dataclass(frozen=True)
 class ValueType:
     """Element type (onnx.TensorProto.FLOAT and the like) and dimensions of a value."""
@@ -116,17 +120,20 @@ class ForwardGraph:
         return rectified and self._users.get(value) == ["MaxPool"] and value not in self.layers
 
     def _read(self, graph: onnx.GraphProto) -> Iterator[Node]:
-        active = {self.image}
+        active, quantized = {self.image}, set[str]()
         for node in graph.node:
             positions = frozenset(
                 position for position, value in enumerate(node.input) if value in active
             )
             if positions:
-                # No gradient passes through a value of integers (a shape, an index).
+                # No gradient passes through a value of integers (a shape, an index); one that
+                # stands for numbers of the image is active, so that its readers are refused.
+                if node.op_type in _QUANTIZING or quantized & set(node.input):
+                    quantized.update(node.output)
                 active.update(
                     value
                     for value in node.output
-                    if value not in self._types or self._types[value].floating
+                    if value not in self._types or self._types[value].floating or value in quantized
                 )
             standard = node.domain in ("", "ai.onnx")
             yield Node(

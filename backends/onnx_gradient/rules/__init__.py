@@ -14,6 +14,7 @@ from . import (
     indexing,
     linear,
     normalization,
+    quantization,
     reductions,
     shaping,
     softmax,
@@ -25,7 +26,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         operator: rule
         for module in (
             *(activations, einsum, elementwise, functions, indexing, linear, normalization),
-            *(reductions, shaping, softmax),
+            *(quantization, reductions, shaping, softmax),
             *(convolution, lp_pooling, padding, pooling, resizing, sampling, transposed),
         )
         for operator, rule in module.RULES.items()
