@@ -12,7 +12,7 @@ from ....core.interfaces.backbone import LayerInfo
 from ..geometry import SIZES, Node, Window, geometries, spatial_dimensions
 from .inputs import ImageInput, image_inputs
 from .reasons import Reasons
-from .shapes import Shape, ShapeInference, tables
+from .shapes import Shape, ShapeInference, Shapes, tables
 from .subgraphs import uses
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class OnnxMaps:
 
     `stages` are the ends of the network's stages: outputs of activations, sums and concatenations
     that no other path bypasses. The layers `channels_last` are (N, H, W, C). `unusable` are the
-    other floating-point values that depend on the image, and why they cannot be layers.
+    other floating-point values that depend on the image, and why they cannot be layers. `shapes`
+    are the element types and dimensions of values for which onnx infers none for images of any
+    size, 0 for a dimension that depends on the image.
     """
 
     image: ImageInput
@@ -53,6 +55,7 @@ class OnnxMaps:
     stages: tuple[LayerInfo, ...]
     channels_last: tuple[str, ...]
     unusable: Mapping[str, str]
+    shapes: Mapping[str, tuple[int, tuple[int, ...]]]
 
 
 def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
@@ -62,7 +65,7 @@ def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
     """
     inputs = image_inputs(model, source)
     constants = tables(model, source)
-    layouts = [_maps(model, image, constants, source) for image in inputs]
+    layouts = [_maps(model, image, constants) for image in inputs]
     maps = max(layouts, key=lambda maps: len(maps.layers))
     if not maps.layers:
         if maps.image.fixed:
@@ -75,10 +78,8 @@ def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
     return maps
 
 
-def _maps(
-    model: ModelProto, image: ImageInput, constants: Mapping[str, list[int]], source: str
-) -> OnnxMaps:
-    inference = ShapeInference(model, image, source)
+def _maps(model: ModelProto, image: ImageInput, constants: Mapping[str, list[int]]) -> OnnxMaps:
+    inference = ShapeInference(model, image)
     small, large = (inference.shapes(size) for size in SIZES)
     layouts = {
         name: layout
@@ -116,7 +117,22 @@ def _maps(
         tuple(stages) or infos,
         tuple(name for name in layers if layouts[name].axes == _CHANNELS_LAST),
         reasons.of_values(model, layers),
+        _common(small, large, inference.shapes(SIZES[0], batch=2)),
     )
+
+
+def _common(small: Shapes, *others: Shapes) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Return element types and shapes, with 0 for dimensions that differ between images."""
+    common = {}
+    for name, shape in {**small.known, **small.other}.items():
+        shapes = [other.known.get(name) or other.other.get(name, ()) for other in others]
+        if all(len(other) == len(shape) for other in shapes):
+            dims = tuple(
+                size if all(other[axis] == size for other in shapes) else 0
+                for axis, size in enumerate(shape)
+            )
+            common[name] = (small.elements[name], dims)
+    return common
 
 
 @dataclass(frozen=True)
@@ -140,7 +156,7 @@ def _layout(small: Shape, large: Shape | None) -> _Layout | None:
         return None
     strides = []
     for axis, (before, after) in zip(axes, zip(*SIZES, strict=True), strict=True):
-        growth, expected = large[axis] / small[axis], after / before
+        growth, expected = large[axis] / max(small[axis], 1), after / before
         if large[axis] > small[axis] and abs(growth / expected - 1) < _PROPORTION:
             strides.append(Fraction(after - before, large[axis] - small[axis]))
     is_map = len(small) == 4 and small[0] == 1 and axes in ((2, 3), _CHANNELS_LAST)

@@ -22,6 +22,7 @@ def maps_to_json(maps: OnnxMaps) -> dict[str, Any]:
         "stages": [info.name for info in maps.stages],
         "channels_last": list(maps.channels_last),
         "unusable": dict(maps.unusable),
+        "shapes": {name: [element, dims] for name, (element, dims) in maps.shapes.items()},
     }
 
 
@@ -40,6 +41,9 @@ def maps_of_json(values: Any) -> OnnxMaps:
         stages=tuple(named[name] for name in values["stages"]),
         channels_last=tuple(values["channels_last"]),
         unusable=dict(values["unusable"]),
+        shapes={
+            name: (int(element), tuple(dims)) for name, (element, dims) in values["shapes"].items()
+        },
     )
 
 

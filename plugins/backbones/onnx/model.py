@@ -74,6 +74,7 @@ def image_model(
         extracted.ir_version = max(extracted.ir_version, _IR_VERSION)
         _add_preprocessing(extracted.graph, maps.image, preprocessing)
         del extracted.graph.value_info[:], extracted.graph.output[:]
+        _add_shapes(extracted, maps.shapes)
         _add_outputs(extracted, layers, maps.channels_last)
         onnx.checker.check_model(extracted, full_check=True)
     except (WeightsError, MemoryError):
@@ -166,6 +167,22 @@ def _add_preprocessing(
     del graph.input[:]
     sizes: list[str | int | None] = ["batch", 3, "height", "width"]
     graph.input.append(helper.make_tensor_value_info(_IMAGE, TensorProto.FLOAT, sizes))
+
+
+def _add_shapes(model: ModelProto, shapes: Mapping[str, tuple[int, tuple[int, ...]]]) -> None:
+    """State the shapes that onnx does not infer for images of any size."""
+    from onnx import helper, shape_inference
+
+    graph = shape_inference.infer_shapes(model).graph
+    inferred = {
+        value.name for value in graph.value_info if value.type.tensor_type.HasField("shape")
+    }
+    for node in model.graph.node:
+        for name in node.output:
+            if name in shapes and name not in inferred:
+                element, dims = shapes[name]
+                sizes = [size or None for size in dims]
+                model.graph.value_info.append(helper.make_tensor_value_info(name, element, sizes))
 
 
 def _add_outputs(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .inputs import ImageInput
-from .shapes import Shapes
+from .shapes import Shapes, floats
 from .subgraphs import uses
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Reasons:
                 continue
             computed.update(node.output)
             for name in node.output:
-                if not name or name in self.small.other:
+                if not name or name in self.small.other or not self._is_floating(name):
                     continue
                 if name not in self.small.known:
                     before = [origins[used] for used in node.input if used in origins]
@@ -48,6 +48,9 @@ class Reasons:
                 if name not in layers:
                     reasons[name] = self._reason(name, origins.get(name, ""))
         return reasons
+
+    def _is_floating(self, name: str) -> bool:
+        return name in self.small.known or self.small.elements.get(name, 0) in (0, *floats())
 
     def _reason(self, name: str, origin: str) -> str:
         shape, larger = self.small.known.get(name), self.large.known.get(name)
