@@ -17,6 +17,8 @@ _FOLDED = frozenset(
     {"Add", "Cast", "Concat", "DequantizeLinear", "Div", "Flatten", "Gather", "Identity", "Mul"}
     | {"Neg", "Reciprocal", "Reshape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
 )
+#: Least opset of DequantizeLinear that onnx's reference implementation has.
+_DEQUANTIZING_OPSET = 19
 #: Most elements of a computed constant, beside a few for each element that it is computed from.
 _ELEMENTS, _GROWTH = 2**20, 4
 
@@ -72,7 +74,11 @@ def _computed(
         ],
         [onnx.ValueInfoProto(name=node.output[0])],
     )
-    single = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    imports = model.opset_import
+    if node.op_type == "DequantizeLinear":  # onnx computes no older one; they differ in types alone
+        opset = max(entry.version for entry in imports if entry.domain in ("", "ai.onnx"))
+        imports = [helper.make_opsetid("", max(opset, _DEQUANTIZING_OPSET))]
+    single = helper.make_model(graph, opset_imports=imports, ir_version=model.ir_version)
     try:
         (value,) = ReferenceEvaluator(single).run(None, inputs)
     except Exception:  # of settings that do not fit; the value is then computed by the runtime

@@ -87,7 +87,7 @@ def _maps(model: ModelProto, image: ImageInput, constants: Mapping[str, list[int
         if (layout := _layout(shape, large.known.get(name)))
     }
     nodes = {
-        output: _geometry(node, layouts, output, constants)
+        output: _geometry(node, _settings(node, small), layouts, output, constants)
         for node in model.graph.node
         for output in node.output
         if output
@@ -137,12 +137,13 @@ def _common(small: Shapes, *others: Shapes) -> dict[str, tuple[int, tuple[int, .
 
 @dataclass(frozen=True)
 class _Layout:
-    """Axes of a value's height and width, their lengths, and the pixels between positions.
+    """Number of a value's axes, those of its height and width, their lengths, and its stride.
 
     `stride` is None where the lengths do not grow in proportion to the image. `is_map` is true for
     a value that can be a layer.
     """
 
+    rank: int
     axes: tuple[int, int]
     sides: tuple[int, int]
     stride: tuple[Fraction, Fraction] | None
@@ -161,11 +162,12 @@ def _layout(small: Shape, large: Shape | None) -> _Layout | None:
             strides.append(Fraction(after - before, large[axis] - small[axis]))
     is_map = len(small) == 4 and small[0] == 1 and axes in ((2, 3), _CHANNELS_LAST)
     both = (strides[0], strides[1]) if len(strides) == 2 else None
-    return _Layout(axes, (large[axes[0]], large[axes[1]]), both, is_map)
+    return _Layout(len(small), axes, (large[axes[0]], large[axes[1]]), both, is_map)
 
 
 def _geometry(
     node: NodeProto,
+    settings: Mapping[str, Any],
     layouts: Mapping[str, _Layout],
     output: str,
     constants: Mapping[str, list[int]],
@@ -180,23 +182,43 @@ def _geometry(
         return Node(inputs, windows=None)
     layout = layouts[output]
     axes = layout.axes  # such as 3 and 4 where channels are a depth
-    settings = {attribute.name: _value(attribute) for attribute in node.attribute}
     if node.op_type in _WINDOWED and "kernel_shape" in settings:
         return Node(inputs[:1], (_window(settings, axes[0] - 2), _window(settings, axes[1] - 2)))
     if node.op_type == "Pad" and (padded := _padding(node, settings, axes, constants)):
         return Node(inputs[:1], padded)
     if any(name in layouts and layouts[name].sides == layout.sides for name in inputs):
-        steps = node.op_type == "Slice" and len(node.input) > 4  # it may reverse the order
-        return Node(inputs, whole=steps or node.op_type not in _POINTWISE)
+        return Node(inputs, whole=not _is_pointwise(node, settings, layouts, layout))
     if layout.stride:
         return Node(inputs, arranged=layout.stride)
     return Node(inputs, windows=None)
 
 
-def _value(attribute: Any) -> Any:
+def _is_pointwise(
+    node: NodeProto,
+    settings: Mapping[str, Any],
+    layouts: Mapping[str, _Layout],
+    layout: _Layout,
+) -> bool:
+    """Return whether a position depends on that position alone, if its sides are an input's."""
+    rank, last = layout.rank, max(layout.axes)
+    match node.op_type:
+        case "Slice":
+            return len(node.input) < 5  # steps may reverse the order
+        case "LayerNormalization":
+            return last < int(settings.get("axis", -1)) % rank
+        case "MatMul":
+            return last < rank - 1 and node.input[1] not in layouts
+    return node.op_type in _POINTWISE or str(node.op_type).startswith("Reduce")
+
+
+def _settings(node: NodeProto, shapes: Shapes) -> dict[str, Any]:
+    """Return a node's attributes, and a convolution's kernel shape where it is implied."""
     import onnx
 
-    return onnx.helper.get_attribute_value(attribute)
+    kernel = shapes.known.get(node.input[1], ()) if node.op_type == "Conv" else ()
+    implied = {"kernel_shape": list(kernel[2:])} if kernel else {}
+    stated = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+    return implied | stated
 
 
 def _window(settings: Mapping[str, Any], direction: int) -> Window:

@@ -43,8 +43,6 @@ def image_inputs(model: ModelProto, source: str) -> tuple[ImageInput, ...]:
     if len(inputs) == 1 and inputs[0].type.tensor_type.elem_type in elements:
         tensor = inputs[0].type.tensor_type
         sizes = [dim.dim_value for dim in tensor.shape.dim]
-        if not tensor.HasField("shape"):
-            sizes = [0] * 4
         for channels, rows, other in ((1, 2, 3), (3, 1, 1)):
             if len(sizes) == 4 and (sizes[channels] or 3) == 3 and sizes[other] != 1:
                 height, width = sizes[rows : rows + 2]

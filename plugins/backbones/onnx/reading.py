@@ -48,11 +48,27 @@ def read_onnx(path: Path, source: str) -> ModelProto:
         raise WeightsError(f"{source}: damaged or not an ONNX file (it holds no network)")
     _check_operators(model, source)
     _check_external_data(model, path, source)
+    incomplete = _state_ranks(model)
     try:
-        onnx.checker.check_model(str(path))
+        onnx.checker.check_model(model if incomplete else str(path))
     except Exception as error:  # ValidationError, or an error of the C++ code
         raise WeightsError(f"{source}: not a valid ONNX model ({_line(error)})") from None
     return with_free_names(model)
+
+
+def _state_ranks(model: ModelProto) -> bool:
+    """State the input's number of dimensions where a file does not, and return whether that is so.
+
+    onnx requires it, the runtimes do not. Outputs become scalars: they are not used.
+    """
+    incomplete = False
+    for values, rank in ((model.graph.input, 4), (model.graph.output, 0)):
+        for value in values:
+            tensor = value.type.tensor_type
+            if value.type.HasField("tensor_type") and not tensor.HasField("shape"):
+                incomplete = True
+                tensor.shape.CopyFrom(type(tensor.shape)(dim=[{}] * rank))
+    return incomplete
 
 
 def files_beside(model: ModelProto) -> set[str]:

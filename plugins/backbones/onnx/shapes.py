@@ -87,7 +87,7 @@ class ShapeInference:
 
         try:
             schema = onnx.defs.get_schema(node.op_type, self._opset, "")
-            return dict(
+            outputs = dict(
                 onnx.shape_inference.infer_node_outputs(
                     schema,
                     node,
@@ -103,6 +103,11 @@ class ShapeInference:
             )
         except Exception:  # of an input of unknown type, or settings that do not fit each other
             return {}
+        if node.op_type == "Reshape":  # onnx believes the shape that a node states
+            shapes = [_known_shape(types[node.input[0]]), _known_shape(outputs[node.output[0]])]
+            counts = {np.prod(shape, dtype=float) for shape in shapes if shape is not None}
+            return outputs if len(counts) < 2 else {}
+        return outputs
 
     def _arrays(
         self, node: NodeProto, types: Mapping[str, TypeProto], arrays: Mapping[str, _Array]
