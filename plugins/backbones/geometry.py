@@ -59,20 +59,34 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Arrangement:
+    """Positions of a map along one direction, by the length of the image.
+
+    They are `stride` pixels apart. Borders may take away or add some of them: `offset` pixels.
+    """
+
+    stride: Fraction
+    offset: Fraction = Fraction(0)
+
+    def outputs(self, side: int) -> int:
+        """Number of positions for an image of length `side`; 0 if it is too short."""
+        return max(0, math.floor((side + self.offset) / self.stride))
+
+
+@dataclass(frozen=True)
 class Node:
     """Operation of a network: its `inputs`, by name, and its windows, vertical and horizontal.
 
     Without `windows` it has no positions (global pooling, a matrix product): the nodes that read it
     see the whole image. With `whole`, it has positions, which count as seeing the whole image,
     since what they see is unknown (attention, normalisation over the image). With `arranged`, its
-    positions are arranged anew (resizing, shifts), `arranged` pixels of the image apart in each
-    direction; they count as seeing the whole image.
+    positions are arranged anew (resizing, shifts); they count as seeing the whole image.
     """
 
     inputs: tuple[str, ...]
     windows: tuple[Window, Window] | None = (Window(), Window())
     whole: bool = False
-    arranged: tuple[Fraction, Fraction] | None = None
+    arranged: tuple[Arrangement, Arrangement] | None = None
 
     @property
     def wraps(self) -> bool:
@@ -151,7 +165,7 @@ def _spans(nodes: Mapping[str, Node], image: str, direction: int) -> dict[str, _
         inputs = [spans[source] for source in node.inputs if source in spans]
         sees_whole = node.whole or any(source in pooled for source in node.inputs)
         if node.arranged and (inputs or sees_whole):
-            spans[name] = _Span(node.arranged[direction], start, start, whole=True)
+            spans[name] = _Span(node.arranged[direction].stride, start, start, whole=True)
             continue
         if node.windows is None or not inputs:
             if inputs or sees_whole:
@@ -200,7 +214,7 @@ def _positions(nodes: Mapping[str, Node], image: str, side: int, direction: int)
         if 0 in sides:
             counts[name] = 0
         elif node.arranged:
-            counts[name] = math.ceil(side / node.arranged[direction])
+            counts[name] = node.arranged[direction].outputs(side)
         elif not sides or node.windows is None:
             continue
         elif len(sides) > 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....core.errors import WeightsError
 from ....core.interfaces.backbone import LayerInfo
-from ..geometry import SIZES, Node, Window, geometries, spatial_dimensions
+from ..geometry import SIZES, Arrangement, Node, Window, geometries, spatial_dimensions
 from .inputs import ImageInput, image_inputs
 from .reasons import Reasons
 from .shapes import Shape, ShapeInference, Shapes, tables
@@ -34,7 +34,9 @@ _POINTWISE = (
     | _JOINS
     | {"BatchNormalization", "Cast", "Div", "Dropout", "Erf", "Exp", "HardSigmoid", "Identity"}
     | {"LRN", "Max", "Min", "Neg", "Pow", "Reshape", "Slice", "Softsign", "Split", "Sqrt", "Sub"}
-    | {"Transpose", "Unsqueeze", "Squeeze", "Where", "Sign", "Abs", "Reciprocal"}
+    | {"Transpose", "Unsqueeze", "Squeeze", "Where", "Sign", "Abs", "Reciprocal", "Log", "Sin"}
+    | {"Cos", "Floor", "Ceil", "Round", "Not", "And", "Or", "Equal", "Greater", "GreaterOrEqual"}
+    | {"Less", "LessOrEqual", "QuantizeLinear", "DequantizeLinear"}
 )
 _WINDOWED = frozenset({"Conv", "MaxPool", "AveragePool", "LpPool"})
 
@@ -81,10 +83,11 @@ def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
 def _maps(model: ModelProto, image: ImageInput, constants: Mapping[str, list[int]]) -> OnnxMaps:
     inference = ShapeInference(model, image)
     small, large = (inference.shapes(size) for size in SIZES)
+    shapes, larger = {**small.other, **small.known}, {**large.other, **large.known}
     layouts = {
         name: layout
-        for name, shape in small.known.items()
-        if (layout := _layout(shape, large.known.get(name)))
+        for name, shape in shapes.items()
+        if (layout := _layout(shape, larger.get(name)))
     }
     nodes = {
         output: _geometry(node, _settings(node, small), layouts, output, constants)
@@ -103,7 +106,7 @@ def _maps(model: ModelProto, image: ImageInput, constants: Mapping[str, list[int
             geometry.exact_stride,
         )
         for name, geometry in found.items()
-        if name in layouts and layouts[name].is_map
+        if name in small.known and name in layouts and layouts[name].is_map
     }
     fixed = inference.shapes(image.fixed) if image.fixed else None
     reasons = Reasons(
@@ -137,16 +140,16 @@ def _common(small: Shapes, *others: Shapes) -> dict[str, tuple[int, tuple[int, .
 
 @dataclass(frozen=True)
 class _Layout:
-    """Number of a value's axes, those of its height and width, their lengths, and its stride.
+    """Number of a value's axes, those of its height and width, their lengths and positions.
 
-    `stride` is None where the lengths do not grow in proportion to the image. `is_map` is true for
+    `arranged` is None where the lengths do not grow in proportion to the image. `is_map` is true for
     a value that can be a layer.
     """
 
     rank: int
     axes: tuple[int, int]
     sides: tuple[int, int]
-    stride: tuple[Fraction, Fraction] | None
+    arranged: tuple[Arrangement, Arrangement] | None
     is_map: bool
 
 
@@ -155,13 +158,14 @@ def _layout(small: Shape, large: Shape | None) -> _Layout | None:
     axes = spatial_dimensions(small, large)
     if axes is None or large is None:
         return None
-    strides = []
+    directions = []
     for axis, (before, after) in zip(axes, zip(*SIZES, strict=True), strict=True):
         growth, expected = large[axis] / max(small[axis], 1), after / before
         if large[axis] > small[axis] and abs(growth / expected - 1) < _PROPORTION:
-            strides.append(Fraction(after - before, large[axis] - small[axis]))
+            stride = Fraction(after - before, large[axis] - small[axis])
+            directions.append(Arrangement(stride, large[axis] * stride - after))
     is_map = len(small) == 4 and small[0] == 1 and axes in ((2, 3), _CHANNELS_LAST)
-    both = (strides[0], strides[1]) if len(strides) == 2 else None
+    both = (directions[0], directions[1]) if len(directions) == 2 else None
     return _Layout(len(small), axes, (large[axes[0]], large[axes[1]]), both, is_map)
 
 
@@ -188,9 +192,7 @@ def _geometry(
         return Node(inputs[:1], padded)
     if any(name in layouts and layouts[name].sides == layout.sides for name in inputs):
         return Node(inputs, whole=not _is_pointwise(node, settings, layouts, layout))
-    if layout.stride:
-        return Node(inputs, arranged=layout.stride)
-    return Node(inputs, windows=None)
+    return Node(inputs, arranged=layout.arranged) if layout.arranged else Node(inputs, windows=None)
 
 
 def _is_pointwise(
