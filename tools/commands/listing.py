@@ -272,10 +272,14 @@ def _print(tables: dict[str, list[dict[str, Any]]], hidden: Sequence[str]) -> No
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)
         for row in rows:
-            cells = [row[key] for key in columns]
-            texts = [", ".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
-            table.add_row(*(Text(one_line(text)) for text in texts))
+            table.add_row(*(Text(one_line(_cell(key, row[key]))) for key in columns))
             for option in row.get("options", []):
                 name = Text(f"  {one_line(option['name'])}")
                 table.add_row(name, Text(one_line(_described(option))))
         console.print(table, "")
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None and column == "receptive field":
+        return "the whole image"
+    return ", ".join(value) if isinstance(value, list) else str(value)

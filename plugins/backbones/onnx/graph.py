@@ -140,10 +140,10 @@ def _common(small: Shapes, *others: Shapes) -> dict[str, tuple[int, tuple[int, .
 
 @dataclass(frozen=True)
 class _Layout:
-    """Number of a value's axes, those of its height and width, their lengths and positions.
+    """A value's number of axes, those of its height and width, their lengths and positions.
 
-    `arranged` is None where the lengths do not grow in proportion to the image. `is_map` is true for
-    a value that can be a layer.
+    `arranged` is None where the lengths do not grow in proportion to the image. `is_map` is true
+    for a value that can be a layer.
     """
 
     rank: int
