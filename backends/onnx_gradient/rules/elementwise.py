@@ -243,6 +243,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Add": _add,
         "Cast": _cast,
+        "CastLike": _cast,
         "Clip": _clip,
         "Div": _div,
         "Dropout": _dropout,

@@ -86,6 +86,20 @@ def _sinh(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     return {0: graph.emit("Mul", gradient, graph.emit("Mul", half, joined))}
 
 
+def _asinh(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Divide by sqrt(x^2 + 1); also, with the other sign, the rule of Acosh."""
+    value = graph.saved(node.inputs[0])
+    square, one = graph.emit("Mul", value, value), graph.scalar(1, like=value)
+    shifted = graph.emit("Add" if node.operator == "Asinh" else "Sub", square, one)
+    return {0: graph.emit("Div", gradient, graph.emit("Sqrt", shifted))}
+
+
+def _atanh(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    value = graph.saved(node.inputs[0])
+    square = graph.emit("Mul", value, value)
+    return {0: graph.emit("Div", gradient, graph.emit("Sub", graph.scalar(1, like=value), square))}
+
+
 def _sum(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     return {position: unbroadcast(graph, gradient, node, position) for position in node.active}
 
@@ -124,8 +138,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Abs": _abs,
         "Acos": _asin,
+        "Acosh": _asinh,
         "Asin": _asin,
+        "Asinh": _asinh,
         "Atan": _atan,
+        "Atanh": _atanh,
         "Ceil": _step,
         "Cos": _cos,
         "Cosh": _sinh,

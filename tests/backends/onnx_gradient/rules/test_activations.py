@@ -34,6 +34,7 @@ ACTIVATIONS: list[tuple[str, dict[str, Any], Function, int]] = [
     ("Atan", {}, torch.atan, 9),
     ("Sinh", {}, torch.sinh, 9),
     ("Cosh", {}, torch.cosh, 9),
+    ("Asinh", {}, torch.asinh, 9),
 ]
 
 
@@ -64,6 +65,7 @@ POSITIVE: list[tuple[str, Function]] = [
     ("Reciprocal", torch.reciprocal),
     ("Asin", torch.asin),
     ("Acos", torch.acos),
+    ("Atanh", torch.atanh),
 ]
 
 
@@ -156,3 +158,17 @@ def test_equal_elements_share_the_gradient(operator: str) -> None:
     check(model, lambda x: function(x, torch.zeros_like(x)), image=image)
     alone = build([helper.make_node(operator, ["image"], ["out"])])
     check(alone, lambda x: x * 1, image=image)
+
+
+def test_the_inverse_of_the_hyperbolic_cosine_above_one() -> None:
+    image = np.abs(values(2, 4, 5, 7)) + np.float32(1.2)
+    check(build([node("Acosh")]), torch.acosh, image=image)
+
+
+def test_a_cast_to_the_type_of_another_value() -> None:
+    nodes = [
+        helper.make_node("CastLike", ["image", "like"], ["wide"]),
+        helper.make_node("Sin", ["wide"], ["curved"]),
+        helper.make_node("CastLike", ["curved", "image"], ["out"]),
+    ]
+    check(build(nodes, {"like": np.zeros(1, np.float64)}), torch.sin, 2, 4, 5, 7)
