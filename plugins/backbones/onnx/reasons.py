@@ -60,7 +60,7 @@ class Reasons:
                 return f"it is computed for images of {width}x{height} px alone: see {origin}"
             return f"its shape is unknown: see {origin}"
         if len(shape) != 4:
-            return f"it has {len(shape)} dimensions, not 4"
+            return f"it is {len(shape)}-dimensional, not 4-dimensional"
         if shape == larger:
             return "its size does not grow with the image"
         if name not in self.axes or self.axes[name] not in ((2, 3), (1, 2)):

@@ -101,7 +101,7 @@ def test_the_layers_of_an_onnx_file_are_listed_and_why_other_values_are_none(
     assert reasons.keys() == {"reversed", "relu", "mean", "flat"}
     assert "no gradient of ReverseSequence" in reasons["relu"]
     assert "does not grow" in reasons["mean"]
-    assert "2 dimensions, not 4" in reasons["flat"]
+    assert "2-dimensional" in reasons["flat"]
     text = listed("backbones", "--layers", f"onnx:{path}").stdout
     assert "the whole image" in text
 
