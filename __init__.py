@@ -73,14 +73,7 @@ if TYPE_CHECKING:
         StatisticsTerm,
         StyleTarget,
     )
-    from .core.interfaces.terms import (
-        IMAGE_LAYER,
-        Loss,
-        LossTerm,
-        References,
-        Region,
-        Style,
-    )
+    from .core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References, Region, Style
     from .core.interfaces.trunk import ChainTrunk, Trunk
     from .core.interfaces.writer import Writer, WriteRequest
     from .core.job.model import Job
@@ -171,14 +164,7 @@ _HOMES = {
         "StatisticsTerm",
         "StyleTarget",
     ),
-    ".core.interfaces.terms": (
-        "IMAGE_LAYER",
-        "Loss",
-        "LossTerm",
-        "References",
-        "Region",
-        "Style",
-    ),
+    ".core.interfaces.terms": ("IMAGE_LAYER", "Loss", "LossTerm", "References", "Region", "Style"),
     ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
     ".core.interfaces.writer": ("WriteRequest", "Writer"),
     ".core.job.model": ("Job",),

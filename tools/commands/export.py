@@ -44,7 +44,7 @@ def command(
     ] = False,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: shared_flags.PlainAsJson = False,
 ) -> None:
     """Write a backbone as one ONNX file, for images of any size, with the preprocessing inside.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ....core.errors import WeightsError
 from ....core.files import status_of, user_cache, whole_file
-from ....core.limited_process import Limits, ProcessError, call, extend_memory, serve
+from ....core.machine.limited_process import Limits, ProcessError, call, extend_memory, serve
 from .graph import OnnxMaps, feature_maps
 from .maps_json import maps_of_json, maps_to_json
 from .model import image_model, without_heavy_layers
