@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,17 @@ from .forward import ForwardGraph, Node
 
 #: Opset of the backward graph's operators, whatever the forward model's is.
 OPSET = 18
+
+#: Beginning of the names that the differentiation makes, which no value of a forward graph has.
+PREFIX = "gradient/"
+
+
+def cotangent_name(value: str) -> str:
+    """Return the name of the backward model's input for the cotangent of a layer.
+
+    That of the forward model's input is the name of the backward model's output.
+    """
+    return f"{PREFIX}at/{value}"
 
 
 class BackwardGraph:
@@ -67,7 +78,7 @@ class BackwardGraph:
     def constant(self, value: np.ndarray[Any, Any]) -> str:
         """Add a constant, and return its name."""
         name = self._fresh_name("constant")
-        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self._constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def integers(self, *values: int) -> str:
@@ -110,7 +121,8 @@ class BackwardGraph:
         shape_nodes = [
             helper.make_node("Shape", [value], [name], name) for value, name in backward.items()
         ]
-        last = helper.make_node("Identity", [result], [f"d_{self.forward.image}"], "result")
+        name = cotangent_name(self.forward.image)
+        last = helper.make_node("Identity", [result], [name], "result")
         return Finished(
             nodes=(*shape_nodes, *self._first, *self._nodes, last),
             constants=tuple(self._constants.values()),
@@ -120,7 +132,7 @@ class BackwardGraph:
 
     def _fresh_name(self, word: str) -> str:
         self._count += 1
-        return f"gradient/{word}_{self._count}"
+        return f"{PREFIX}{word}_{self._count}"
 
 
 @dataclass(frozen=True)
@@ -141,3 +153,7 @@ class Finished:
 #: gradients at its inputs, by position, for the active inputs at least. Raises NoGradientError for
 #: a node that it does not support.
 Rule = Callable[[BackwardGraph, Node, str], Mapping[int, str]]
+
+#: The same for an operator of several outputs: the gradients at all of them, or "" where there is
+#: none.
+RuleOfSeveralOutputs = Callable[[BackwardGraph, Node, Sequence[str]], Mapping[int, str]]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 from onnx import helper
 
-from .backward import OPSET, BackwardGraph, Finished, Rule
+from .backward import OPSET, BackwardGraph, Finished, cotangent_name
 from .errors import NoGradientError
 from .forward import ForwardGraph, Node, ValueType
-from .rules import RULES
+from .rules import RULES, RULES_OF_SEVERAL_OUTPUTS
 
 #: IR version of opset 18's release or later, which onnxruntime 1.20 reads.
 _IR_VERSION = 10
@@ -30,11 +31,6 @@ class GradientModels:
     saved: tuple[str, ...]
 
 
-def cotangent_name(layer: str) -> str:
-    """Return the name of the backward model's input for the cotangent of a layer."""
-    return f"d_{layer}"
-
-
 def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientModels:
     """Return models for the values and the vjp of a model with one input, an image.
 
@@ -43,19 +39,9 @@ def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientMo
     """
     forward = ForwardGraph(model)
     backward = BackwardGraph(forward, on_cpu=on_cpu)
-    pending = {layer: [cotangent_name(layer)] for layer in forward.layers}
-    for node in reversed(forward.nodes):
-        if not node.active and not node.captured:
-            continue
-        gradient = _total(backward, pending.pop(node.outputs[0], []))
-        if any(output in pending for output in node.outputs[1:]):
-            raise node.unsupported("another output than its first is used")
-        if gradient:
-            if node.captured:
-                raise node.unsupported("its subgraphs use values that depend on the image")
-            for position, part in _rule(node)(backward, node, gradient).items():
-                pending.setdefault(node.inputs[position], []).append(part)
-    result = _total(backward, pending.pop(forward.image, []))
+    result, unsupported = _propagated(forward, backward)
+    for error in unsupported.values():
+        raise error
     if not result:
         raise NoGradientError("no gradient of a graph whose outputs do not depend on its input")
     finished = backward.finish(result)
@@ -65,6 +51,51 @@ def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientMo
     )
 
 
+def layers_without_gradient(model: onnx.ModelProto) -> dict[str, str]:
+    """Return why layers of a model have no gradient, by their names; nothing for all others.
+
+    Raises NoGradientError for a model that cannot be read.
+    """
+    forward = ForwardGraph(model)
+    _, unsupported = _propagated(forward, BackwardGraph(forward, on_cpu=True))
+    reasons: dict[str, str] = {}
+    for number, node in enumerate(forward.nodes):
+        before = [node.inputs[position] for position in sorted(node.active)]
+        before += sorted(node.captured)
+        inherited = [reasons[value] for value in before if value in reasons]
+        if number in unsupported:
+            inherited.append(str(unsupported[number]))
+        for output in node.outputs if inherited else ():
+            reasons[output] = inherited[0]
+    return {layer: reasons[layer] for layer in forward.layers if layer in reasons}
+
+
+def _propagated(
+    forward: ForwardGraph, backward: BackwardGraph
+) -> tuple[str, dict[int, NoGradientError]]:
+    """Propagate the layers' cotangents to the image, and return the gradient there.
+
+    It is "" if there is none. Also return the errors of the nodes that have no gradient, by the
+    nodes' positions, from the last to the first; nothing is propagated through them.
+    """
+    pending = {layer: [cotangent_name(layer)] for layer in forward.layers}
+    unsupported: dict[int, NoGradientError] = {}
+    for number, node in reversed([*enumerate(forward.nodes)]):
+        if not node.active and not node.captured:
+            continue
+        gradients = [_total(backward, pending.pop(output, [])) for output in node.outputs]
+        if not any(gradients):
+            continue
+        try:
+            parts = _parts(backward, node, gradients)
+        except NoGradientError as error:
+            unsupported[number] = error
+            continue
+        for position, part in parts.items():
+            pending.setdefault(node.inputs[position], []).append(part)
+    return _total(backward, pending.pop(forward.image, [])), unsupported
+
+
 def _total(backward: BackwardGraph, parts: list[str]) -> str:
     total = ""
     for part in parts:
@@ -72,10 +103,17 @@ def _total(backward: BackwardGraph, parts: list[str]) -> str:
     return total
 
 
-def _rule(node: Node) -> Rule:
+def _parts(graph: BackwardGraph, node: Node, gradients: Sequence[str]) -> Mapping[int, str]:
+    """Return the gradients at the inputs of a node, by position, from those at its outputs."""
+    if node.captured:
+        raise node.unsupported("its subgraphs use values that depend on the image")
+    if node.operator in RULES_OF_SEVERAL_OUTPUTS:
+        return RULES_OF_SEVERAL_OUTPUTS[node.operator](graph, node, gradients)
     if node.operator not in RULES:
         raise node.unsupported("there is no rule for this operator")
-    return RULES[node.operator]
+    if any(gradients[1:]):
+        raise node.unsupported("another output than its first is used")
+    return RULES[node.operator](graph, node, gradients[0])
 
 
 def _with_outputs(

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
+from .constants import constants
 from .errors import NoGradientError
 
 #: A size; the name of a size that is known only when the graph runs; or None.
@@ -23,6 +24,10 @@ _FLOATS = frozenset(
         onnx.TensorProto.BFLOAT16,
     )
 )
+
+
+#: Operators whose outputs are integers in place of the numbers of their inputs.
+_QUANTIZING = frozenset({"DynamicQuantizeLinear", "QuantizeLinear"})
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,13 @@ class ForwardGraph:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         """Read the graph. Raises NoGradientError unless it has exactly one input."""
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-        self.constants = dict(_constants(graph))
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        graph = inferred.graph
+        self.opset = max(
+            (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+            default=1,
+        )
+        self.constants = constants(inferred)
         inputs = [value.name for value in graph.input if value.name not in self.constants]
         if len(inputs) != 1:
             raise NoGradientError(
@@ -112,18 +122,21 @@ class ForwardGraph:
         return rectified and self._users.get(value) == ["MaxPool"] and value not in self.layers
 
     def _read(self, graph: onnx.GraphProto) -> Iterator[Node]:
-        active = {self.image}
+        active, quantized = {self.image}, set[str]()
         for node in graph.node:
             positions = frozenset(
                 position for position, value in enumerate(node.input) if value in active
             )
             captured = frozenset(_captured(node) & active)
             if positions or captured:
-                # No gradient passes through a value of integers (a shape, an index).
+                # No gradient passes through a value of integers (a shape, an index); one that
+                # stands for numbers of the image is active, so that its readers are refused.
+                if node.op_type in _QUANTIZING or quantized & {*node.input, *captured}:
+                    quantized.update(node.output)
                 active.update(
                     value
                     for value in node.output
-                    if value not in self._types or self._types[value].floating
+                    if value not in self._types or self._types[value].floating or value in quantized
                 )
             standard = node.domain in ("", "ai.onnx")
             yield Node(
@@ -151,14 +164,6 @@ def _captured(node: onnx.NodeProto) -> set[str]:
                 inner |= {*part.output}
             names |= {value.name for value in graph.output} - inner
     return names
-
-
-def _constants(graph: onnx.GraphProto) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    for tensor in graph.initializer:
-        yield tensor.name, numpy_helper.to_array(tensor)
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            yield node.output[0], numpy_helper.to_array(node.attribute[0].t)
 
 
 def _types(graph: onnx.GraphProto) -> Iterator[tuple[str, ValueType]]:

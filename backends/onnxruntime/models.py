@@ -180,5 +180,5 @@ def _source_hash() -> str:
         backends / "pytorch" / "winograd.py",
     ]
     for folder in ("onnx_export", "onnx_gradient"):
-        modules += sorted((backends / folder).glob("*.py"))
+        modules += sorted((backends / folder).rglob("*.py"))
     return code_hash(*modules)

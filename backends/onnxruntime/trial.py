@@ -20,7 +20,7 @@ _BYTES, _COPIES = 4_000_000_000, 8
 #: Processor time of a trial, beside a second for each so many bytes. VGG-19 (160 MB) takes 3 s.
 _SECONDS, _BYTES_PER_SECOND = 30, 20_000_000
 #: Prefix of the backward model's inputs that are cotangents; see onnx_gradient.cotangent_name.
-_COTANGENT = "d_"
+_COTANGENT = "gradient/at/"
 
 
 def try_models(forward: Path, backward: Path | None, side: int, source: str) -> None:

@@ -25,6 +25,9 @@ _RESULTS, _PRODUCTS = TILE**2, INPUTS**2
 #: they save; with fewer tiles, computing the transformed kernel does.
 _FEWER_CHANNELS, _MORE_CHANNELS, _TILES = 128, 256, 16
 
+#: Least opset with the operators of the rewritten convolutions.
+_OPSET = 15
+
 _B_T = (
     (4, 0, -5, 0, 1, 0),
     (0, -4, -4, 1, 1, 0),
@@ -41,9 +44,11 @@ def with_winograd(model: onnx.ModelProto) -> onnx.ModelProto:
 
     One image with enough tiles is convolved by Winograd's algorithm, a smaller one or a batch
     directly. Suitable are 3x3 convolutions in float32 of many channels, with stride 1 and the same
-    padding, 0 to 2, on all sides. The results of both ways differ by a few 1e-6 of their norm. The
-    model's opset is 15 or later.
+    padding, 0 to 2, on all sides. The results of both ways differ by a few 1e-6 of their norm. A
+    model of an opset before 15 is returned as it is.
     """
+    if not any(entry.domain == "" and entry.version >= _OPSET for entry in model.opset_import):
+        return model
     rewritten = onnx.ModelProto()
     rewritten.CopyFrom(model)
     graph = rewritten.graph

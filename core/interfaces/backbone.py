@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, did_you_mean
@@ -20,7 +22,8 @@ class LayerInfo:
     The other fields than `channels` are in image pixels, in each direction: neighboring positions
     of the layer's map are `stride` pixels apart, and each depends on `receptive_field` pixels
     (None: the whole image). The image must have at least `smallest_side` pixels (by default the
-    stride) for the layer to have a position.
+    stride) for the layer to have a position. Where a network enlarges its maps, positions may be
+    a fraction apart, `exact_stride`; `stride` is then rounded up.
     """
 
     name: str
@@ -28,10 +31,16 @@ class LayerInfo:
     stride: int
     receptive_field: int | None
     smallest_side: int = 0
+    exact_stride: Fraction | None = None
 
     def __post_init__(self) -> None:
         if self.smallest_side == 0:
             object.__setattr__(self, "smallest_side", self.stride)
+
+    @property
+    def positions_per_pixel(self) -> float:
+        """Number of the map's positions for each pixel of the image."""
+        return float(self.exact_stride or self.stride) ** -2
 
 
 class Backbone(ABC):
@@ -48,6 +57,8 @@ class Backbone(ABC):
     #: Layer -> its weight, for terms whose job names no layers.
     default_content_layers: Mapping[str, float]
     default_style_layers: Mapping[str, float]
+    #: Values of the network that are no layers -> why each of them cannot be used.
+    unusable: Mapping[str, str] = MappingProxyType({})
     #: Whether an image whose sides are multiples of every layer's stride is continued at its
     #: opposite edges: rolling the image by such multiples rolls its features.
     wraps: bool = False
@@ -80,6 +91,10 @@ class Backbone(ABC):
         name = self.aliases.get(layer, layer)
         if any(info.name == name for info in self.layers):
             return name
+        if name in self.unusable:
+            raise UsageError(
+                f"{name!r} of the backbone {self.name} cannot be a layer: {self.unusable[name]}"
+            )
         known = [info.name for info in self.layers]
         near = did_you_mean(layer, [*known, *self.aliases])
         raise UsageError(f"unknown layer {layer!r} of the backbone {self.name}; {near}")

@@ -125,14 +125,16 @@ class NetworkCost:
         counts as often as it is named.
         """
         deepest = max(number for number, info in enumerate(layers) if info.name in read)
-        floats = {info.name: info.channels / info.stride**2 for info in layers[: deepest + 1]}
+        floats = {
+            info.name: info.channels * info.positions_per_pixel for info in layers[: deepest + 1]
+        }
         return cls(
             activations=sum(floats.values()),
             largest=max(floats.values()),
             content=sum(floats[layer] for layer in content_layers),
             terms=sum(floats[layer] for layer in term_layers),
             styles=sum(floats[layer] for layer in style_layers),
-            mask=1 + sum(1 / info.stride**2 for info in layers if info.name in read),
+            mask=1 + sum(info.positions_per_pixel for info in layers if info.name in read),
         )
 
     def estimate(

@@ -18,7 +18,11 @@ def default_layers(stages: Iterable[LayerInfo]) -> tuple[dict[str, float], dict[
     most, and large motifs, which would replace those of the content, least.
     """
     stages = list(stages)
-    last_of_stride = {info.stride: info.name for info in stages if info.stride <= _LARGEST_STRIDE}
+    last_of_stride = {
+        info.stride: info.name
+        for info in stages
+        if info.stride <= _LARGEST_STRIDE and info.exact_stride is None
+    }
     names = list(last_of_stride.values()) or [info.name for info in stages[:1]]
     return {names[-1]: 1.0}, halving_shares(names)
 

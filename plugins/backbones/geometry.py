@@ -6,8 +6,10 @@ its windows, for each direction by itself, without running the network.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 #: Two sizes of an image, whose comparison shows which dimensions change with the size: height and
 #: width differ, and most windows fit a whole number of times.
@@ -57,24 +59,43 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Arrangement:
+    """Positions of a map along one direction, by the length of the image.
+
+    They are `stride` pixels apart. Borders may take away or add some of them: `offset` pixels.
+    """
+
+    stride: Fraction
+    offset: Fraction = Fraction(0)
+
+    def outputs(self, side: int) -> int:
+        """Number of positions for an image of length `side`; 0 if it is too short."""
+        return max(0, math.floor((side + self.offset) / self.stride))
+
+
+@dataclass(frozen=True)
 class Node:
     """Operation of a network: its `inputs`, by name, and its windows, vertical and horizontal.
 
     Without `windows` it has no positions (global pooling, a matrix product): the nodes that read it
     see the whole image. With `whole`, it has positions, which count as seeing the whole image,
-    since what they see is unknown (attention, normalisation over the image).
+    since what they see is unknown (attention, normalisation over the image). With `arranged`, its
+    positions are arranged anew (resizing, shifts); they count as seeing the whole image.
     """
 
     inputs: tuple[str, ...]
     windows: tuple[Window, Window] | None = (Window(), Window())
     whole: bool = False
+    arranged: tuple[Arrangement, Arrangement] | None = None
 
     @property
     def wraps(self) -> bool:
         """True if rolled inputs give an output that is rolled likewise, or the same output."""
         if self.windows is None:
             return True
-        return not self.whole and all(window.wraps for window in self.windows)
+        if self.whole or self.arranged:
+            return False
+        return all(window.wraps for window in self.windows)
 
 
 @dataclass(frozen=True)
@@ -84,6 +105,7 @@ class Geometry:
     stride: int
     receptive_field: int | None
     smallest_side: int
+    exact_stride: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -93,9 +115,9 @@ class _Span:
     With `whole`, it sees the whole image.
     """
 
-    stride: int
-    low: int
-    high: int
+    stride: Fraction
+    low: Fraction
+    high: Fraction
     whole: bool = False
 
 
@@ -122,11 +144,13 @@ def geometries(nodes: Mapping[str, Node], image: str) -> dict[str, Geometry]:
     sides = _smallest_sides(nodes, image)
     return {
         name: Geometry(
-            stride=max(span.stride, horizontal[name].stride),
+            stride=math.ceil(stride := max(span.stride, horizontal[name].stride)),
             receptive_field=None
             if span.whole or horizontal[name].whole
-            else 1 + max(span.high - span.low, horizontal[name].high - horizontal[name].low),
+            else 1
+            + math.ceil(max(span.high - span.low, horizontal[name].high - horizontal[name].low)),
             smallest_side=sides[name],
+            exact_stride=None if stride.denominator == 1 else stride,
         )
         for name, span in vertical.items()
         if name in sides
@@ -134,11 +158,15 @@ def geometries(nodes: Mapping[str, Node], image: str) -> dict[str, Geometry]:
 
 
 def _spans(nodes: Mapping[str, Node], image: str, direction: int) -> dict[str, _Span]:
-    spans = {image: _Span(1, 0, 0)}
+    start = Fraction(0)
+    spans = {image: _Span(Fraction(1), start, start)}
     pooled: set[str] = set()  # nodes without positions that depend on the image
     for name, node in nodes.items():
         inputs = [spans[source] for source in node.inputs if source in spans]
         sees_whole = node.whole or any(source in pooled for source in node.inputs)
+        if node.arranged and (inputs or sees_whole):
+            spans[name] = _Span(node.arranged[direction].stride, start, start, whole=True)
+            continue
         if node.windows is None or not inputs:
             if inputs or sees_whole:
                 pooled.add(name)
@@ -183,10 +211,14 @@ def _positions(nodes: Mapping[str, Node], image: str, side: int, direction: int)
     counts = {image: side}
     for name, node in nodes.items():
         sides = {counts[source] for source in node.inputs if source in counts}
-        if not sides:
-            continue
-        if len(sides) > 1 or 0 in sides:
+        if 0 in sides:
             counts[name] = 0
-        elif node.windows is not None:
+        elif node.arranged:
+            counts[name] = node.arranged[direction].outputs(side)
+        elif not sides or node.windows is None:
+            continue
+        elif len(sides) > 1:
+            counts[name] = 0
+        else:
             counts[name] = node.windows[direction].outputs(sides.pop())
     return counts

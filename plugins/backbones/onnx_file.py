@@ -38,7 +38,7 @@ class OnnxFileOptions(BaseModel):
 class OnnxFile(Backbone):
     """ONNX model, whose layers are its 4-D values of floating-point numbers.
 
-    `path` is the file, `image` the name of its input. It has no trunk, since PyTorch cannot run it.
+    `path` is the file. It has no trunk, since PyTorch cannot run it.
     """
 
     def __init__(self, options: OnnxFileOptions) -> None:
@@ -52,7 +52,8 @@ class OnnxFile(Backbone):
             raise UsageError(f"backbone onnx: {options.model!r} is not a file in .onnx")
         inspection = inspect(self.path, options.model)
         maps = inspection.maps
-        self.image, self.layers, self.aliases = maps.image, maps.layers, {}
+        self._maps, self.layers, self.aliases = maps, maps.layers, {}
+        self.unusable = maps.unusable
         content, style = default_layers(maps.stages)
         self.default_content_layers, self.default_style_layers = content, style
         self._beside = inspection.beside
@@ -80,7 +81,7 @@ class OnnxFile(Backbone):
         """See Backbone.onnx_model."""
         source = str(self.path)
         model = read_onnx(self.path, source)
-        extracted = image_model(model, self.path, source, self.image, layers, self.preprocessing)
+        extracted = image_model(model, self.path, source, self._maps, layers, self.preprocessing)
         return bytes(extracted.SerializeToString())
 
     def trunk(self, layers: Collection[str]) -> Trunk:

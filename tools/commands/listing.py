@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...core.errors import UsageError
-from ...core.shown import one_line
+from ...core.errors import UsageError, WeightsError
+from ...core.shown import error_line, one_line
 from ..console import shared_flags
 from ..console.printing import print_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from ...core.job.choices import Choice
+    from ...core.planning.backbones import Backbones
     from ...core.planning.registry import Registry
     from ...plugins.manager import PluginRecord, Plugins
 
@@ -67,7 +69,7 @@ def command(
     if layers is not None:
         if kind is not Kind.BACKBONES:
             raise UsageError("--layers requires: stylectl list backbones")
-        tables = {"layers": _layers(plugins.registry, layers)}
+        tables = _layers(plugins.registry, layers)
     else:
         kinds = [kind] if kind else [listed for listed in Kind if listed is not Kind.CHECKPOINTS]
         tables = {listed.value: _rows(plugins, listed) for listed in kinds}
@@ -191,17 +193,20 @@ def _options(model: type[BaseModel]) -> list[dict[str, Any]]:
     return rows
 
 
-def _layers(registry: Registry, chosen: str) -> list[dict[str, Any]]:
+def _layers(registry: Registry, chosen: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the layers of a backbone, and the values that cannot be layers, with the reasons."""
     from ...core.job.choices import Choice
     from ...core.planning.backbones import Backbones
 
-    backbone, _ = Backbones(registry).get(Choice.model_validate(chosen))
+    choice, backbones = Choice.model_validate(chosen), Backbones(registry)
+    backbone, _ = backbones.get(choice)
+    unusable = {**backbone.unusable, **_without_gradient(backbones, choice)}
     defaults = {"content": backbone.default_content_layers, "style": backbone.default_style_layers}
-    return [
+    rows = [
         {
             "name": info.name,
             "channels": info.channels,
-            "stride": info.stride,
+            "stride": float(info.exact_stride) if info.exact_stride else info.stride,
             "receptive field": info.receptive_field,
             "default for": ", ".join(
                 f"{use} {weights[info.name]:.2g}"
@@ -210,7 +215,40 @@ def _layers(registry: Registry, chosen: str) -> list[dict[str, Any]]:
             ),
         }
         for info in backbone.layers
+        if info.name not in unusable
     ]
+    reasons = [{"name": name, "because": reason} for name, reason in unusable.items()]
+    return {"layers": rows} | ({"not usable as layers": reasons} if reasons else {})
+
+
+def _without_gradient(backbones: Backbones, choice: Choice) -> dict[str, str]:
+    """Return why layers of a backbone that is an ONNX file have no gradient, by their names.
+
+    PyTorch cannot run such a file. Of other networks it returns nothing.
+    """
+    backbone, _ = backbones.get(choice)
+    names = [info.name for info in backbone.layers]
+    try:
+        serialized = backbone.onnx_model(names)
+    except WeightsError:  # of layers that cannot be extracted; a run says which
+        return {}
+    except UsageError:  # the preprocessing is not stated; the gradient does not depend on it
+        if "preprocessing" in choice.options:
+            raise
+        plain = choice.model_validate({**choice.model_dump(), "preprocessing": "none"})
+        return _without_gradient(backbones, plain)
+    if serialized is None:
+        return {}
+    import onnx
+
+    from ...backends.onnx_gradient import NoGradientError, layers_without_gradient
+
+    try:
+        return layers_without_gradient(onnx.ModelProto.FromString(serialized))
+    except NoGradientError as error:
+        return dict.fromkeys(names, str(error))
+    except Exception as error:  # of a file with settings that do not fit each other
+        raise WeightsError(f"{backbone.name}: refused: {error_line(error)}") from None
 
 
 def _described(option: dict[str, Any]) -> str:
@@ -234,10 +272,14 @@ def _print(tables: dict[str, list[dict[str, Any]]], hidden: Sequence[str]) -> No
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)
         for row in rows:
-            cells = [row[key] for key in columns]
-            texts = [", ".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
-            table.add_row(*(Text(one_line(text)) for text in texts))
+            table.add_row(*(Text(one_line(_cell(key, row[key]))) for key in columns))
             for option in row.get("options", []):
                 name = Text(f"  {one_line(option['name'])}")
                 table.add_row(name, Text(one_line(_described(option))))
         console.print(table, "")
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None and column == "receptive field":
+        return "the whole image"
+    return ", ".join(value) if isinstance(value, list) else str(value)

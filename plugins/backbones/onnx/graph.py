@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ....core.errors import WeightsError
 from ....core.interfaces.backbone import LayerInfo
-from ....core.shown import one_line
-from ..geometry import SIZES, Node, Window, geometries, spatial_dimensions
+from ..geometry import SIZES, Arrangement, Node, Window, geometries, spatial_dimensions
+from .inputs import ImageInput, image_inputs
+from .reasons import Reasons
+from .shapes import Shape, ShapeInference, Shapes, tables
 from .subgraphs import uses
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+    from onnx import ModelProto, NodeProto
 
-_Shape = tuple[int, ...]
-
-#: Most numbers of a constant from which shapes are inferred; larger ones are weights.
-_LARGEST_TABLE = 256
+#: Axes of the height and width of (N, H, W, C).
+_CHANNELS_LAST = (1, 2)
+#: Largest difference of a map's growth from the image's: windows at the borders take away some
+#: positions.
+_PROPORTION = 0.06
 
 _ACTIVATIONS = frozenset(
     {"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Mish", "HardSwish", "Clip"}
@@ -30,7 +34,9 @@ _POINTWISE = (
     | _JOINS
     | {"BatchNormalization", "Cast", "Div", "Dropout", "Erf", "Exp", "HardSigmoid", "Identity"}
     | {"LRN", "Max", "Min", "Neg", "Pow", "Reshape", "Slice", "Softsign", "Split", "Sqrt", "Sub"}
-    | {"Transpose", "Unsqueeze", "Squeeze", "Where", "Sign", "Abs", "Reciprocal"}
+    | {"Transpose", "Unsqueeze", "Squeeze", "Where", "Sign", "Abs", "Reciprocal", "Log", "Sin"}
+    | {"Cos", "Floor", "Ceil", "Round", "Not", "And", "Or", "Equal", "Greater", "GreaterOrEqual"}
+    | {"Less", "LessOrEqual", "QuantizeLinear", "DequantizeLinear"}
 )
 _WINDOWED = frozenset({"Conv", "MaxPool", "AveragePool", "LpPool"})
 
@@ -39,13 +45,19 @@ _WINDOWED = frozenset({"Conv", "MaxPool", "AveragePool", "LpPool"})
 class OnnxMaps:
     """Layers of a model, in order of depth.
 
-    `image` is the name of the input. `stages` are the ends of the network's stages: outputs of
-    activations, sums and concatenations that no other path bypasses.
+    `stages` are the ends of the network's stages: outputs of activations, sums and concatenations
+    that no other path bypasses. The layers `channels_last` are (N, H, W, C). `unusable` are the
+    other floating-point values that depend on the image, and why they cannot be layers. `shapes`
+    are the element types and dimensions of values for which onnx infers none for images of any
+    size, 0 for a dimension that depends on the image.
     """
 
-    image: str
+    image: ImageInput
     layers: tuple[LayerInfo, ...]
     stages: tuple[LayerInfo, ...]
+    channels_last: tuple[str, ...]
+    unusable: Mapping[str, str]
+    shapes: Mapping[str, tuple[int, tuple[int, ...]]]
 
 
 def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
@@ -53,163 +65,162 @@ def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
 
     Raises WeightsError for a model whose input is not one RGB image, or that has no feature maps.
     """
-    image = _image_input(model, source)
-    slim, tables = _without_weights(model), _tables(model, source)
-    shapes = [_shapes(slim, image, size, source) for size in SIZES]
-    spatial = {
-        name: spatial_dimensions(shape, shapes[1].get(name)) for name, shape in shapes[0].items()
-    }
-    sides = {
-        name: tuple(shapes[1][name][axis] for axis in axes)
-        for name, axes in spatial.items()
-        if axes
+    inputs = image_inputs(model, source)
+    constants = tables(model, source)
+    layouts = [_maps(model, image, constants) for image in inputs]
+    maps = max(layouts, key=lambda maps: len(maps.layers))
+    if not maps.layers:
+        if maps.image.fixed:
+            height, width = maps.image.fixed
+            raise WeightsError(
+                f"{source}: has no feature maps for images of any size: it is made for images of "
+                f"{width}x{height} px alone"
+            )
+        raise WeightsError(f"{source}: has no feature maps: 4-D values that grow with the image")
+    return maps
+
+
+def _maps(model: ModelProto, image: ImageInput, constants: Mapping[str, list[int]]) -> OnnxMaps:
+    inference = ShapeInference(model, image)
+    small, large = (inference.shapes(size) for size in SIZES)
+    shapes, larger = {**small.other, **small.known}, {**large.other, **large.known}
+    layouts = {
+        name: layout
+        for name, shape in shapes.items()
+        if (layout := _layout(shape, larger.get(name)))
     }
     nodes = {
-        output: _geometry(node, sides, spatial.get(output) or (2, 3), output, tables)
+        output: _geometry(node, _settings(node, small), layouts, output, constants)
         for node in model.graph.node
         for output in node.output
         if output
     }
+    found = geometries(nodes, image.name)
     layers = {
         name: LayerInfo(
             name,
-            shapes[0][name][1],
+            small.known[name][3 if layouts[name].axes == _CHANNELS_LAST else 1],
             geometry.stride,
             geometry.receptive_field,
             geometry.smallest_side,
+            geometry.exact_stride,
         )
-        for name, geometry in geometries(nodes, image).items()
-        if len(shapes[0].get(name, ())) == 4 and spatial.get(name) == (2, 3)
+        for name, geometry in found.items()
+        if name in small.known and name in layouts and layouts[name].is_map
     }
-    if not layers:
-        raise WeightsError(f"{source}: has no feature maps: 4-D values that grow with the image")
-    stages = [layers[name] for name in _stage_ends(model, image) if name in layers]
+    fixed = inference.shapes(image.fixed) if image.fixed else None
+    reasons = Reasons(
+        image, small, large, fixed, {name: item.axes for name, item in layouts.items()}
+    )
+    stages = [layers[name] for name in _stage_ends(model, image.name) if name in layers]
     infos = tuple(layers.values())
-    return OnnxMaps(image, infos, tuple(stages) or infos)
+    return OnnxMaps(
+        image,
+        infos,
+        tuple(stages) or infos,
+        tuple(name for name in layers if layouts[name].axes == _CHANNELS_LAST),
+        reasons.of_values(model, layers),
+        _common(small, large, inference.shapes(SIZES[0], batch=2)),
+    )
 
 
-def _image_input(model: ModelProto, source: str) -> str:
-    import onnx
-
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    if len(inputs) == 1:
-        tensor = inputs[0].type.tensor_type
-        sizes = [dim.dim_value for dim in tensor.shape.dim]
-        if len(sizes) == 4 and sizes[1] in (0, 3) and tensor.elem_type == onnx.TensorProto.FLOAT:
-            return str(inputs[0].name)
-    raise WeightsError(f"{source}: should have one input, an image (N, 3, H, W) in float32")
-
-
-def _without_weights(model: ModelProto) -> ModelProto:
-    """Copy a model for shape inference: large weights become inputs, stated shapes are dropped."""
-    import onnx
-
-    slim = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
-    slim.graph.name = "shapes"
-    slim.graph.node.extend(model.graph.node)
-    slim.graph.input.extend(model.graph.input)
-    inputs = {value.name for value in model.graph.input}
-    for tensor in model.graph.initializer:
-        if _is_table(tensor):
-            slim.graph.initializer.append(tensor)
-        elif tensor.name not in inputs:
-            slim.graph.input.append(
-                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+def _common(small: Shapes, *others: Shapes) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Return element types and shapes, with 0 for dimensions that differ between images."""
+    common = {}
+    for name, shape in {**small.known, **small.other}.items():
+        shapes = [other.known.get(name) or other.other.get(name, ()) for other in others]
+        if all(len(other) == len(shape) for other in shapes):
+            dims = tuple(
+                size if all(other[axis] == size for other in shapes) else 0
+                for axis, size in enumerate(shape)
             )
-    for output in model.graph.output:
-        slim.graph.output.append(onnx.ValueInfoProto(name=output.name))
-    return slim
+            common[name] = (small.elements[name], dims)
+    return common
 
 
-def _is_table(tensor: TensorProto) -> bool:
-    count = 1
-    for size in tensor.dims:
-        count *= size
-    return count <= _LARGEST_TABLE and not tensor.external_data
+@dataclass(frozen=True)
+class _Layout:
+    """A value's number of axes, those of its height and width, their lengths and positions.
+
+    `arranged` is None where the lengths do not grow in proportion to the image. `is_map` is true
+    for a value that can be a layer.
+    """
+
+    rank: int
+    axes: tuple[int, int]
+    sides: tuple[int, int]
+    arranged: tuple[Arrangement, Arrangement] | None
+    is_map: bool
 
 
-def _tables(model: ModelProto, source: str) -> dict[str, list[int]]:
-    """Small integer constants, such as the widths of paddings, by name."""
-    import onnx
-
-    constants = {
-        node.output[0]: attribute.t
-        for node in model.graph.node
-        if node.op_type == "Constant"
-        for attribute in node.attribute
-        if attribute.name == "value"
-    }
-    constants |= {tensor.name: tensor for tensor in model.graph.initializer}
-    try:
-        return {
-            name: onnx.numpy_helper.to_array(tensor).flatten().tolist()
-            for name, tensor in constants.items()
-            if tensor.data_type == onnx.TensorProto.INT64 and _is_table(tensor)
-        }
-    except (ValueError, TypeError) as error:  # fewer numbers than the shape has
-        raise WeightsError(f"{source}: damaged, a constant cannot be read ({error})") from None
-
-
-def _shapes(slim: ModelProto, image: str, size: tuple[int, int], source: str) -> dict[str, _Shape]:
-    """Known shapes of the floating-point values, by name, for an image of this size."""
-    import onnx
-
-    for graph_input in slim.graph.input:
-        if graph_input.name == image:
-            dims = graph_input.type.tensor_type.shape.dim
-            for dim, length in zip(dims, (1, 3, *size), strict=True):
-                dim.dim_value = length
-    try:
-        inferred = onnx.shape_inference.infer_shapes(slim, data_prop=True)
-    except Exception as error:  # the C++ code's errors have no common base
-        line = one_line(str(error), 120)
-        raise WeightsError(f"{source}: its shapes cannot be inferred ({line})") from None
-    values = [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]
-    return {value.name: shape for value in values if (shape := _known_shape(value)) is not None}
-
-
-def _known_shape(value: ValueInfoProto) -> _Shape | None:
-    import onnx
-
-    tensor = value.type.tensor_type
-    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
-    if tensor.elem_type not in floats or not tensor.HasField("shape"):
+def _layout(small: Shape, large: Shape | None) -> _Layout | None:
+    """Return the layout of a value from its shapes for `SIZES`; None if it has no two sides."""
+    axes = spatial_dimensions(small, large)
+    if axes is None or large is None:
         return None
-    sizes = tuple(dim.dim_value for dim in tensor.shape.dim)
-    return sizes if all(size > 0 for size in sizes) else None
+    directions = []
+    for axis, (before, after) in zip(axes, zip(*SIZES, strict=True), strict=True):
+        growth, expected = large[axis] / max(small[axis], 1), after / before
+        if large[axis] > small[axis] and abs(growth / expected - 1) < _PROPORTION:
+            stride = Fraction(after - before, large[axis] - small[axis])
+            directions.append(Arrangement(stride, large[axis] * stride - after))
+    is_map = len(small) == 4 and small[0] == 1 and axes in ((2, 3), _CHANNELS_LAST)
+    both = (directions[0], directions[1]) if len(directions) == 2 else None
+    return _Layout(len(small), axes, (large[axes[0]], large[axes[1]]), both, is_map)
 
 
 def _geometry(
     node: NodeProto,
-    sides: Mapping[str, _Shape],
-    axes: tuple[int, int],
+    settings: Mapping[str, Any],
+    layouts: Mapping[str, _Layout],
     output: str,
-    tables: Mapping[str, list[int]],
+    constants: Mapping[str, list[int]],
 ) -> Node:
     """Return the geometry node of one output of an operation.
 
-    `axes` are those of the output's height and width, such as 3 and 4 where channels are a depth.
-    If the arrangement of its positions is unknown, it has none, so that neither it nor the values
-    that depend on it alone are layers.
+    If its sides do not grow with the image, it has no positions, so that neither it nor the values
+    that depend on it alone are layers. If they are not those of an input, they are arranged anew.
     """
     inputs = tuple(name for name in node.input if name)
-    if output not in sides:
+    if output not in layouts:
         return Node(inputs, windows=None)
-    settings = {attribute.name: _value(attribute) for attribute in node.attribute}
+    layout = layouts[output]
+    axes = layout.axes  # such as 3 and 4 where channels are a depth
     if node.op_type in _WINDOWED and "kernel_shape" in settings:
         return Node(inputs[:1], (_window(settings, axes[0] - 2), _window(settings, axes[1] - 2)))
-    if node.op_type == "Pad" and (padded := _padding(node, settings, axes, tables)):
+    if node.op_type == "Pad" and (padded := _padding(node, settings, axes, constants)):
         return Node(inputs[:1], padded)
-    if any(sides.get(name) == sides[output] for name in inputs):
-        return Node(inputs, whole=node.op_type not in _POINTWISE)
-    return Node(inputs, windows=None)
+    if any(name in layouts and layouts[name].sides == layout.sides for name in inputs):
+        return Node(inputs, whole=not _is_pointwise(node, settings, layouts, layout))
+    return Node(inputs, arranged=layout.arranged) if layout.arranged else Node(inputs, windows=None)
 
 
-def _value(attribute: Any) -> Any:
+def _is_pointwise(
+    node: NodeProto,
+    settings: Mapping[str, Any],
+    layouts: Mapping[str, _Layout],
+    layout: _Layout,
+) -> bool:
+    """Return whether a position depends on that position alone, if its sides are an input's."""
+    rank, last = layout.rank, max(layout.axes)
+    match node.op_type:
+        case "Slice":
+            return len(node.input) < 5  # steps may reverse the order
+        case "LayerNormalization":
+            return last < int(settings.get("axis", -1)) % rank
+        case "MatMul":
+            return last < rank - 1 and node.input[1] not in layouts
+    return node.op_type in _POINTWISE or str(node.op_type).startswith("Reduce")
+
+
+def _settings(node: NodeProto, shapes: Shapes) -> dict[str, Any]:
+    """Return a node's attributes, and a convolution's kernel shape where it is implied."""
     import onnx
 
-    return onnx.helper.get_attribute_value(attribute)
+    kernel = shapes.known.get(node.input[1], ()) if node.op_type == "Conv" else ()
+    implied = {"kernel_shape": list(kernel[2:])} if kernel else {}
+    stated = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+    return implied | stated
 
 
 def _window(settings: Mapping[str, Any], direction: int) -> Window:

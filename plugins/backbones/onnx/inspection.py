@@ -10,18 +10,18 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ....core.errors import WeightsError
 from ....core.files import status_of, user_cache, whole_file
-from ....core.interfaces.backbone import LayerInfo
 from ....core.machine.limited_process import Limits, ProcessError, call, extend_memory, serve
 from .graph import OnnxMaps, feature_maps
-from .model import image_model
-from .reading import check_file, files_beside, read_onnx
+from .maps_json import maps_of_json, maps_to_json
+from .model import image_model, without_heavy_layers
+from .reading import MOST_BYTES, check_file, files_beside, read_onnx
 
 #: Metadata key of the expected input; stylectl writes "none": the preprocessing is in the graph.
 PREPROCESSING_KEY = "stylectl.preprocessing"
@@ -48,12 +48,8 @@ class Inspection:
     @classmethod
     def of_json(cls, values: Any) -> Inspection:
         """Return the inspection from the JSON form of its fields."""
-        maps = values["maps"]
-        layers, stages = (
-            tuple(LayerInfo(**info) for info in maps[key]) for key in ("layers", "stages")
-        )
         beside = tuple((str(name), int(size)) for name, size in values["beside"])
-        return cls(OnnxMaps(maps["image"], layers, stages), values["preprocessing"], beside)
+        return cls(maps_of_json(values["maps"]), values["preprocessing"], beside)
 
 
 def inspect(path: Path, source: str) -> Inspection:
@@ -86,14 +82,16 @@ def _work(request: Any) -> Any:
     model = read_onnx(path, source)
     maps = feature_maps(model, source)
     beside = {name: _size(path.parent / name) or 0 for name in files_beside(model)}
-    extend_memory(_COPIES * sum(beside.values()))
+    extend_memory(_COPIES * min(sum(beside.values()), MOST_BYTES))
+    maps = without_heavy_layers(maps, model, path.parent)
     # The extraction of any layers does no more than that of all. An error is raised when it is
     # done: it may concern layers that no job uses.
     names = [info.name for info in maps.layers]
     with contextlib.suppress(WeightsError):
-        image_model(model, path, source, maps.image, names, "none")
+        image_model(model, path, source, maps, names, "none")
     stated = {entry.key: entry.value for entry in model.metadata_props}.get(PREPROCESSING_KEY)
-    return asdict(Inspection(maps, stated, tuple(beside.items())))
+    beside_it = [[name, size] for name, size in beside.items()]
+    return {"maps": maps_to_json(maps), "preprocessing": stated, "beside": beside_it}
 
 
 def _key(path: Path) -> str:

@@ -10,12 +10,13 @@ from ....core.errors import UsageError, WeightsError
 from ....core.files import real_path, status_of
 from ....core.shown import one_line
 from .branches import without_known_branches
+from .names import with_free_names
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-#: Most bytes that protobuf can hold; each file of weights beside it has the same limit.
-_MOST_BYTES = 2_000_000_000
+#: Most bytes that protobuf can hold, in a file and in a model with its weights.
+MOST_BYTES = 2_000_000_000
 
 
 def check_file(path: Path, source: str) -> int:
@@ -26,13 +27,15 @@ def check_file(path: Path, source: str) -> int:
     status = status_of(path)
     if status is None or not path.is_file():
         raise UsageError(f"{source}: no such ONNX file")
-    if status.st_size > _MOST_BYTES:
-        raise WeightsError(f"{source}: larger than {_MOST_BYTES / 1e9:g} GB")
+    if status.st_size > MOST_BYTES:
+        raise WeightsError(f"{source}: larger than {MOST_BYTES / 1e9:g} GB")
     return status.st_size
 
 
 def read_onnx(path: Path, source: str) -> ModelProto:
-    """Read a model without the weights that are in other files, and without known branches.
+    """Read a model without the weights that are in other files.
+
+    Its values have names of its own, and its known branches are inlined.
 
     Raises UsageError for a missing file, and WeightsError for one that is too large or damaged, or
     that needs other operators than the standard's or files outside its folder.
@@ -48,16 +51,33 @@ def read_onnx(path: Path, source: str) -> ModelProto:
         raise WeightsError(f"{source}: damaged or not an ONNX file (it holds no network)")
     _check_operators(model, source)
     _check_external_data(model, path, source)
+    incomplete = _state_ranks(model)
     try:
-        onnx.checker.check_model(str(path))
+        onnx.checker.check_model(model if incomplete else str(path))
     except Exception as error:  # ValidationError, or an error of the C++ code
         raise WeightsError(f"{source}: not a valid ONNX model ({_line(error)})") from None
     try:
-        return without_known_branches(model)
+        model = without_known_branches(model)
     except MemoryError:
         raise
     except Exception as error:  # the C++ code's errors have no common base
         raise WeightsError(f"{source}: its shapes cannot be inferred ({_line(error)})") from None
+    return with_free_names(model)
+
+
+def _state_ranks(model: ModelProto) -> bool:
+    """State the input's number of dimensions where a file does not, and return whether that is so.
+
+    onnx requires it, the runtimes do not. Outputs become scalars: they are not used.
+    """
+    incomplete = False
+    for values, rank in ((model.graph.input, 4), (model.graph.output, 0)):
+        for value in values:
+            tensor = value.type.tensor_type
+            if value.type.HasField("tensor_type") and not tensor.HasField("shape"):
+                incomplete = True
+                tensor.shape.CopyFrom(type(tensor.shape)(dim=[{}] * rank))
+    return incomplete
 
 
 def files_beside(model: ModelProto) -> set[str]:
@@ -71,6 +91,19 @@ def files_beside(model: ModelProto) -> set[str]:
         for entry in tensor.external_data
         if entry.key == "location"
     }
+
+
+def stored_bytes(tensor: TensorProto, folder: Path) -> int:
+    """Return the number of bytes of a tensor, in the model or in a file in its folder."""
+    import onnx
+
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        return int(tensor.ByteSize())
+    settings = {entry.key: entry.value for entry in tensor.external_data}
+    if "length" in settings:
+        return _count(settings["length"])
+    status = status_of(folder / settings.get("location", ""))
+    return 0 if status is None else status.st_size - _count(settings.get("offset"))
 
 
 def _check_operators(model: ModelProto, source: str) -> None:
@@ -112,10 +145,8 @@ def _check_external_data(model: ModelProto, path: Path, source: str) -> None:
         if status is None or not file.is_file():
             raise WeightsError(f"{source}: the file {location!r} with its weights is missing")
         offset, length = _count(settings.get("offset")), _count(settings.get("length"))
-        if status.st_size > _MOST_BYTES or offset + length > status.st_size:
-            raise WeightsError(
-                f"{source}: the file {location!r} with its weights is too large or too short"
-            )
+        if offset + length > status.st_size:
+            raise WeightsError(f"{source}: the file {location!r} with its weights is too short")
 
 
 def _count(text: str | None) -> int:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from stylectl.plugins.backbones.geometry import Geometry, Node, Window, geometries
+from stylectl.plugins.backbones.geometry import Arrangement, Geometry, Node, Window, geometries
 from torch.nn import functional
 
 
@@ -103,3 +105,38 @@ def test_branches_of_other_sizes_never_fit() -> None:
 def test_an_operation_may_need_a_larger_input(least: int, smallest: int) -> None:
     nodes = {"reflected": both(Window(1, before=3, after=3, least=least), "image")}
     assert geometries(nodes, "image")["reflected"].smallest_side == smallest
+
+
+def arranged(stride: Fraction, *inputs: str, offset: int = 0) -> Node:
+    direction = Arrangement(stride, Fraction(offset))
+    return Node(inputs, arranged=(direction, direction))
+
+
+def test_maps_that_are_arranged_anew_may_have_more_positions_than_pixels() -> None:
+    nodes = {
+        "conv": both(Window(3), "image"),
+        "larger": arranged(Fraction(1, 2), "conv", offset=-2),
+        "next": both(Window(3, 3), "larger"),
+        "smaller": both(Window(2, 2), "larger"),
+    }
+    found = geometries(nodes, "image")
+    assert found["larger"] == Geometry(1, None, 3, Fraction(1, 2))
+    # 3 positions, half a pixel apart, of an image that is 2 pixels larger than the map.
+    assert found["next"] == Geometry(2, None, 4, Fraction(3, 2))
+    assert found["smaller"] == Geometry(1, None, 3)
+
+
+def test_maps_that_are_arranged_anew_need_what_they_are_made_of() -> None:
+    nodes = {
+        "deep": both(Window(8, 8), "image"),
+        "up": arranged(Fraction(1), "deep"),
+        "sum": both(Window(), "up", "image"),
+    }
+    found = geometries(nodes, "image")
+    assert found["up"].smallest_side == found["sum"].smallest_side == 8
+    tokens = {
+        "deep": both(Window(4, 4), "image"),
+        "attention": Node(("deep",), None),
+        "map": arranged(Fraction(4), "attention"),
+    }
+    assert geometries(tokens, "image")["map"] == Geometry(4, None, 4)

@@ -81,7 +81,7 @@ def test_a_good_file_is_inspected_once(
     monkeypatch.setattr(inspection, "call", None)  # no process is started
     second = opened(model([conv(), RELU]), tmp_path)
     assert second.layers == first.layers
-    assert second.image == first.image
+    assert second.unusable == first.unusable
     assert second.default_style_layers == first.default_style_layers
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

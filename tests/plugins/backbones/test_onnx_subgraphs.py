@@ -19,6 +19,7 @@ from stylectl.backends.onnx_gradient.rules import RULES
 from stylectl.backends.onnxruntime.backend import OnnxBackend
 from stylectl.backends.onnxruntime.options import OnnxOptions
 from stylectl.core.errors import BackendError
+from stylectl.plugins.backbones.onnx.graph import feature_maps
 from stylectl.plugins.backbones.onnx.model import image_model
 from stylectl.plugins.backbones.onnx.reading import read_onnx
 from stylectl.plugins.backbones.onnx_file import OnnxFile, OnnxFileOptions
@@ -208,7 +209,8 @@ def test_a_captured_image_is_preprocessed(tmp_path: Path) -> None:
         make("Add", ["conv", "chosen"], ["last"]),
     ]
     path = saved(tmp_path / "network.onnx", nodes, {"limit": np.float32(-1e3)})
-    model = image_model(read_onnx(path, "file"), path, "file", "image", ["last"], "caffe")
+    read = read_onnx(path, "file")
+    model = image_model(read, path, "file", feature_maps(read, "file"), ["last"], "caffe")
     image = torch.rand(1, 3, 9, 11)
     expected = 2 * nn.functional.conv2d(
         prepared(image, "caffe"), torch.from_numpy(WEIGHT), padding=1

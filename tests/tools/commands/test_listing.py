@@ -5,7 +5,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 Listed = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -63,6 +66,44 @@ def test_the_layers_of_a_backbone_are_listed(listed: Listed) -> None:
         "receptive field": 1 + 4 * 1 + 1 + 4 * 2 + 2 + 8 * 4 + 4 + 4 * 8,
         "default for": "content 1",
     }
+
+
+def test_the_layers_of_an_onnx_file_are_listed_and_why_other_values_are_none(
+    listed: Listed, tmp_path: Path
+) -> None:
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["x", "kernel"], ["conv"], pads=[1, 1, 1, 1]),
+        node("Resize", ["conv", "", "scales"], ["larger"], mode="linear"),
+        node("ReverseSequence", ["larger", "lengths"], ["reversed"], batch_axis=0, time_axis=1),
+        node("Relu", ["reversed"], ["relu"]),
+        node("GlobalAveragePool", ["relu"], ["mean"]),
+        node("Flatten", ["mean"], ["flat"]),
+    ]
+    constants = {
+        "kernel": np.ones((4, 3, 3, 3), np.float32),
+        "scales": np.array([1, 1, 2, 2], np.float32),
+        "lengths": np.array([4]),
+    }
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    output = helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["n", 4])
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "network", [image], [output], tensors)
+    path = tmp_path / "network.onnx"
+    imports = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=8), path)
+    tables = json.loads(listed("backbones", "--layers", f"onnx:{path}", "--json").stdout)
+    assert [(row["name"], row["stride"], row["receptive field"]) for row in tables["layers"]] == [
+        ("conv", 1, 3),
+        ("larger", 0.5, None),
+    ]
+    reasons = {row["name"]: row["because"] for row in tables["not usable as layers"]}
+    assert reasons.keys() == {"reversed", "relu", "mean", "flat"}
+    assert "no gradient of ReverseSequence" in reasons["relu"]
+    assert "does not grow" in reasons["mean"]
+    assert "2-dimensional" in reasons["flat"]
+    text = listed("backbones", "--layers", f"onnx:{path}").stdout
+    assert "the whole image" in text
 
 
 def test_a_plugin_that_is_switched_off_is_listed_as_skipped(listed: Listed) -> None:

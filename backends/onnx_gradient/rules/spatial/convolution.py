@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .backward import BackwardGraph, Rule
-from .forward import Node
+from ...backward import BackwardGraph, Rule
+from ...forward import Node
 
 #: Largest number of channels that ONNX Runtime's convolutions for the CPU compute together.
 _BLOCK = 16

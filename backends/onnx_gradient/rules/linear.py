@@ -1,45 +1,53 @@
-"""Gradient rules for matrix products, sums, means, and layer normalization."""
+"""Gradient rules for matrix products, sums and means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from .backward import BackwardGraph, Rule
-from .elementwise import divided, unbroadcast
-from .forward import Node
+from ..backward import BackwardGraph, Rule
+from ..forward import Dimension, Node
+from .elementwise import divided, summed_to, unbroadcast
 
 
 def _matmul(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """Apply d(A B) = dA B + A dB. A factor may lack leading dimensions."""
-    ranks = [len(graph.forward.dimensions(value)) for value in node.inputs]
-    if min(ranks) < 2:
-        raise node.unsupported("one of its factors is a vector")
+    """Apply d(A B) = dA B + A dB.
+
+    The leading dimensions broadcast. A vector is a row on the left and a column on the right.
+    """
+    left, right = (graph.forward.dimensions(value) for value in node.inputs)
+    sizes = list(graph.forward.dimensions(node.outputs[0]))
+    rows, columns = (graph.saved(value) for value in node.inputs)
+    if len(left) == 1:
+        rows = graph.emit("Unsqueeze", rows, graph.integers(0))
+        gradient = graph.emit("Unsqueeze", gradient, graph.integers(-1 if len(right) == 1 else -2))
+    if len(right) == 1:
+        columns = graph.emit("Unsqueeze", columns, graph.integers(1))
+        gradient = graph.emit("Unsqueeze", gradient, graph.integers(-1))
+    batch = sizes[: max(len(left), len(right), 2) - 2]
     gradients = {}
     if 0 in node.active:
-        right = _transposed(graph, graph.saved(node.inputs[1]), ranks[1])
-        gradients[0] = _unbroadcast(graph, graph.emit("MatMul", gradient, right), node, 0)
+        product = graph.emit("MatMul", gradient, _transposed(graph, columns, max(len(right), 2)))
+        gradients[0] = _factor(graph, product, batch, node.inputs[0])
     if 1 in node.active:
-        left = _transposed(graph, graph.saved(node.inputs[0]), ranks[0])
-        gradients[1] = _unbroadcast(graph, graph.emit("MatMul", left, gradient), node, 1)
+        product = graph.emit("MatMul", _transposed(graph, rows, max(len(left), 2)), gradient)
+        gradients[1] = _factor(graph, product, batch, node.inputs[1])
     return gradients
+
+
+def _factor(graph: BackwardGraph, product: str, batch: Sequence[Dimension], value: str) -> str:
+    """Return the gradient at a factor: summed over the leading dimensions that it lacks."""
+    sizes = graph.forward.dimensions(value)
+    if len(sizes) > 1:
+        return summed_to(graph, product, [*batch, *sizes[-2:]], value)
+    if batch:
+        axes = graph.integers(*range(len(batch)))
+        product = graph.emit("ReduceSum", product, axes, keepdims=0)
+    return graph.emit("Reshape", product, graph.integers(-1))
 
 
 def _transposed(graph: BackwardGraph, value: str, rank: int) -> str:
     return graph.emit("Transpose", value, perm=[*range(rank - 2), rank - 1, rank - 2])
-
-
-def _unbroadcast(graph: BackwardGraph, gradient: str, node: Node, position: int) -> str:
-    """Sum over the leading dimensions that a factor lacks."""
-    factor_sizes, product_sizes = (
-        graph.forward.dimensions(value)[:-2] for value in (node.inputs[position], node.outputs[0])
-    )
-    missing = len(product_sizes) - len(factor_sizes)
-    if factor_sizes != product_sizes[missing:]:
-        raise node.unsupported("its factors' leading dimensions broadcast")
-    if not missing:
-        return gradient
-    return graph.emit("ReduceSum", gradient, graph.integers(*range(missing)), keepdims=0)
 
 
 def _gemm(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -90,37 +98,10 @@ def _spread(graph: BackwardGraph, node: Node, gradient: str) -> str:
     return graph.emit("Expand", gradient, graph.shape(node.inputs[0]))
 
 
-def _layer_normalization(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """Apply dx = (g - E g - z E (g z)) / s with g = w dy.
-
-    The operator is y = w z + b, with z = (x - E x) / s over the last axes and
-    s^2 = E (x - E x)^2 + epsilon.
-    """
-    if node.active != {0}:
-        raise node.unsupported("its scale depends on the image")
-    rank = len(graph.forward.dimensions(node.inputs[0]))
-    axes = graph.integers(*range(node.attributes.get("axis", -1) % rank, rank))
-
-    def mean(value: str) -> str:
-        return graph.emit("ReduceMean", value, axes, keepdims=1)
-
-    value = graph.saved(node.inputs[0])
-    centred = graph.emit("Sub", value, mean(value))
-    variance = mean(graph.emit("Mul", centred, centred))
-    epsilon = graph.scalar(node.attributes.get("epsilon", 1e-5), like=value)
-    deviation = graph.emit("Sqrt", graph.emit("Add", variance, epsilon))
-    z = graph.emit("Div", centred, deviation)
-    g = graph.emit("Mul", gradient, graph.saved(node.inputs[1]))
-    projection = graph.emit("Mul", z, mean(graph.emit("Mul", g, z)))
-    residual = graph.emit("Sub", graph.emit("Sub", g, mean(g)), projection)
-    return {0: graph.emit("Div", residual, deviation)}
-
-
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Gemm": _gemm,
         "GlobalAveragePool": _reduce_mean,
-        "LayerNormalization": _layer_normalization,
         "MatMul": _matmul,
         "ReduceMean": _reduce_mean,
         "ReduceSum": _reduce_sum,

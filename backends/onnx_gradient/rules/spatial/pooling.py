@@ -8,7 +8,9 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 
-from .backward import BackwardGraph, Rule
+from ...backward import BackwardGraph, Rule
+from ...forward import Node
+from ..elementwise import divided, where_positive
 from .convolution import (
     explicit_pads,
     pads_before,
@@ -16,8 +18,6 @@ from .convolution import (
     transposed,
     transposed_within,
 )
-from .elementwise import divided, where_positive
-from .forward import Node
 
 
 def _max_pool(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from onnx import TensorProto
 
-from .backward import BackwardGraph, Rule
-from .forward import Node
+from ..backward import BackwardGraph, Rule
+from ..forward import Dimension, Node
 
 
 def _relu(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -185,24 +185,29 @@ def _div(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
 
 
 def unbroadcast(graph: BackwardGraph, gradient: str, node: Node, position: int) -> str:
-    """Return the gradient at an input of a node that broadcasts.
+    """Return the gradient at an input of a node that broadcasts, from that at its output."""
+    sizes = graph.forward.dimensions(node.outputs[0])
+    return summed_to(graph, gradient, sizes, node.inputs[position])
 
-    It is summed over the axes that the input lacks, and over those along which the input has one
-    element and the output may have more.
+
+def summed_to(graph: BackwardGraph, gradient: str, sizes: Sequence[Dimension], value: str) -> str:
+    """Return the gradient of a value that was broadcast to other sizes.
+
+    `sizes` are those of the gradient. It is summed over the axes that the value lacks, and over
+    those along which the value has one element and the gradient may have more.
     """
-    input_sizes = graph.forward.dimensions(node.inputs[position])
-    output_sizes = graph.forward.dimensions(node.outputs[0])
-    missing = len(output_sizes) - len(input_sizes)
+    own_sizes = graph.forward.dimensions(value)
+    missing = len(sizes) - len(own_sizes)
     if missing:
         axes = graph.integers(*range(missing))
         gradient = graph.emit("ReduceSum", gradient, axes, keepdims=0)
-    pairs = list(enumerate(zip(input_sizes, output_sizes[missing:], strict=True)))
+    pairs = list(enumerate(zip(own_sizes, sizes[missing:], strict=True)))
     # Sizes that are only known when the graph runs may turn out to be one.
     if any(
         not isinstance(before, int) and (before is None or before != after)
         for _, (before, after) in pairs
     ):
-        ones = graph.emit("Equal", graph.shape(node.inputs[position]), graph.integers(1))
+        ones = graph.emit("Equal", graph.shape(value), graph.integers(1))
         indices = graph.emit("NonZero", ones)  # (1, number of axes of size one)
         axes = graph.emit("Reshape", indices, graph.integers(-1))
         return graph.emit("ReduceSum", gradient, axes, keepdims=1, noop_with_empty_axes=1)
@@ -247,6 +252,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "Add": _add,
         "Cast": _cast,
+        "CastLike": _cast,
         "Clip": _clip,
         "Div": _div,
         "Dropout": _dropout,

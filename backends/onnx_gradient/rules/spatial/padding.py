@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .backward import BackwardGraph, Rule
-from .forward import Node
+from ...backward import BackwardGraph, Rule
+from ...forward import Node
 
 #: End of a slice that runs to the end of a value, beyond any position.
 _END = 2**31 - 1
@@ -19,6 +19,11 @@ def _pad(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     mode = node.attributes.get("mode", b"constant").decode()
     if node.active != {0}:
         raise node.unsupported("the value that it pads with depends on the image")
+    if mode == "constant" and node.input(1) and node.input(1) not in graph.forward.constants:
+        # Widths that depend on the image's size, as those that fill up windows.
+        widths = graph.emit("Neg", graph.saved(node.inputs[1]))
+        axes = [graph.saved(node.inputs[3])] if node.input(3) else []
+        return {0: graph.emit("Pad", gradient, widths, "", *axes)}
     sizes = graph.shape(node.inputs[0])
     for axis, begin, end in _pads(graph, node):
         if mode == "constant":

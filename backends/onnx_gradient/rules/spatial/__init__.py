@@ -1,0 +1,1 @@
+"""The gradient rules of operators with windows or positions in space."""
