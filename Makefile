@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo install test coverage lint types imports pytest docs test-newest test-oldest pictures clean
+.PHONY: demo install test coverage lint types imports pytest docs campaign test-newest test-oldest pictures clean
 
 demo: install ## Paint the sample pair.
 	$(BIN)/stylectl run --backend torch -o demo.png
@@ -50,6 +50,11 @@ test-oldest: ## Test with the oldest versions that pyproject.toml admits.
 		--resolution lowest-direct --extra test pyproject.toml --output-file .venv-oldest/oldest.txt
 	.venv-oldest/bin/python -m pip install --requirement .venv-oldest/oldest.txt --editable .
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2
+
+# For longer: make campaign CAMPAIGN="--minutes 60"; others are in CONTRIBUTING.md.
+CAMPAIGN ?=
+campaign: $(VENV)/installed-for-tests ## Try wrong inputs, and kill runs, for 20 minutes.
+	OMP_NUM_THREADS=1 $(BIN)/python -m stylectl.tests.campaign $(CAMPAIGN)
 
 pictures: $(VENV)/installed ## Make what the gallery and the page of controls show and lack.
 	$(BIN)/python -m stylectl.tools.maintenance.doc_pictures

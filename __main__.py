@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .tools.console.signals import StartSignals, stop_signals
+from .tools.console.signals import StartSignals, ignore_signals, stop_signals
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
     except KeyboardInterrupt as stop:
         sys.stderr.write("stylectl: interrupted\n")
         sys.exit(getattr(stop, "exit_code", 130))
+    finally:
+        ignore_signals()
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ def temporary_folder(parent: Path | None, prefix: str) -> Iterator[Path]:
             try:
                 yield Path(name)
             finally:
+                _empty(Path(name))
                 lock.release()
             return
 
@@ -78,7 +79,23 @@ def remove_leftovers(parent: Path, prefix: str) -> None:
         for folder in parent.glob(f"{prefix}{_host()}-*"):
             if (folder / _LOCK).is_file():
                 with suppress(Timeout, OSError), FileLock(folder / _LOCK, timeout=0):
+                    _empty(folder)
                     shutil.rmtree(folder, ignore_errors=True)
+            else:  # killed before it made its lock, or after it had deleted that
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    """Delete what is in a temporary folder; the lock stays, so that a kill leaves no other file."""
+    for path in folder.iterdir():
+        if path.name == _LOCK:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
 
 
 def remove_free_locks(parent: Path) -> None:

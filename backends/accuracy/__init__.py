@@ -1,1 +1,1 @@
-"""Measures of accuracy: the float64 reference, distances between tensors."""
+"""Measures of accuracy: the float64 reference, finite differences, the check of a network."""

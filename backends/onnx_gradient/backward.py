@@ -39,15 +39,17 @@ class BackwardGraph:
         """Add a node with one output, and return that output's name."""
         return self.emit_many(operator, inputs, 1, **attributes)[0]
 
-    def emit_late(self, operator: str, saved: str, **attributes: Any) -> str:
-        """Add a node that depends on a saved value alone, and that runs only when it is needed.
+    def emit_late(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node that runs only when it is needed, and return its output's name.
+
+        Its inputs are saved values, constants, and outputs of other such nodes.
 
         ONNX Runtime walks back from the result and, of a node's inputs, follows the one whose node
         is last in the file. It would reach a mask behind the gradient's own nodes before them: all
         masks would be computed at the start, and held. So these nodes are first in the file.
         """
         name = self._fresh_name(operator)
-        self._first.append(helper.make_node(operator, [saved], [name], name, **attributes))
+        self._first.append(helper.make_node(operator, list(inputs), [name], name, **attributes))
         return name
 
     def emit_many(

@@ -30,7 +30,20 @@ def _conv(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     group = node.attributes.get("group", 1)
     strides = list(node.attributes.get("strides", ones))
     dilations = list(node.attributes.get("dilations", ones))
-    pads = explicit_pads(node, len(kernel))
+    if pads_by_size(node, strides):
+        begins = pads_before(graph, node, kernel, strides, dilations)
+        adjoint = transposed_within(
+            graph,
+            gradient,
+            graph.constant(weight),
+            begins,
+            graph.shape(node.inputs[0]),
+            strides=strides,
+            dilations=dilations,
+            group=group,
+        )
+        return {0: adjoint}
+    pads = explicit_pads(node, len(kernel), kernel, dilations)
     reach = [(size - 1) * dilation for size, dilation in zip(kernel, dilations, strict=True)]
     flipped_pads = [extent - pad for extent, pad in zip(reach * 2, pads, strict=True)]
     few = graph.on_cpu and group == 1 and weight.shape[1] < _BLOCK
@@ -109,17 +122,91 @@ def crop(graph: BackwardGraph, value: str, shape: str, spatial: int) -> str:
     return graph.emit("Slice", value, graph.integers(*[0] * spatial), ends, axes)
 
 
-def explicit_pads(node: Node, spatial: int) -> list[int]:
+def transposed_within(
+    graph: BackwardGraph,
+    gradient: str,
+    weight: str,
+    begins: str,
+    shape: str,
+    *,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    group: int = 1,
+) -> str:
+    """Add the adjoint of a convolution whose padding is known only when the graph runs.
+
+    `begins` are the pads at the axes' beginnings, a vector in the graph. The gradient at the padded
+    input is computed, and cut down to the sizes that `shape` has in its last dimensions.
+    """
+    spatial = len(strides)
+    padded = graph.emit(
+        "ConvTranspose",
+        gradient,
+        weight,
+        strides=list(strides),
+        dilations=list(dilations),
+        group=group,
+        output_padding=[stride - 1 for stride in strides],
+    )
+    sizes = graph.emit("Slice", shape, graph.integers(2), graph.integers(2 + spatial))
+    axes = graph.integers(*range(2, 2 + spatial))
+    return graph.emit("Slice", padded, begins, graph.emit("Add", begins, sizes), axes)
+
+
+def pads_by_size(node: Node, strides: Sequence[int]) -> bool:
+    """Return whether the pads depend on the size: `auto_pad` SAME with a stride."""
+    return _is_same(node) and any(stride != 1 for stride in strides)
+
+
+def pads_before(
+    graph: BackwardGraph,
+    node: Node,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> str:
+    """Return the pads at the axes' beginnings for `auto_pad` SAME, a vector in the graph.
+
+    The output has ceil(size / stride) positions. The padding that they need is divided between both
+    ends; an odd one is larger at the end (SAME_UPPER) or at the beginning (SAME_LOWER).
+    """
+    spatial = len(kernel)
+    shape = graph.shape(node.inputs[0])
+    sizes = graph.emit("Slice", shape, graph.integers(2), graph.integers(2 + spatial))
+    steps = graph.integers(*strides)
+    extents = [(size - 1) * dilation + 1 for size, dilation in zip(kernel, dilations, strict=True)]
+    steps_less_one = graph.integers(*(stride - 1 for stride in strides))
+    last = graph.emit("Div", graph.emit("Add", sizes, steps_less_one), steps)
+    last = graph.emit("Mul", graph.emit("Sub", last, graph.integers(1)), steps)
+    end = graph.emit("Add", last, graph.integers(*extents))
+    total = graph.emit("Max", graph.emit("Sub", end, sizes), graph.integers(0))
+    if node.attributes["auto_pad"] == b"SAME_LOWER":
+        total = graph.emit("Add", total, graph.integers(1))
+    return graph.emit("Div", total, graph.integers(2))
+
+
+def explicit_pads(
+    node: Node, spatial: int, kernel: Sequence[int] = (), dilations: Sequence[int] = ()
+) -> list[int]:
     """Return the pads at the axes' beginnings, then at their ends.
 
-    Raises NoGradientError for `auto_pad` SAME.
+    For `auto_pad` SAME, the stride is 1, and `kernel` and `dilations` are given. Raises
+    NoGradientError for SAME otherwise.
     """
-    padding = node.attributes.get("auto_pad", b"NOTSET")
-    if padding == b"VALID":
+    if node.attributes.get("auto_pad", b"NOTSET") == b"VALID":
         return [0] * 2 * spatial
-    if padding != b"NOTSET":
-        raise node.unsupported(f"auto_pad is {padding.decode()}")
-    return list(node.attributes.get("pads", [0] * 2 * spatial))
+    if not _is_same(node):
+        return list(node.attributes.get("pads", [0] * 2 * spatial))
+    if not kernel:
+        raise node.unsupported(f"auto_pad is {node.attributes['auto_pad'].decode()}")
+    totals = [(size - 1) * dilation for size, dilation in zip(kernel, dilations, strict=True)]
+    upper = node.attributes["auto_pad"] == b"SAME_UPPER"
+    begins = [total // 2 if upper else total - total // 2 for total in totals]
+    return [*begins, *(total - begin for total, begin in zip(totals, begins, strict=True))]
+
+
+def _is_same(node: Node) -> bool:
+    return node.attributes.get("auto_pad", b"NOTSET") in (b"SAME_UPPER", b"SAME_LOWER")
 
 
 def _batch_normalization(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:

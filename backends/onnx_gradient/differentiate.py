@@ -45,12 +45,14 @@ def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientMo
     backward = BackwardGraph(forward, on_cpu=on_cpu)
     pending = {layer: [cotangent_name(layer)] for layer in forward.layers}
     for node in reversed(forward.nodes):
-        if not node.active:
+        if not node.active and not node.captured:
             continue
         gradient = _total(backward, pending.pop(node.outputs[0], []))
         if any(output in pending for output in node.outputs[1:]):
             raise node.unsupported("another output than its first is used")
         if gradient:
+            if node.captured:
+                raise node.unsupported("its subgraphs use values that depend on the image")
             for position, part in _rule(node)(backward, node, gradient).items():
                 pending.setdefault(node.inputs[position], []).append(part)
     result = _total(backward, pending.pop(forward.image, []))

@@ -42,8 +42,9 @@ class ValueType:
 class Node:
     """A node: one call of an operator.
 
-    `active` are the positions of the inputs that depend on the image. An optional input that is
-    left out is "" or beyond the end of `inputs`.
+    `active` are the positions of the inputs that depend on the image, `captured` the values that
+    the node's subgraphs (the branches of an If) use and that depend on it. An optional input that
+    is left out is "" or beyond the end of `inputs`.
     """
 
     operator: str
@@ -52,6 +53,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
     active: frozenset[int]
+    captured: frozenset[str] = frozenset()
 
     def input(self, position: int) -> str:
         """Return the name of an input, or "" for one that is left out."""
@@ -80,8 +82,8 @@ class ForwardGraph:
         self.nodes = tuple(self._read(graph))
         self._producers = {value: node for node in self.nodes for value in node.outputs}
         self._users: dict[str, list[str]] = {}
-        for node in self.nodes:
-            for value in {*node.inputs}:
+        for node, proto in zip(self.nodes, graph.node, strict=True):
+            for value in {*node.inputs, *_captured(proto)}:
                 self._users.setdefault(value, []).append(node.operator)
 
     def type(self, value: str) -> ValueType:
@@ -115,7 +117,8 @@ class ForwardGraph:
             positions = frozenset(
                 position for position, value in enumerate(node.input) if value in active
             )
-            if positions:
+            captured = frozenset(_captured(node) & active)
+            if positions or captured:
                 # No gradient passes through a value of integers (a shape, an index).
                 active.update(
                     value
@@ -133,7 +136,21 @@ class ForwardGraph:
                     for attribute in node.attribute
                 },
                 positions,
+                captured,
             )
+
+
+def _captured(node: onnx.NodeProto) -> set[str]:
+    """Return the values of the graph that a node's subgraphs use."""
+    names: set[str] = set()
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, attribute.g):
+            inner = {value.name for value in (*graph.input, *graph.initializer)}
+            for part in graph.node:
+                names |= ({*part.input} | _captured(part)) - inner
+                inner |= {*part.output}
+            names |= {value.name for value in graph.output} - inner
+    return names
 
 
 def _constants(graph: onnx.GraphProto) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .backward import BackwardGraph, Rule
-from .elementwise import unbroadcast
+from .elementwise import divided, unbroadcast
 from .forward import Node
 
 
@@ -73,8 +73,8 @@ def _reduce_mean(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int
     """Divide by the number of averaged elements; also the rule of GlobalAveragePool."""
     before = graph.emit("ReduceProd", graph.shape(node.inputs[0]), keepdims=0)
     after = graph.emit("ReduceProd", graph.emit("Shape", gradient), keepdims=0)
-    count = graph.emit("CastLike", graph.emit("Div", before, after), gradient)
-    return {0: _spread(graph, node, graph.emit("Div", gradient, count))}
+    count = graph.emit("Div", before, after)
+    return {0: _spread(graph, node, divided(graph, gradient, count, like=node.inputs[0]))}
 
 
 def _spread(graph: BackwardGraph, node: Node, gradient: str) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Literal
 
 import onnx
+import torch
 from torch import Tensor
 
 from ...core.errors import BackendError
@@ -15,11 +16,13 @@ from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
 from ...core.machine.malloc import collect_and_return_memory
-from ..disk_cache import cache_limit, trim
+from ..accuracy.network_check import NetworkCheck
+from ..disk_cache import cache_limit, key_of, trim
 from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE
 from ..onnx_gradient import cotangent_name
 from ..pytorch.backend import TorchBackend
+from ..pytorch.converted import ConvertedBackbone, converter_version
 from ..pytorch.options import TorchOptions
 from .loading import Loader
 from .models import Models, cache_folder, open_models
@@ -68,13 +71,26 @@ class OnnxBackend(FeatureBackend):
         self._torch = self._torch_backend(backbone, options) if self.gradient == "torch" else None
         with self._named():
             self._load({})
+        self._check = NetworkCheck(
+            backbone.name,
+            backbone.deepest(self.layers).smallest_side,
+            restricted=models.from_file,
+            origin=_origin(backbone, self.layers, options, models),
+            precision=options.precision,
+            native=self.gradient == "native",
+            folder=cache_folder() / "checked",
+            key=key_of(models.key, placement, _name_of(self.device), *_versions()),
+        )
+        self._checked = False
         if not placement.compiles:
+            self._checked = self._check_network()
             self._models_open.close()
         trim(cache_folder(), limit)
         self.details = {
             "onnxruntime": onnxruntime.__version__,
             "gradient": self.gradient,
             "gradient_because": self.gradient_reason,
+            **({"onnx2pytorch": converter_version()} if self._torch and models.from_file else {}),
         }
         collect_and_return_memory()
 
@@ -101,6 +117,8 @@ class OnnxBackend(FeatureBackend):
             cotangents = {cotangent_name(layer): ranges[layer] for layer in self.layers}
             with self._named():
                 self._load(ranges | cotangents)
+        if not self._checked:  # a network that is compiled for sizes, or takes no others
+            self._checked = self._check_network([min(sizes)])
 
     def close(self) -> None:
         """See FeatureBackend.close."""
@@ -108,16 +126,29 @@ class OnnxBackend(FeatureBackend):
         for evaluator in self._open:
             evaluator.close()
 
+    def _check_network(self, sizes: Sequence[tuple[int, int]] = ()) -> bool:
+        try:
+            return self._check.once(self, sizes)
+        except BaseException:
+            self.close()
+            raise
+
     def _torch_backend(self, backbone: Backbone, options: OnnxOptions) -> TorchBackend:
         torch_options = TorchOptions(
             device=str(self.device),
             precision=options.precision,
             convolution=options.convolution,
         )
+        from_file, reason = self._models.from_file, self._models.reason
+        origin = ConvertedBackbone(backbone) if from_file else backbone
         try:
-            return TorchBackend(backbone, self.layers, torch_options)
+            return TorchBackend(origin, self.layers, torch_options)
         except BackendError as error:
-            raise BackendError(f"gradient by torch ({self.gradient_reason}): {error}") from None
+            named = from_file and self.gradient_reason == reason
+            advice = "; layers that do not depend on this node need none" if named else ""
+            raise BackendError(
+                f"gradient by torch ({self.gradient_reason}): {error}{advice}"
+            ) from None
 
     def _load(self, ranges: Mapping[str, ShapeRange]) -> None:
         loader = Loader(self._place, self._models.key, self._models.fresh)
@@ -140,6 +171,26 @@ def _named(network: str) -> Iterator[None]:
         yield
     except BackendError as error:
         raise BackendError(f"{network}: {error}") from None
+
+
+def _origin(
+    backbone: Backbone, layers: Sequence[str], options: OnnxOptions, models: Models
+) -> Callable[[], FeatureBackend] | None:
+    """Return what opens the network in float32 on the CPU; None if it is itself that."""
+    if not models.from_file:
+        torch_options = TorchOptions(device="cpu", convolution="direct")
+        return lambda: TorchBackend(backbone, layers, torch_options)
+    if options.precision == "float32":
+        return None
+    return lambda: OnnxBackend(backbone, layers, OnnxOptions(device="cpu"))
+
+
+def _name_of(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _versions() -> tuple[str, ...]:
+    return onnxruntime.__version__, torch.__version__, converter_version()
 
 
 def _gradient_choice(

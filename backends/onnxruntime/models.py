@@ -35,7 +35,8 @@ class Models:
 
     `forward` computes the layers, and the values that `backward` requires besides. `backward` is
     None for a network without a gradient in ONNX, and `reason` states why. `key` identifies the
-    models; `fresh` is true if they were made just now.
+    models; `fresh` is true if they were made just now, `from_file` for a network that is an ONNX
+    file, which PyTorch cannot run.
     """
 
     forward: Path
@@ -43,6 +44,7 @@ class Models:
     reason: str
     key: str
     fresh: bool
+    from_file: bool
 
 
 def cache_folder() -> Path:
@@ -70,7 +72,7 @@ def open_models(
     target = _Target(on_cpu, winograd=on_cpu and convolution == "auto")
     key = key_of(*source.identity, target, version("onnx"), _source_hash())
     parent = cache_folder() / "models"
-    fresh = not is_kept(parent, key)
+    fresh, from_file = not is_kept(parent, key), bool(source.untrusted)
     with kept_folder(parent, key, partial(_make, source, target)) as folder:
         del source  # it holds the weights
         backward = folder / _BACKWARD
@@ -80,6 +82,7 @@ def open_models(
             reason=(folder / _REASON).read_text("utf-8"),
             key=key,
             fresh=fresh,
+            from_file=from_file,
         )
 
 

@@ -66,7 +66,9 @@ class HeldCheckpoint:
         return self.folder / _SNAPSHOTS / Path(name).name
 
     def discard(self) -> None:
-        """Delete the checkpoint."""
+        """Delete the checkpoint, its file first: a kill leaves none that lacks its snapshots."""
+        with suppress(OSError):
+            self.file.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:

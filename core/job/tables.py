@@ -134,8 +134,8 @@ def merged_choice(base: Table, choice: Table, common: Table | None = None) -> Ta
 def check_values(values: object, where: str = "", depth: int = 0) -> None:
     """Check that a file's values are not such that merely to handle them fails.
 
-    Raises UsageError, with the key, for tables or lists that lie too deep within each other, and
-    for whole numbers of more than 64 bits.
+    Raises UsageError, with the key, for tables or lists that lie too deep within each other, for
+    whole numbers of more than 64 bits, and for JSON's null in a list, which TOML cannot hold.
     """
     if depth > _DEEPEST:
         key = where.split("[")[0]
@@ -145,6 +145,8 @@ def check_values(values: object, where: str = "", depth: int = 0) -> None:
             check_values(value, f"{where}.{key}" if where else str(key), depth + 1)
     elif isinstance(values, list | tuple):
         for index, value in enumerate(values):
+            if value is None:
+                raise UsageError(f"{where}[{index}]: null is no value of a list")
             check_values(value, f"{where}[{index}]", depth + 1)
     elif isinstance(values, int) and not -_LARGEST <= values < _LARGEST:
         raise UsageError(f"{where}: a whole number of more than 64 bits")

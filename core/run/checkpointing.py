@@ -17,6 +17,7 @@ from ..checkpoints.conditions import (
     opened_conditions,
     planned_conditions,
 )
+from ..checkpoints.finished import remove_finished
 from ..checkpoints.folder import Checkpoints, HeldCheckpoint, StoredCheckpoint
 from ..checkpoints.format import (
     Header,
@@ -179,9 +180,7 @@ class CheckpointKeeper:
         if self._held is not None:
             self._held.discard()
         self.steps = None
-        for stored in self._candidates():
-            if stored.header.request.outputs == self._request.outputs and self._is_same(stored):
-                self._how.folder.remove(stored.folder)
+        remove_finished(self._how.folder, self._plan, self._registry, self._request.outputs)
 
     @property
     def _stem(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,4 +80,35 @@ def test_an_error_inside_of_a_temporary_folder_is_raised(tmp_path: Path) -> None
     for error in (FileNotFoundError, Timeout):
         with pytest.raises(error), temporary_folder(tmp_path, PRIVATE):
             raise error("inside")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_without_a_lock_is_removed_if_it_is_empty(tmp_path: Path) -> None:
+    """Its process was killed before it made the lock, or after it had deleted that."""
+    with temporary_folder(tmp_path, PRIVATE) as folder:
+        name = folder.name
+    (tmp_path / name).mkdir()
+    remove_leftovers(tmp_path, PRIVATE)
+    assert names(tmp_path) == []
+
+
+def test_the_lock_is_the_last_file_of_a_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed while it deletes the folder leaves what the next one can remove."""
+    locked = []
+
+    def seen(remove: Callable[..., None], path: Path) -> None:
+        locked.append((folder / ".lock").exists())
+        remove(path)
+
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path: seen(unlink, path))
+    with temporary_folder(tmp_path, PRIVATE) as folder:
+        (folder / "half").write_text("half")
+        (folder / "folder").mkdir()
+        (folder / "folder/quarter").write_text("quarter")
+        (folder / "link").symlink_to(tmp_path)
+    monkeypatch.undo()
+    assert locked == [True, True]
     assert names(tmp_path) == []

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _JOB = {"scales": 1, "iterations": 20, "optimizer": "adam"}
 _LONG_SIDE = 48
 
+#: References that are no backends, and their descriptions.
+_DIFFERENCES = "differences"
+_REFERENCES = {"torch": "torch in float64", _DIFFERENCES: "finite differences of its features"}
+
 
 @with_job_options(
     "backend", "backbone", "weights", "preprocessing", "pooling", "device", "precision"
@@ -34,8 +38,14 @@ _LONG_SIDE = 48
 def command(
     options: dict[str, Any],
     reference: Annotated[
-        str, typer.Option(help="torch (in float64), or another backend with its default options.")
-    ] = "torch",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="torch (in float64), differences (finite ones, of the backend's own features), or "
+            "another backend with its default options. By default torch; for an ONNX file "
+            "differences.",
+        ),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,6 +62,7 @@ def command(
     """
     from ...plugins.manager import load_plugins
     from ..parity.comparison import compare
+    from ..parity.differences import compare_with_differences
     from ..parity.tolerances import TOLERANCES
 
     plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
@@ -59,9 +70,20 @@ def command(
     registry = plugins.registry
     plan = _plan(options, _backend_options(option or [], options), registry)
     precision = plan.backend_options.precision
-    with _open_reference(reference, plan, registry) as expected, plan.open_backend() as tested:
+    if reference is None:
+        is_file = plan.backbone.onnx_model(plan.layers) is not None
+        reference = _DIFFERENCES if is_file else "torch"
+    if reference == _DIFFERENCES and precision != "float32":
+        raise UsageError(
+            f"--reference differences: rounding to {precision} hides them; use --precision float32"
+        )
+    with plan.open_backend() as tested:
         device, details = str(tested.device), dict(tested.details)
-        report = compare(plan, tested, expected, TOLERANCES[precision])
+        if reference == _DIFFERENCES:
+            report = compare_with_differences(plan, tested, TOLERANCES[precision])
+        else:
+            with _open_reference(reference, plan, registry) as expected:
+                report = compare(plan, tested, expected, TOLERANCES[precision])
     setting = {
         "backend": plan.backend.name,
         "options": plan.job.backend.options,
@@ -70,7 +92,7 @@ def command(
         "precision": precision,
         "backbone": options.get("backbone", plan.job.backbone.name),
         "backbone_options": plan.job.backbone.options,
-        "reference": "torch in float64" if reference == "torch" else reference,
+        "reference": _REFERENCES.get(reference, reference),
     }
     if as_json:
         print_json(_record(setting, report))
@@ -124,7 +146,9 @@ def _open_reference(name: str, plan: Plan, registry: Registry) -> FeatureBackend
         try:
             return ExactBackend(plan.backbone, plan.layers)
         except BackendError as error:
-            raise BackendError(f"--reference torch: {error}") from None
+            raise BackendError(
+                f"--reference torch: {error}; its reference is `--reference differences`"
+            ) from None
     spec = registry.backends.get(name)
     with attributed_to(registry.backends.label(name)):
         return spec.create(

@@ -20,6 +20,12 @@ _PATIENCE = 1.0
 _AGAIN = 0.05
 
 
+#: Modules of the standard library whose functions are called when an object is deleted.
+_WEAK_REFERENCES = (f"{os.sep}weakref.py", f"{os.sep}_weakrefset.py")
+#: Part of the paths of pydantic's modules.
+_PYDANTIC = f"{os.sep}pydantic{os.sep}"
+
+
 class Stopped(KeyboardInterrupt):
     """A signal that stops the program; the message is its name."""
 
@@ -109,11 +115,27 @@ def stop_signals(handler: type[StopSignals] = StopSignals) -> Iterator[StopSigna
             signal.signal(number, former_handler)
 
 
+def ignore_signals() -> None:
+    """Ignore the signals from now on: the program is done, and only its modules end.
+
+    The exit code is then that of what was done, and no module shows a traceback.
+    """
+    for name in _NAMES:
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 def _may_not_raise(frame: FrameType | None) -> bool:
-    """Return whether an exception would break an import, or be lost in a finaliser."""
+    """Return whether an exception would break an import, or never arrive.
+
+    Those in finalisers and weak references are printed and dropped; pydantic replaces those in
+    serialisers by errors of its own.
+    """
     while frame is not None:
-        code = frame.f_code
-        if code.co_filename.startswith("<frozen importlib.") or code.co_name == "__del__":
+        file, name = frame.f_code.co_filename, frame.f_code.co_name
+        if file.startswith("<frozen importlib.") or name == "__del__":
+            return True
+        if _PYDANTIC in file or file.endswith(_WEAK_REFERENCES):
             return True
         frame = frame.f_back
     return False

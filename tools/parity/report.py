@@ -17,6 +17,7 @@ class Quantity(StrEnum):
     GRADIENT_L2 = "gradient, relative L2"
     GRADIENT_COSINE = "gradient, 1 - cosine"
     GRADIENT_SUM = "gradient sum, relative L2"
+    GRADIENT_SLOPES = "gradient, from differences"
     PICTURE = "picture, max abs"
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from ...core.checkpoints.finished import remove_finished
 from ...core.errors import ListenerError, OutputError, StylectlError, UsageError
 from ...core.files import status_of
 from ...core.images.files import ListFiles, file_sha256, input_files, style_files
 from ...core.interfaces.events import Notice
+from ...core.leftovers import PRIVATE, remove_free_locks, remove_leftovers
 from ...core.outputs.record import State, state_of
 from ...core.run.job_run import Saving
 from ...core.run.session import Session
@@ -108,6 +110,7 @@ class _Worker:
         for task in self._tasks:
             if self._state(task) == "finished":
                 self._found.append(task.path)
+                self._remove_checkpoint(task)
             else:
                 to_do.append(task)
         with self._session:
@@ -187,6 +190,13 @@ class _Worker:
         self._listener(TaskDone(task, painted=True))
         self._saving.stops.raise_deferred()
 
+    def _remove_checkpoint(self, task: Task) -> None:
+        """Remove the checkpoint of a finished result, whose process was killed before it did."""
+        if self._saving.checkpoints:
+            checkpoints, output = self._saving.checkpoints.folder, str(task.path.resolve())
+            checkpoints.clean()
+            remove_finished(checkpoints, task.plan, self._plugins.registry, [output])
+
     def _state(self, task: Task) -> State:
         return state_of(task.path, task.plan, self._hashes[task.path])
 
@@ -204,7 +214,7 @@ def _hashes_of(
 
 
 def _make_folder(folder: Path) -> None:
-    """Create a folder, unless there is one, and check that files can be written to it.
+    """Create a folder, or remove killed processes' files from it; check that it can be written to.
 
     Raises UsageError if the path is a file, and OutputError for a folder that cannot be created or
     written to.
@@ -214,6 +224,8 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"{folder}: this is a file; name a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder, PRIVATE)
+        remove_free_locks(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -14,6 +14,7 @@ from PIL.ExifTags import Base
 
 from ...errors import ImageError
 from .camera_raw import ADVICE, is_camera_raw, is_tiff, tags_are_raw
+from .libtiff import libtiff_messages
 from .limits import Layout, Limits, Use
 from .pillow_limits import unlimited_pillow
 from .strips import strip_bytes
@@ -86,7 +87,10 @@ def opened(path: str, file: BinaryIO, limits: Limits, use: Use) -> Iterator[Open
                 )
             limits.check_memory(path, *size, _needed_bytes(image, use))
             is_deep = any(";16" in str(tile[3]) for tile in image.tile) and image.mode[0] != "I"
-            image.load()
+            with ExitStack() as stack:
+                messages = stack.enter_context(libtiff_messages()) if tags else []
+                image.load()
+            notices += [f"{path}: may be damaged (libtiff: {text})" for text in messages[:1]]
             if is_deep and _is_dark(image):
                 if tags:
                     yield _by_tifffile(path, file, limits, use, notices)

@@ -10,6 +10,7 @@ from ....core.errors import WeightsError
 from ....core.interfaces.backbone import LayerInfo
 from ....core.shown import one_line
 from ..geometry import SIZES, Node, Window, geometries, spatial_dimensions
+from .subgraphs import uses
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -64,7 +65,7 @@ def feature_maps(model: ModelProto, source: str) -> OnnxMaps:
         if axes
     }
     nodes = {
-        output: _geometry(node, sides, output, tables)
+        output: _geometry(node, sides, spatial.get(output) or (2, 3), output, tables)
         for node in model.graph.node
         for output in node.output
         if output
@@ -180,10 +181,15 @@ def _known_shape(value: ValueInfoProto) -> _Shape | None:
 
 
 def _geometry(
-    node: NodeProto, sides: Mapping[str, _Shape], output: str, tables: Mapping[str, list[int]]
+    node: NodeProto,
+    sides: Mapping[str, _Shape],
+    axes: tuple[int, int],
+    output: str,
+    tables: Mapping[str, list[int]],
 ) -> Node:
     """Return the geometry node of one output of an operation.
 
+    `axes` are those of the output's height and width, such as 3 and 4 where channels are a depth.
     If the arrangement of its positions is unknown, it has none, so that neither it nor the values
     that depend on it alone are layers.
     """
@@ -192,8 +198,8 @@ def _geometry(
         return Node(inputs, windows=None)
     settings = {attribute.name: _value(attribute) for attribute in node.attribute}
     if node.op_type in _WINDOWED and "kernel_shape" in settings:
-        return Node(inputs[:1], (_window(settings, 0), _window(settings, 1)))
-    if node.op_type == "Pad" and (padded := _padding(node, settings, tables)):
+        return Node(inputs[:1], (_window(settings, axes[0] - 2), _window(settings, axes[1] - 2)))
+    if node.op_type == "Pad" and (padded := _padding(node, settings, axes, tables)):
         return Node(inputs[:1], padded)
     if any(sides.get(name) == sides[output] for name in inputs):
         return Node(inputs, whole=node.op_type not in _POINTWISE)
@@ -207,9 +213,10 @@ def _value(attribute: Any) -> Any:
 
 
 def _window(settings: Mapping[str, Any], direction: int) -> Window:
-    kernel = settings["kernel_shape"][direction]
-    dilation = settings.get("dilations", (1, 1))[direction]
-    before, after = (settings.get("pads", (0, 0, 0, 0))[i] for i in (direction, direction + 2))
+    kernel, count = settings["kernel_shape"][direction], len(settings["kernel_shape"])
+    ones, zeros = (1,) * count, (0,) * 2 * count
+    dilation = settings.get("dilations", ones)[direction]
+    before, after = (settings.get("pads", zeros)[i] for i in (direction, direction + count))
     if settings.get("auto_pad") in (b"SAME_UPPER", b"SAME_LOWER"):
         # One position for each stride that begins: the padding depends on the input's size, the
         # part that a position sees does not.
@@ -217,7 +224,7 @@ def _window(settings: Mapping[str, Any], direction: int) -> Window:
         before, after = extent // 2, extent - extent // 2
     return Window(
         kernel=kernel,
-        stride=settings.get("strides", (1, 1))[direction],
+        stride=settings.get("strides", ones)[direction],
         before=before,
         after=after,
         dilation=dilation,
@@ -226,19 +233,22 @@ def _window(settings: Mapping[str, Any], direction: int) -> Window:
 
 
 def _padding(
-    node: NodeProto, settings: Mapping[str, Any], tables: Mapping[str, list[int]]
+    node: NodeProto,
+    settings: Mapping[str, Any],
+    axes: tuple[int, int],
+    tables: Mapping[str, list[int]],
 ) -> tuple[Window, Window] | None:
     widths = settings.get("pads") or tables.get(node.input[1] if len(node.input) > 1 else "")
-    if widths is None or len(widths) != 8 or len(node.input) > 3:
+    if widths is None or len(widths) <= 2 * axes[1] or len(node.input) > 3:
         return None
-    reflected = settings.get("mode") == b"reflect"
+    reflected, rank = settings.get("mode") == b"reflect", len(widths) // 2
     vertical, horizontal = (
         Window(
             before=widths[axis],
-            after=widths[axis + 4],
-            least=1 + max(widths[axis], widths[axis + 4], 0) if reflected else 1,
+            after=widths[axis + rank],
+            least=1 + max(widths[axis], widths[axis + rank], 0) if reflected else 1,
         )
-        for axis in (2, 3)
+        for axis in axes
     )
     return vertical, horizontal
 
@@ -246,11 +256,11 @@ def _padding(
 def _stage_ends(model: ModelProto, image: str) -> Iterator[str]:
     """Yield the outputs of activations and joins through which all later nodes see the image."""
     nodes = model.graph.node
-    last_use = {name: index for index, node in enumerate(nodes) for name in node.input}
+    last_use = {name: index for index, node in enumerate(nodes) for name in uses(node)}
     computed = {image}  # values that depend on the image
     latest = last_use.get(image, -1)
     for index, node in enumerate(nodes):
-        if not computed.intersection(node.input):
+        if not computed & uses(node):
             continue
         if latest <= index and node.op_type in _ACTIVATIONS | _JOINS:
             yield node.output[0]

@@ -11,9 +11,10 @@ import numpy as np
 from ....core.errors import WeightsError
 from ....core.shown import one_line
 from ..preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
+from .subgraphs import rename_uses, uses
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto
 
 OnnxPreprocessing = Literal["caffe", "torchvision", "none"]
 
@@ -72,7 +73,7 @@ def _drop_unused(graph: GraphProto, layers: Collection[str]) -> None:
     needed, kept = set(layers), []
     for node in reversed(graph.node):
         if needed & set(node.output):
-            needed |= set(node.input) | _subgraph_inputs(node)
+            needed |= uses(node)
             kept.append(node)
     weights = [tensor for tensor in graph.initializer if tensor.name in needed]
     del graph.node[:], graph.initializer[:]
@@ -80,22 +81,12 @@ def _drop_unused(graph: GraphProto, layers: Collection[str]) -> None:
     graph.initializer.extend(weights)
 
 
-def _subgraph_inputs(node: NodeProto) -> set[str]:
-    """Names of all inputs in a node's subgraphs, among them values from outside."""
-    subgraphs = [
-        graph for attribute in node.attribute for graph in (*attribute.graphs, attribute.g)
-    ]
-    return {name for graph in subgraphs for inner in graph.node for name in inner.input}
-
-
 def _add_preprocessing(graph: GraphProto, image: str, preprocessing: OnnxPreprocessing) -> None:
     """Insert a 1x1 convolution in front that scales, shifts and reorders the channels."""
     from onnx import TensorProto, helper, numpy_helper
 
     for node in graph.node:
-        for index, name in enumerate(node.input):
-            if name == image:
-                node.input[index] = _PREPARED
+        rename_uses(node, {image: _PREPARED})
     if preprocessing == "none":
         first = helper.make_node("Identity", [_IMAGE], [_PREPARED])
     else:

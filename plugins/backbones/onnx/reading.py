@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ....core.errors import UsageError, WeightsError
 from ....core.files import real_path, status_of
 from ....core.shown import one_line
+from .branches import without_known_branches
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -31,7 +32,7 @@ def check_file(path: Path, source: str) -> int:
 
 
 def read_onnx(path: Path, source: str) -> ModelProto:
-    """Read a model without the weights that are in other files.
+    """Read a model without the weights that are in other files, and without known branches.
 
     Raises UsageError for a missing file, and WeightsError for one that is too large or damaged, or
     that needs other operators than the standard's or files outside its folder.
@@ -51,7 +52,12 @@ def read_onnx(path: Path, source: str) -> ModelProto:
         onnx.checker.check_model(str(path))
     except Exception as error:  # ValidationError, or an error of the C++ code
         raise WeightsError(f"{source}: not a valid ONNX model ({_line(error)})") from None
-    return model
+    try:
+        return without_known_branches(model)
+    except MemoryError:
+        raise
+    except Exception as error:  # the C++ code's errors have no common base
+        raise WeightsError(f"{source}: its shapes cannot be inferred ({_line(error)})") from None
 
 
 def files_beside(model: ModelProto) -> set[str]:

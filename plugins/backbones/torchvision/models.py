@@ -23,6 +23,7 @@ from .options import TorchvisionOptions
 from .pooling import average_pooling
 from .traced import TracedModel, traced
 from .weights import assign, check_weights, read_weights
+from .windows import with_any_size
 
 #: Arguments of two models. Their weights were trained on images normalised in another way than all
 #: others', which `transform_input` corrects in the model; and drawing random weights, which are
@@ -64,7 +65,9 @@ class TorchvisionBackbone(Backbone):
             {name: feature_map.node for name, feature_map in maps.items()},
             [name for name, feature_map in maps.items() if feature_map.channels_last],
         )
-        network = deepcopy(network)  # on the meta device; each trunk gets its own weights
+        network = deepcopy(
+            with_any_size(network)
+        )  # on the meta device; each trunk gets its own weights
         weights = read_weights(self._members, self._word)
         assign(network, weights, self.name)
         return make_trunk(network.eval(), weights.mean, weights.scale)

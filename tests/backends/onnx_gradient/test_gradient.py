@@ -707,7 +707,6 @@ REFUSED: list[tuple[list[onnx.NodeProto], str]] = [
     ([node("Sin")], r"Sin \(node 'tested'\): there is no rule"),
     ([helper.make_node("Thing", ["image"], ["out"], "mine", domain="com.example")],
      r"com.example::Thing \(node 'mine'\)"),
-    ([node("Conv", "weight", auto_pad="SAME_UPPER")], "auto_pad is SAME_UPPER"),
     ([node("Conv", "image")], "its kernel depends on the image"),
     ([node("Pad", "pads", mode="wrap")], "it pads by a negative number, in the mode wrap"),
     ([node("Gather", "pads")], "it takes more than one position"),

@@ -21,7 +21,9 @@ from stylectl.backends.onnxruntime.options import OnnxOptions
 from stylectl.backends.pytorch.backend import TorchBackend
 from stylectl.core.job.choices import Choice
 from stylectl.core.planning.backbones import Backbones
+from stylectl.plugins.backbones.torchvision.loading import import_torchvision
 from stylectl.plugins.manager import load_plugins
+from torch import nn
 
 pytestmark = pytest.mark.subprocess  # a file is inspected in a process of its own
 
@@ -122,19 +124,77 @@ def test_an_exported_network_is_the_same_network(tmp_path: Path) -> None:
     assert distance(gradient, wanted) < 1e-3
 
 
-def test_an_operator_without_a_rule_is_named(tmp_path: Path) -> None:
+@pytest.fixture
+def without_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Softsign has no gradient rule."""
+    module: Any = sys.modules["stylectl.backends.onnx_gradient.differentiate"]
+    rules = {operator: rule for operator, rule in module.RULES.items() if operator != "Softsign"}
+    monkeypatch.setattr(module, "RULES", rules)
+
+
+@pytest.mark.usefixtures("without_rule")
+def test_an_operator_without_a_rule_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx2pytorch", None)  # as if it were not installed
     path = network(tmp_path / "a.onnx", last="Softsign", opset=18)
     opened = backbone("onnx", model=str(path), preprocessing="none")
-    with pytest.raises(BackendError, match=r"Softsign.*PyTorch cannot run an ONNX file"):
+    with pytest.raises(BackendError, match=r"Softsign \(node 'relu2'\).*stylectl\[convert\]"):
         OnnxBackend(opened, ("relu2",), OnnxOptions(device="cpu"))
     with OnnxBackend(opened, ("relu1",), OnnxOptions(device="cpu")) as backend:
         assert backend.details["gradient"] == "native"  # it is not on the way
 
 
-def test_torch_cannot_be_asked_for_its_gradient(tmp_path: Path) -> None:
+def test_torchs_gradient_needs_a_conversion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx2pytorch", None)
     opened = backbone("onnx", model=str(network(tmp_path / "a.onnx")), preprocessing="none")
-    with pytest.raises(BackendError, match=r"requested.*PyTorch cannot run"):
+    with pytest.raises(BackendError, match=r"requested.*pip install 'stylectl\[convert\]'"):
         OnnxBackend(opened, ("relu1",), OnnxOptions(device="cpu", gradient="torch"))
+
+
+MODULES = {
+    "LRN": nn.LocalResponseNorm(3),
+    "Softsign": nn.Softsign(),
+    "InstanceNorm": nn.InstanceNorm2d(8, affine=True),
+    "PReLU": nn.PReLU(8),
+    "Softmax": nn.Softmax(1),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch's older exporter, and in the library
+@pytest.mark.parametrize("name", MODULES)
+def test_the_gradient_by_a_conversion_is_that_of_the_network(tmp_path: Path, name: str) -> None:
+    import_torchvision()  # which onnx2pytorch imports
+    pytest.importorskip("onnx2pytorch", reason="the extra `convert`")
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), MODULES[name], nn.MaxPool2d(3, 2)),
+        *(nn.Conv2d(8, 6, 3), nn.Hardswish()),
+    ).eval()
+    path = tmp_path / "network.onnx"
+    torch.onnx.export(
+        network,
+        (pictures(1, 3, 40, 44),),
+        path,
+        dynamo=False,
+        input_names=["x"],
+        dynamic_axes={"x": {0: "batch", 2: "height", 3: "width"}},
+        opset_version=18,
+    )
+    opened = backbone("onnx", model=str(path), preprocessing="none")
+    options = OnnxOptions(device="cpu", gradient="torch")
+    with OnnxBackend(opened, [opened.layers[-1].name], options) as backend:
+        assert backend.details["gradient"] == "torch"
+        for size in ((40, 44), (51, 63)):
+            image = pictures(1, 3, *size).requires_grad_()
+            features, pullback = backend.vjp(image.detach())
+            expected = network(image)
+            cotangent = pictures(*expected.shape)
+            (gradient,) = torch.autograd.grad(expected, image, cotangent)
+            assert distance(features[backend.layers[0]], expected.detach()) < CLOSE
+            assert distance(pullback({backend.layers[0]: cotangent}), gradient) < CLOSE
 
 
 def test_what_the_image_must_be_is_asked_for(tmp_path: Path) -> None:

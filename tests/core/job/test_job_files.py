@@ -97,6 +97,14 @@ def test_values_that_no_job_has_are_wrong_usage_with_the_key(
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize("value", [[None], [{"name": "style"}, None], [[None]]])
+def test_null_in_a_list_is_wrong_usage_with_the_key(tmp_path: Path, value: list[Any]) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps({"job": {"terms": value}, "format": 3}))
+    with pytest.raises(UsageError, match=r"terms\[.*\]: null is no value of a list"):
+        read_job_file(path)
+
+
 PLAIN_VALUES = st.recursive(
     st.none()
     | st.booleans()

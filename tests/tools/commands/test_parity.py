@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -146,6 +149,43 @@ def test_another_backend_is_the_reference(parity: Parity) -> None:
     assert {figure["value"] for figure in found["figures"]} == {0.0}
 
 
+def test_finite_differences_are_the_reference_of_an_onnx_file(
+    program: Program, tmp_path: Path
+) -> None:
+    weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"], kernel_shape=[3, 3], pads=[1] * 4),
+        helper.make_node("Relu", ["conv"], ["relu"]),
+    ]
+    sides = (1, 3, "height", "width"), (1, 4, "height", "width")
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip(("image", "relu"), sides, strict=True)
+    ]
+    weights = [numpy_helper.from_array(weight, "w")]
+    graph = helper.make_graph(nodes, "network", values[:1], values[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, tmp_path / "network.onnx")
+    command = ["parity", "--backbone", "onnx:network.onnx", "--preprocessing", "none"]
+    command += ["--backend", "onnx", "--device", "cpu"]
+    done = program(*command, "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["reference"] == "finite differences of its features"
+    assert {figure["quantity"] for figure in report["figures"]} == {"gradient, from differences"}
+    assert len({figure["picture"] for figure in report["figures"]}) == 3
+    refused = program(*command, "--reference", "torch", folder=tmp_path)
+    assert refused.returncode == 1
+    assert "`--reference differences`" in refused.stderr
+
+
+@pytest.mark.parametrize("factor", ["-1", "0.5", "1"])
+def test_finite_differences_show_a_wrong_gradient(parity: Parity, factor: str) -> None:
+    option = ("--option", f"factor={factor}")
+    done = parity("--backend", "mine", *option, "--reference", "differences")
+    assert done.returncode == int(factor != "1"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
@@ -157,6 +197,7 @@ def test_another_backend_is_the_reference(parity: Parity) -> None:
         (["--option", "name=mine"], 2, "--backend"),
         (["--backend", "toch"], 2, "did you mean torch"),
         (["--reference", "toch"], 2, "did you mean torch"),
+        (["--reference", "differences", "--precision", "bf16"], 2, "float32"),
     ],
 )
 def test_a_mistake_is_an_error_in_one_line(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from stylectl.core.job.paths import SAMPLES
 
 pytestmark = [
     pytest.mark.subprocess,
@@ -21,9 +23,9 @@ pytestmark = [
 ]
 
 #: A small network, and signals that the process sends itself: at a step, when a file is written,
-#: and when a file is about to be moved into place.
+#: when a file is about to be moved into place, and when the program is done.
 PLUGIN = """
-import os, signal
+import atexit, os, signal
 from stylectl import BackboneSpec, NoOptions, Writer, WriterSpec, hookimpl
 from stylectl.testing import KinkedBackbone
 
@@ -48,6 +50,8 @@ def counted_fsync(file):
     fsync(file)
 
 os.fsync = counted_fsync
+for name in os.environ.get("AT_EXIT", "").split():
+    atexit.register(send, name)
 
 class Signalling(Writer):
     def write(self, request):
@@ -281,6 +285,12 @@ def test_signals_wait_until_the_files_are_written(run: Program, work: Path) -> N
     assert (work / "again.sig").read_text() == "whole"
 
 
+def test_signals_when_the_program_is_done_change_nothing(run: Program, work: Path) -> None:
+    done = run("run", *SMALL, "-o", "out.npy", AT_EXIT="SIGINT SIGTERM SIGHUP")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "wrote out.npy\n"
+
+
 def test_what_could_not_be_written_is_not_said_to_be_kept(run: Program, work: Path) -> None:
     (work / "gone").mkdir()
     stopped = run(
@@ -367,8 +377,6 @@ def test_two_runs_at_one_time_take_two_names(own_environment: dict[str, str], wo
 
 
 def test_a_batch_is_resumed_inside_a_result(run: Program, work: Path) -> None:
-    from stylectl.core.job.paths import SAMPLES
-
     for folder in ("c", "s"):
         (work / folder).mkdir()
     for name in ("a", "b"):
@@ -388,6 +396,36 @@ def test_a_batch_is_resumed_inside_a_result(run: Program, work: Path) -> None:
         ours, theirs = (Image.open(work / folder / name) for folder in ("out", "whole"))
         assert np.array_equal(np.asarray(ours), np.asarray(theirs))
     assert names(work / "out") == ["a_x.png", "b_x.png"]  # nor a folder of locks
+
+
+@pytest.mark.parametrize("command", ["batch", "sweep"])
+def test_a_queue_removes_what_is_left_of_a_finished_result(
+    run: Program, work: Path, tmp_path: Path, command: str
+) -> None:
+    """The process was killed when the result was written, and its checkpoint was not deleted."""
+    arguments = [command, *SMALL, *EACH_STEP]
+    if command == "sweep":
+        arguments += ["--set", "seed=1,2", "-o", "sheet.png"]
+    else:
+        photo, painting = (str(SAMPLES[f"sample:{name}"]) for name in ("photo", "painting"))
+        arguments += ["--contents", photo, "--styles", painting, "-o", "out"]
+    killed = run(*arguments, AT_STEP="9:SIGKILL")
+    assert killed.returncode == -signal.SIGKILL
+    kept = tmp_path / "state/stylectl/checkpoints"
+    shutil.copytree(kept, tmp_path / "copy")
+    assert run(*arguments).returncode == 0
+    assert checkpoints(run) == []
+    shutil.copytree(tmp_path / "copy", kept, dirs_exist_ok=True)
+    result = min(work.glob("*/*.png"))
+    lock = result.with_name(f".stylectl-{result.name}.lock")
+    lock.touch()
+    before = result.read_bytes()
+    assert len(checkpoints(run)) == 1
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert result.read_bytes() == before
+    assert list(kept.iterdir()) == []
+    assert not lock.exists()
 
 
 @pytest.mark.parametrize(

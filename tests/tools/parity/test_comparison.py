@@ -19,8 +19,10 @@ PAGE = Path(__file__).parents[3] / "docs" / "parity.md"
 def test_every_precision_has_every_tolerance_with_a_reason() -> None:
     precisions = BackendOptions.model_json_schema()["properties"]["precision"]["enum"]
     assert list(TOLERANCES) == precisions
-    for tolerances in TOLERANCES.values():
-        assert list(tolerances) == list(Quantity)
+    for precision, tolerances in TOLERANCES.items():
+        # Rounding to shorter numbers hides finite differences.
+        missing = set() if precision == "float32" else {Quantity.GRADIENT_SLOPES}
+        assert list(tolerances) == [kind for kind in Quantity if kind not in missing]
         assert all(len(tolerance.reason) > 20 for tolerance in tolerances.values())
 
 

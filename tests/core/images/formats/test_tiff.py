@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from importlib.util import find_spec
@@ -13,9 +14,10 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from stylectl.core.errors import ImageError
 from stylectl.core.images.decoding import read_image
+from stylectl.core.images.formats.libtiff import libtiff_messages
 
 HEIGHT, WIDTH = 20, 30
 
@@ -254,3 +256,42 @@ def test_a_png_of_12_bits_in_16_is_refused_in_color_and_read_in_gray(tmp_path: P
     )
     with pytest.raises(ImageError, match="no value is above 4095"):
         read_image(str(tmp_path / "rgb.png"))
+
+
+def damaged(path: Path, compression: str) -> str:
+    """A file that Pillow decodes by libtiff, with noise instead of the compressed numbers."""
+    image = Image.fromarray(np.rint(colors() * 255).astype(np.uint8))
+    mode = "1" if compression == "group4" else "RGB"
+    image.convert(mode).save(path, compression=compression)
+    with Image.open(path) as opened:
+        assert isinstance(opened, TiffImagePlugin.TiffImageFile)
+        start, length = opened.tag_v2[273][0], opened.tag_v2[279][0]
+    data = path.read_bytes()
+    path.write_bytes(data[:start] + b"\xff\x80" * (length // 2) + data[start + length // 2 * 2 :])
+    return str(path)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_libtiff_prints_nothing_about_damaged_files(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], compression: str
+) -> None:
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(damaged(tmp_path / "a.tif", compression))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_libtiff_decodes_although_it_is_damaged_gives_a_notice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = read_image(damaged(tmp_path / "a.tif", "group4"))
+    assert any("may be damaged (libtiff: Fax4Decode: " in notice for notice in image.notices)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_others_print_while_libtiff_decodes_is_shown(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with libtiff_messages() as messages:
+        os.write(2, b"stylectl: a line\nZIPDecode: Decoding error.\n50 %\r51 %")
+    assert messages == ["ZIPDecode: Decoding error."]
+    assert capfd.readouterr().err == "stylectl: a line\n50 %\r51 %"
