@@ -65,7 +65,7 @@ class BackwardGraph:
     def constant(self, value: np.ndarray[Any, Any]) -> str:
         """Add a constant, and return its name."""
         name = self._fresh_name("constant")
-        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self._constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def integers(self, *values: int) -> str:

@@ -35,13 +35,15 @@ def cotangent_name(layer: str) -> str:
     return f"d_{layer}"
 
 
-def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientModels:
+def differentiate(
+    model: onnx.ModelProto, *, on_cpu: bool = False, by: str | None = None
+) -> GradientModels:
     """Return models for the values and the vjp of a model with one input, an image.
 
-    The models run anywhere; with `on_cpu` they are made for ONNX Runtime's CPU provider. Raises
+    A model of several inputs is differentiated with respect to the input `by`. The models run anywhere; with `on_cpu` they are made for ONNX Runtime's CPU provider. Raises
     NoGradientError, which names the operator and the node, for a node that no rule supports.
     """
-    forward = ForwardGraph(model)
+    forward = ForwardGraph(model, by)
     backward = BackwardGraph(forward, on_cpu=on_cpu)
     pending = {layer: [cotangent_name(layer)] for layer in forward.layers}
     for node in reversed(forward.nodes):

@@ -99,6 +99,16 @@ def _softplus(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, s
     return {0: graph.emit("Mul", gradient, slope)}
 
 
+def _sqrt(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    double = graph.emit("Mul", graph.saved(node.outputs[0]), graph.scalar(2, node.outputs[0]))
+    return {0: graph.emit("Div", gradient, double)}
+
+
+def _abs(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Multiply by the sign: zero at zero, as in torch."""
+    return {0: graph.emit("Mul", gradient, graph.emit("Sign", graph.saved(node.inputs[0])))}
+
+
 def _exp(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     return {0: graph.emit("Mul", gradient, graph.saved(node.outputs[0]))}
 
@@ -236,6 +246,7 @@ def _zero(graph: BackwardGraph, node: Node) -> str:
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
+        "Abs": _abs,
         "Add": _add,
         "Cast": _cast,
         "Clip": _clip,
@@ -253,6 +264,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Relu": _relu,
         "Sigmoid": _sigmoid,
         "Softplus": _softplus,
+        "Sqrt": _sqrt,
         "Sub": _sub,
         "Tanh": _tanh,
         "Where": _where,
