@@ -9,10 +9,12 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 
 from ...core.interfaces.terms import IMAGE_LAYER
+from ..onnx_export.card import opset_of
 from ..onnx_gradient import cotangent_name, differentiate
 from .fragment import Fragment
 from .loss_graph import IR_VERSION, OPSET, Dimensions, content_name
 from .losses import Losses, OnnxTerm, write_losses
+from .shared_kernels import with_shared_kernels
 
 #: Names of the models' inputs and outputs. A term's part of the loss is the output `loss/NAME`.
 IMAGE, CONTENT, LOSS, GRADIENT = "image", "content", "loss", "gradient"
@@ -30,13 +32,14 @@ def objective_model(
 
     The network has one input, an image (1, 3, H, W), whose type is that of all floating values, and
     an output for each layer. `content` has the content image's features at these layers, and the
-    pixels. If it is None, the model has the content image as a second input, and computes its
-    features at each evaluation. For `least_norm`, see `write_losses`.
+    pixels. If it is None, and a loss reads the content, the model has the content image as a second
+    input, and computes its features at each evaluation. For `least_norm`, see `write_losses`.
 
     Raises NoGradientError for an operator without a gradient rule, and UsageError and PluginError
     for a loss term.
     """
-    network = at_least_opset(network, OPSET)
+    if opset_of(network) < OPSET:
+        network = onnx.version_converter.convert_version(network, OPSET)
     pair = differentiate(network)
     image = network.graph.input[0]
     element, sizes = image.type.tensor_type.elem_type, dimensions(image)
@@ -47,6 +50,7 @@ def objective_model(
     whole = Fragment("objective")
     names = {image.name: IMAGE, **{layer: layer for layer in layers}}
     whole.add(pair.forward.graph, _NETWORK, names=names)
+    takes_content = content is None and bool(losses.content_layers)
     if content is None:
         _add_content_network(whole, network, losses.content_layers)
     else:
@@ -62,7 +66,8 @@ def objective_model(
         gradient = whole.total([gradient, losses.cotangents[IMAGE_LAYER]])
     whole.alias(gradient, GRADIENT)
     whole.alias(whole.total(list(losses.values.values())), LOSS)
-    return _model(whole, losses, element, sizes, _opset(network), content is None)
+    whole = with_shared_kernels(whole)
+    return _model(whole, losses, element, sizes, opset_of(network), takes_content)
 
 
 def dimensions(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
@@ -71,17 +76,6 @@ def dimensions(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
         size.dim_value if size.HasField("dim_value") else size.dim_param or f"{value.name}.{axis}"
         for axis, size in enumerate(value.type.tensor_type.shape.dim)
     )
-
-
-def at_least_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Return the model, converted to `opset` if its own is lower."""
-    if _opset(model) >= opset:
-        return model
-    return onnx.version_converter.convert_version(model, opset)
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    return max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
 
 
 def _add_content_network(
@@ -116,9 +110,9 @@ def _model(
     element: int,
     sizes: Dimensions,
     opset: int,
-    has_content: bool,
+    takes_content: bool,
 ) -> onnx.ModelProto:
-    inputs = [IMAGE, CONTENT] if has_content else [IMAGE]
+    inputs = [IMAGE, CONTENT] if takes_content else [IMAGE]
     outputs: list[tuple[str, Dimensions]] = [(LOSS, []), (GRADIENT, sizes)]
     outputs += [(name, []) for name in losses.values.values()]
     graph = helper.make_graph(

@@ -55,7 +55,9 @@ class OnnxLossGraph(LossGraph):
     def node(self, operator: str, *inputs: Operand, **attributes: Any) -> str:
         """Add a node; see LossGraph.node."""
         name = f"{self._prefix}{operator.lower()}_{len(self._nodes)}"
-        names = [operand if isinstance(operand, str) else self._constant(operand) for operand in inputs]
+        names = [
+            operand if isinstance(operand, str) else self._constant(operand) for operand in inputs
+        ]
         self._nodes.append(helper.make_node(operator, names, [name], name, **attributes))
         return name
 
@@ -74,12 +76,18 @@ class OnnxLossGraph(LossGraph):
 
         The output gets the name `output`. Raises PluginError for a value that is not a scalar.
         """
-        inputs = {**self._read, **{content_name(name): dims for name, dims in self._content.items()}}
+        inputs = {
+            **self._read,
+            **{content_name(name): dims for name, dims in self._content.items()},
+        }
         nodes = [*self._nodes, helper.make_node("Identity", [loss], [output], output)]
         graph = helper.make_graph(
             nodes,
             "loss",
-            [helper.make_tensor_value_info(name, self.element, dims) for name, dims in inputs.items()],
+            [
+                helper.make_tensor_value_info(name, self.element, dims)
+                for name, dims in inputs.items()
+            ],
             [helper.make_tensor_value_info(output, self.element, [])],
             self._constants,
         )

@@ -26,8 +26,8 @@ Loss = Callable[[Features], "Tensor"]
 #: layer's map, at least one of them above 0. An empty mapping is the whole image.
 Region = Mapping[str, "Tensor"]
 
-#: Argument of an ONNX node: the name of a value; or a constant, which is a tensor or a number of the
-#: graph's floating type, or a tuple of integers (a vector of int64: axes, a shape, positions).
+#: Argument of an ONNX node: the name of a value; or a constant, which is a tensor or a number of
+#: the graph's floating type, or a tuple of integers (a vector of int64: axes, a shape, positions).
 Operand: TypeAlias = "str | Tensor | float | tuple[int, ...]"
 
 #: Maps of a whole image by layer -> those of one tile.

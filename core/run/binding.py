@@ -88,7 +88,9 @@ class Binder:
             try:
                 return planned.term.onnx_loss(references, graph)
             except NotImplementedError as reason:
-                raise UsageError(f"{planned.label} has no ONNX form: {one_line(str(reason))}") from None
+                raise UsageError(
+                    f"{planned.label} has no ONNX form: {one_line(str(reason))}"
+                ) from None
 
     def _references(self, term: LossTerm) -> References:
         reads_content, reads_styles = "content" in term.reads, "styles" in term.reads
