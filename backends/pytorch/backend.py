@@ -20,9 +20,8 @@ from .fast_convolution import make_fast
 from .half import in_half_range
 from .options import TorchOptions
 
-#: See FeatureBackend.memory_factor. Measured on whole runs with VGG-19: 1.7 at 1024 px, 1.3 at
-#: 1600 px.
-_MEMORY_OF_CHAINS = 1.9
+#: FeatureBackend.memory_factor of networks without branches; see core/memory/estimate.py.
+_MEMORY_OF_CHAINS = 1.0
 
 _DTYPES = {
     "float32": torch.float32,

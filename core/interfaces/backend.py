@@ -96,10 +96,11 @@ class FeatureBackend(ABC):
     #: Whether its work can be recorded as a CUDA graph: all of it is queued on torch's current
     #: stream, and no computed value is read on the host.
     recordable: bool = False
-    #: Peak memory of `vjp` and its pullback, in units of the activations of all of the backbone's
-    #: layers up to the deepest that is used; for the choice of tiles. The default is that of
-    #: automatic differentiation, where each layer is kept before and after its rectifier.
-    memory_factor: float = 3.0
+    #: Memory that `vjp` keeps of the network until its pullback ends, in units of the activations
+    #: of all of the backbone's layers up to the deepest that is used; for the choice of tiles. The
+    #: default is that of automatic differentiation, where a layer is kept before and after its
+    #: rectifier. Temporary arrays are counted in addition.
+    memory_factor: float = 2.6
 
     @abstractmethod
     def features(self, image: Tensor, layers: Collection[str] | None = None) -> Features:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from ..interfaces.backbone import LayerInfo
 
-#: Further memory for tiles, in units of all layers' activations. Their arrays are smaller, and
-#: malloc leaves more gaps between small arrays; they are also copied without their halo. Measured
-#: with the torch backend and VGG-19 in tiles of 0.15 to 0.3 million pixels.
+#: Temporary arrays of an evaluation with its gradient, in units of the largest layer, beside the
+#: `memory_factor` of the backend. Both were fitted to the peak memory of whole runs at 448 to 1600
+#: px, with VGG-19 up to relu1_1, relu2_1, relu3_1 and relu5_1, with ResNet-50, DenseNet-121 and
+#: Inception-v3: see docs/tiling.md.
+_LARGEST_LAYERS = 4.5
+#: The same for an evaluation without a gradient, which takes at most all layers beside it: ONNX
+#: Runtime about as much; torch those that are asked for, and a copy of them for the statistics.
+_LARGEST_LAYERS_FORWARD = 2.3
+#: Further memory for tiles, in units of all layers. Their arrays are smaller, and malloc leaves
+#: more gaps between small arrays; they are also copied without their halo. Measured with the torch
+#: backend and VGG-19 in tiles of 0.15 to 0.3 million pixels.
 _OVERHEAD_OF_TILES = 1.3
-#: Memory of an evaluation without a gradient, in units of the largest layer, beside that of all
-#: layers. Measured with VGG-19: ONNX Runtime takes 1.2 times all layers; torch takes those that are
-#: asked for and twice the largest; the statistics of the terms copy some of them.
-_LARGEST_LAYERS = 2
 #: Copies of its layers' activations that a loss term works with, if it is no function of sums over
 #: positions. Measured: 1.8 with `histogram`, which sorts them, 3.6 with `sliced-wasserstein`.
 _COPIES_OF_TERMS = 4
@@ -36,7 +40,7 @@ class MemoryEstimate:
     - `forward`: bytes for each pixel that it evaluates at a time without a gradient.
     - `cutting`: further bytes for each pixel of a tile.
     - `result`: bytes for each pixel of the result.
-    - `content`: further bytes for each pixel of a result that is cut into tiles.
+    - `content`: bytes for each pixel of the content image's features that are kept.
     - `style_image`: bytes for each pixel of the style image that is evaluated.
     - `style_features`: bytes of the style images' features that loss terms keep.
     """
@@ -51,7 +55,8 @@ class MemoryEstimate:
 
     def uncut(self, pixels: int) -> int:
         """Return the bytes of a step for a result of `pixels` that is not cut into tiles."""
-        return round(pixels * (self.network + self.result)) + self.style_features
+        of_pixel = self.network + self.result + self.content
+        return round(pixels * of_pixel) + self.style_features
 
     def cut(self, pixels: int, crop_pixels: int) -> int:
         """Return the bytes of a step for a result in tiles, whose crops have `crop_pixels`."""
@@ -141,8 +146,8 @@ class NetworkCost:
         masks_bytes = 4 * self.mask * masks
         images_bytes = _IMAGE_BYTES * (images_held + _OTHER_IMAGES)
         return MemoryEstimate(
-            network=4 * memory_factor * self.activations,
-            forward=4 * (self.activations + _LARGEST_LAYERS * self.largest),
+            network=4 * (memory_factor * self.activations + _LARGEST_LAYERS * self.largest),
+            forward=4 * (self.activations + _LARGEST_LAYERS_FORWARD * self.largest),
             cutting=4 * _OVERHEAD_OF_TILES * self.activations,
             result=images_bytes + masks_bytes + 4 * _COPIES_OF_TERMS * self.terms,
             content=4 * self.content,

@@ -17,8 +17,9 @@ from ..malloc import collect_and_return_memory
 from ..sizes.fitting import Size
 from .estimate import MemoryEstimate
 
-#: Memory that libraries allocate when they are first used, and keep: measured 80 to 100 MB.
-_FIRST_USE = 100_000_000
+#: Memory that is set aside: libraries allocate 80 to 100 MB when they are first used, and malloc
+#: leaves gaps between the arrays of small images, which it does not return (core/malloc.py).
+_SET_ASIDE = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,14 @@ def free_memory(device: torch.device) -> FreeMemory:
         return FreeMemory(torch.cuda.mem_get_info(device)[0] + unused)
     collect_and_return_memory()
     free = host_memory.free()
-    return replace(free, available=max(0, free.available - _FIRST_USE))
+    return replace(free, available=max(0, free.available - _SET_ASIDE))
 
 
 def _held_memory(device: torch.device) -> int:
     """Return the bytes that the program holds, or soon will: code, weights, images."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    return host_memory.held_bytes() + _FIRST_USE
+    return host_memory.held_bytes() + _SET_ASIDE
 
 
 def _smaller_size(size: Size, is_texture: bool, share: float) -> str:

@@ -16,7 +16,7 @@ GB = 10**9
 
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with 5 GB free, of which libraries will take 0.1; the program holds 1 GB."""
+    """A machine with 5 GB free, of which 0.2 are set aside; the program holds 1 GB."""
     monkeypatch.setattr(host_memory, "free", lambda: FreeMemory(5 * GB))
     monkeypatch.setattr(host_memory, "held_bytes", lambda: GB)
 
@@ -24,9 +24,9 @@ def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("max_memory", "words"),
     [
-        (None, "4.9 GB are free"),
-        ("100GB", "4.9 GB are free"),
-        ("4GB", "2.9 GB are left of `max_memory=4GB`"),
+        (None, "4.8 GB are free"),
+        ("100GB", "4.8 GB are free"),
+        ("4GB", "2.8 GB are left of `max_memory=4GB`"),
     ],
 )
 def test_a_budget_names_what_limits_it(max_memory: str | None, words: str) -> None:
@@ -38,12 +38,12 @@ def test_a_limit_of_the_process_is_named(
     max_memory: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_memory, "free", lambda: FreeMemory(2 * GB, "the control group"))
-    assert str(memory_budget(max_memory, CPU)) == "1.9 GB are left of the control group"
+    assert str(memory_budget(max_memory, CPU)) == "1.8 GB are left of the control group"
 
 
 @pytest.mark.parametrize(
     ("max_memory", "words"),
-    [(None, "4.9 GB are free"), ("100GB", "4.9 GB are free"), ("2GB", "900 MB are left of")],
+    [(None, "4.8 GB are free"), ("100GB", "4.8 GB are free"), ("2GB", "800 MB are left of")],
 )
 def test_a_failed_allocation_is_explained_by_the_limit_that_holds(
     max_memory: str | None, words: str
@@ -63,7 +63,7 @@ def test_what_exceeds_the_limit_leaves_nothing() -> None:
         explaining_out_of_memory(NEEDED, (1000, 1500), False, "500MB", CPU),
     ):
         raise MemoryError
-    with pytest.raises(MemoryLimitError, match=r"holds 1\.1 GB and the limit"):
+    with pytest.raises(MemoryLimitError, match=r"holds 1\.2 GB and the limit"):
         memory_budget("500MB", CPU)
 
 

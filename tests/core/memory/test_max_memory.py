@@ -145,7 +145,7 @@ STYLE_LIMIT = "20MB"
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
 def test_a_large_style_image_is_cut_though_the_result_is_not(backend: str) -> None:
-    options = {"style_scale": 4, "backend": backend, "iterations": 2}
+    options = {"style_size": 4, "backend": backend, "iterations": 2}
     assert styles_tiles(**options) == (1, 1)
     assert styles_tiles(**options, max_memory=STYLE_LIMIT) != (1, 1)
     whole, tiled = paint(**options), paint(**options, max_memory=STYLE_LIMIT)
@@ -156,9 +156,9 @@ def test_a_large_style_image_is_cut_though_the_result_is_not(backend: str) -> No
 
 def test_a_style_image_that_fits_in_no_tiles_names_a_scale_that_would_fit() -> None:
     with pytest.raises(MemoryLimitError, match=r"style image at .* smallest tiles") as caught:
-        paint(style_size=8, max_memory="8MB", scales=1)
+        paint(style_size=8, max_memory="14MB", scales=1)
     (named,) = re.findall(r"`style_size=([\d.]+)`", str(caught.value))
-    assert paint(style_size=float(named), max_memory="8MB", scales=1, iterations=1)
+    assert paint(style_size=float(named), max_memory="14MB", scales=1, iterations=1)
 
 
 @pytest.mark.parametrize(
@@ -171,12 +171,12 @@ def test_a_style_image_that_fits_in_no_tiles_names_a_scale_that_would_fit() -> N
 )
 def test_a_style_image_that_cannot_be_cut_is_said(word: str, options: dict[str, Any]) -> None:
     with pytest.raises(MemoryLimitError, match="cannot be computed in tiles") as caught:
-        paint(**options, style_scale=6, max_memory="25MB", scales=1)
+        paint(**options, style_size=6, max_memory="25MB", scales=1)
     assert word in str(caught.value)
 
 
 def test_normalized_gradients_are_no_hindrance_to_cutting_styles() -> None:
-    assert styles_tiles(style_scale=4, max_memory=STYLE_LIMIT, normalize_gradients=True) != (1, 1)
+    assert styles_tiles(style_size=4, max_memory=STYLE_LIMIT, normalize_gradients=True) != (1, 1)
 
 
 # Huge results

@@ -5,7 +5,8 @@ import hashlib
 import http.server
 import pickle
 import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,60 @@ def test_another_networks_weights_are_refused(tmp_path: Path) -> None:
 def test_other_contents_are_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "own.pth")
     refused(tmp_path / "own.pth")
+
+
+def with_tensor(tensor: Tensor, path: Path) -> Path:
+    torch.save(hollow_state() | {"features.0.weight": tensor}, path)
+    return path
+
+
+KERNEL = torch.full((64, 3, 3, 3), 0.5)
+ODD_TENSORS = {
+    "float8": lambda: KERNEL.to(torch.float8_e4m3fn),
+    "sparse": lambda: KERNEL.to_sparse(),
+    "huge sparse": lambda: torch.sparse_coo_tensor(
+        torch.zeros(4, 1, dtype=torch.int64), [1.0], (64, 3, 3, 10**9)
+    ),
+    "compressed sparse": lambda: torch.zeros(64, 3).to_sparse_csr(),
+    "meta": lambda: torch.empty(64, 3, 3, 3, device="meta"),
+    "huge meta": lambda: torch.empty(10**9, 10**6, device="meta"),
+    "nested": lambda: torch.nested.nested_tensor([KERNEL[0], KERNEL[1]]),
+    "quantized": lambda: torch.quantize_per_tensor(KERNEL, 0.1, 0, torch.qint8),
+    "complex": lambda: KERNEL.to(torch.complex64),
+    "boolean": lambda: KERNEL.bool(),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, about prototypes
+@pytest.mark.parametrize("made", ODD_TENSORS.values(), ids=ODD_TENSORS)
+def test_tensors_that_are_no_plain_arrays_are_named(
+    tmp_path: Path, made: Callable[[], Tensor]
+) -> None:
+    message = str(refused(with_tensor(made(), tmp_path / "own.pth")))
+    assert "features.0.weight" in message or "plain tensors" in message
+
+
+def test_small_numbers_in_safetensors_are_named(tmp_path: Path) -> None:
+    state = {name: value.contiguous() for name, value in hollow_state().items()}
+    state["features.0.weight"] = KERNEL.to(torch.float8_e5m2)
+    save_file(state, tmp_path / "own.safetensors")
+    assert "features.0.weight is torch.float8" in str(refused(tmp_path / "own.safetensors"))
+
+
+@pytest.mark.parametrize("how", ["compressed", "overlapping"])
+def test_archives_that_grow_when_they_are_read_are_refused(tmp_path: Path, how: str) -> None:
+    plain, path = tmp_path / "plain.pth", tmp_path / "own.pth"
+    torch.save({"a": torch.zeros(1_000_000)}, plain)
+    if how == "compressed":
+        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as target:
+            for member in source.infolist():
+                target.writestr(member.filename, source.read(member), zipfile.ZIP_DEFLATED)
+    else:
+        data = plain.read_bytes()
+        # The member's length, as the directory at the end states it, twice: sizes are 32 bits.
+        at = data.rindex((4_000_000).to_bytes(4, "little"))
+        path.write_bytes(data[:at] + (2_000_000_000).to_bytes(4, "little") + data[at + 4 :])
+    assert "unpacks to" in str(refused(path))
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])

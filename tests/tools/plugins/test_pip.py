@@ -121,6 +121,7 @@ def test_a_distribution_with_the_name_of_an_option_is_not_handed_to_pip(site: Pa
         uninstallation("pastel")
 
 
+@pytest.mark.subprocess
 def test_pips_lines_are_made_safe_and_it_gets_no_input() -> None:
     lines: list[str] = []
     code = r"import sys; print('\x1b[2Jhi'); print(repr(sys.stdin.read())); print('é', end='')"
@@ -128,6 +129,7 @@ def test_pips_lines_are_made_safe_and_it_gets_no_input() -> None:
     assert lines == [r"\x1b[2Jhi", "''", "é"]
 
 
+@pytest.mark.subprocess
 def test_a_failure_of_pip_is_one_of_the_command() -> None:
     lines: list[str] = []
     with pytest.raises(StylectlError, match="exit code 3"):
@@ -158,6 +160,7 @@ def stylectl(*arguments: str, **options: object) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
+@pytest.mark.subprocess
 def test_without_a_terminal_it_says_what_it_would_do_and_refuses(site: Path) -> None:
     paths = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": paths}
@@ -168,6 +171,7 @@ def test_without_a_terminal_it_says_what_it_would_do_and_refuses(site: Path) -> 
     assert (site / "plugin_pastel.py").exists()
 
 
+@pytest.mark.subprocess
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_at_a_terminal_it_asks_and_a_no_changes_nothing(site: Path) -> None:
     ours, theirs = os.openpty()

@@ -115,6 +115,7 @@ def test_it_has_types_a_license_and_the_versions_of_stylectl(folder: Path) -> No
     assert {part.operator for part in requirement.specifier} == {">=", "<"}
 
 
+@pytest.mark.subprocess
 def test_each_kind_passes_its_own_tests(folder: Path) -> None:
     tests = [project(folder, f"only-{kind}") / "tests" for kind in Kind]
     done = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
@@ -123,6 +124,7 @@ def test_each_kind_passes_its_own_tests(folder: Path) -> None:
         assert len(list(path.glob("test_*.py"))) == 1
 
 
+@pytest.mark.subprocess
 def test_loading_them_imports_nothing_slow(folder: Path) -> None:
     code = (
         "import sys; from stylectl.plugins.manager import load_plugins; plugins = load_plugins(); "
@@ -136,6 +138,7 @@ def test_loading_them_imports_nothing_slow(folder: Path) -> None:
     assert done.stdout.endswith("set()\n")
 
 
+@pytest.mark.subprocess
 def test_ruff_finds_nothing(folder: Path) -> None:
     for command in (["check"], ["format", "--check"]):
         done = run(folder, "-m", "ruff", *command, "--no-cache", folder)
