@@ -50,4 +50,6 @@ def backbone_card(backbone: Backbone, model: onnx.ModelProto, precision: str) ->
 
 def opset_of(model: onnx.ModelProto) -> int:
     """Return the opset of a model's standard operators."""
-    return max(int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return max(
+        int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")
+    )

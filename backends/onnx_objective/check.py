@@ -57,8 +57,8 @@ def check_objective(
     worst, gradients = 0.0, []
     for feeds, expected in cases:
         outputs = dict(zip(names, session.run(names, dict(feeds)), strict=True))
-        values = {LOSS: expected.value}
-        values |= {f"{LOSS}/{name}": value for name, value in expected.losses.items()}
+        values = {f"{LOSS}/{name}": value for name, value in expected.losses.items()}
+        values[LOSS] = expected.value
         negligible = _NEGLIGIBLE * abs(expected.value)
         for name, value in values.items():
             difference = abs(float(outputs[name]) - value)

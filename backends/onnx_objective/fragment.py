@@ -63,10 +63,10 @@ class Fragment:
         """Give a value another name."""
         self.nodes.append(helper.make_node("Identity", [value], [name], name))
 
-    def constant(self, number: float, element: int) -> str:
-        """Add a number of the type `element`, and return its name."""
+    def constant(self, value: float | Sequence[int], element: int) -> str:
+        """Add a number, or a vector, of the type `element`, and return its name."""
         name = f"{self.label}/constant_{len(self.constants)}"
-        array = np.array(number, helper.tensor_dtype_to_np_dtype(element))
+        array = np.array(value, helper.tensor_dtype_to_np_dtype(element))
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
 

@@ -31,12 +31,16 @@ def content_name(layer: str) -> str:
 class OnnxLossGraph(LossGraph):
     """The nodes and constants of one loss term.
 
-    `prefix` begins the names that the graph makes, `layers` are the dimensions of the layers that
-    the term may read, `element` is the type of all floating values (onnx.TensorProto.FLOAT).
+    - `label`: names the term in errors.
+    - `prefix`: begins the names that the graph makes.
+    - `layers`: dimensions of the layers that the term may read.
+    - `element`: type of all floating values (onnx.TensorProto.FLOAT).
     """
 
-    def __init__(self, prefix: str, layers: Mapping[str, Dimensions], element: int) -> None:
-        self._prefix, self._layers, self.element = prefix, layers, element
+    def __init__(
+        self, label: str, prefix: str, layers: Mapping[str, Dimensions], element: int
+    ) -> None:
+        self._label, self._prefix, self._layers, self.element = label, prefix, layers, element
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._read: dict[str, Dimensions] = {}
@@ -97,12 +101,16 @@ class OnnxLossGraph(LossGraph):
             onnx.checker.check_model(model, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
             reason = " ".join(str(error).split())
-            raise PluginError(f"`onnx_loss` returns no scalar of valid nodes: {reason}") from None
+            raise PluginError(
+                f"{self._label}: `onnx_loss` returns no scalar of valid nodes: {reason}"
+            ) from None
         return model
 
     def _dimensions(self, name: str) -> Dimensions:
         if name not in self._layers:
-            raise PluginError(f"`onnx_loss` reads {name!r}, which is not among the term's layers")
+            raise PluginError(
+                f"{self._label}: `onnx_loss` reads {name!r}, which is not among the term's layers"
+            )
         return self._layers[name]
 
     def _constant(self, value: Tensor | float | tuple[int, ...]) -> str:

@@ -17,11 +17,12 @@ from .loss_graph import Dimensions, OnnxLossGraph
 class OnnxTerm:
     """A loss term with its weight in the objective, and its layers' weights within the term.
 
-    `write` adds the nodes of the unweighted loss to a graph, and returns the loss's name. Names the
-    term in an error of its own.
+    - `label`: names the term in errors.
+    - `write`: adds the nodes of the unweighted loss to a graph, and returns the loss's name.
     """
 
     name: str
+    label: str
     weight: float
     layer_weights: Mapping[str, float]
     write: Callable[[LossGraph], str]
@@ -58,7 +59,7 @@ def write_losses(
     content: dict[str, None] = {}
     gradients: dict[str, list[str]] = {}
     for term in terms:
-        graph = OnnxLossGraph(f"{term.name}/", layers, element)
+        graph = OnnxLossGraph(term.label, f"{term.name}/", layers, element)
         loss = graph.node("Mul", term.write(graph), term.weight)
         value = losses.values[term.name] = f"loss/{term.name}"
         model = graph.model(loss, value)
@@ -98,7 +99,10 @@ def _gradient(
 def _normalized(
     fragment: Fragment, gradient: str, weight: float, floor: float, element: int
 ) -> str:
-    norm = fragment.node("ReduceSum", fragment.node("Abs", gradient), keepdims=0)
+    norm = fragment.node("Abs", gradient)
+    last = fragment.constant([-1], onnx.TensorProto.INT64)
+    for _ in range(4):  # one axis at a time, since long sums lose digits in float32
+        norm = fragment.node("ReduceSum", norm, last, keepdims=0)
     norm = fragment.node("Add", norm, fragment.constant(floor, element))
     factor = fragment.node("Div", fragment.constant(weight, element), norm)
     return fragment.node("Mul", gradient, factor)

@@ -81,7 +81,8 @@ class LossGraph(ABC):
 
     Values are identified by their names. Operators are those of ONNX's opset 18; those that depend
     on the result need a gradient rule (backends/onnx_gradient). All floating values have one type,
-    float32 in an exported file.
+    float32 in an exported file. Runtimes add the numbers of one reduction one after the other, so
+    that a sum over a whole image should reduce one axis at a time.
 
     - `element`: that type, as in onnx.TensorProto.DataType, for a node such as ``Cast``.
     """

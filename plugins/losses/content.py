@@ -18,7 +18,7 @@ from ...core.interfaces.statistics import (
 )
 from ...core.interfaces.terms import LossGraph, Region
 from .. import hooks
-from .statistics.onnx_forms import number_of_elements, sum_of_squares, total
+from .statistics.onnx_forms import number_of_elements, sum_of_elements, sum_of_squares, total
 from .statistics.sums import TINY, weights_of
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class ContentLoss(StatisticsTerm[SquaredDifferences, None]):
             squares = graph.node("Mul", difference, difference)
             if region:
                 squares = graph.node("Mul", squares, region[layer])
-            loss = graph.node("Mul", graph.node("ReduceSum", squares, keepdims=0), 0.5 * weight)
+            loss = graph.node("Mul", sum_of_elements(graph, squares), 0.5 * weight)
             match self._normalization:
                 case "mean":
                     count = number_of_elements(graph, target)

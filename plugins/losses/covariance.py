@@ -17,10 +17,9 @@ from ...core.interfaces.statistics import FeatureTile, Statistics, StatisticsTer
 from ...core.interfaces.terms import LossGraph, Region
 from .. import hooks
 from .statistics.onnx_forms import (
-    mean_of_rows,
+    mean_over_positions,
     mean_products,
     mean_weights,
-    rows_of,
     squared_distance,
     total,
 )
@@ -98,8 +97,8 @@ class CovarianceLoss(StatisticsTerm[CovarianceSums, Statistics[CovarianceSums]])
         """
         losses = []
         for layer, weight in self._weights.items():
-            rows, weights = rows_of(graph, layer), mean_weights(region, layer)
-            centred = graph.node("Sub", rows, mean_of_rows(graph, rows, weights))
+            maps, weights = graph.layer(layer), mean_weights(region, layer)
+            centred = graph.node("Sub", maps, mean_over_positions(graph, maps, weights))
             covariance = mean_products(graph, centred, weights)
             for style in targets:
                 _, target = mean_and_covariance(style.target[layer])

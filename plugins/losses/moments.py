@@ -22,7 +22,7 @@ from ...core.interfaces.statistics import (
 )
 from ...core.interfaces.terms import LossGraph, Region
 from .. import hooks
-from .statistics.onnx_forms import mean_of_rows, mean_weights, rows_of, squared_distance, total
+from .statistics.onnx_forms import mean_over_positions, mean_weights, squared_distance, total
 from .statistics.sums import TINY, count_of, double, mean_of, weights_of
 
 if TYPE_CHECKING:
@@ -121,16 +121,16 @@ class MomentsLoss(StatisticsTerm[MomentSums, Statistics[MomentSums]]):
         """Add the nodes of the loss; see StatisticsTerm.onnx_loss_of_region."""
         losses = []
         for layer, weight in self._weights.items():
-            rows, weights = rows_of(graph, layer), mean_weights(region, layer)
-            mean = mean_of_rows(graph, rows, weights)
-            centred = graph.node("Sub", rows, mean)
-            variance = mean_of_rows(graph, graph.node("Mul", centred, centred), weights)
+            maps, weights = graph.layer(layer), mean_weights(region, layer)
+            mean = mean_over_positions(graph, maps, weights)
+            centred = graph.node("Sub", maps, mean)
+            variance = mean_over_positions(graph, graph.node("Mul", centred, centred), weights)
             deviation = graph.node("Sqrt", graph.node("Clip", variance, TINY))
             for style in targets:
                 target = _moments(style.target[layer])
                 factor = float(style.weight * weight / self._divisor(target))
                 distances = (
-                    squared_distance(graph, value, expected.unsqueeze(2))
+                    squared_distance(graph, value, expected[..., None, None])
                     for value, expected in zip((mean, deviation), target, strict=True)
                 )
                 losses.append(graph.node("Mul", total(graph, distances), factor))

@@ -21,7 +21,6 @@ from .. import hooks
 from .statistics.onnx_forms import (
     mean_products,
     mean_weights,
-    rows_of,
     squared_distance,
     total,
 )
@@ -116,8 +115,7 @@ class StyleLoss(StatisticsTerm[GramSums, Statistics[GramSums]]):
         """Add the nodes of the loss; see StatisticsTerm.onnx_loss_of_region."""
         losses = []
         for layer, weight in self._weights.items():
-            rows = rows_of(graph, layer)
-            gram = mean_products(graph, rows, mean_weights(region, layer))
+            gram = mean_products(graph, graph.layer(layer), mean_weights(region, layer))
             for style in targets:
                 target = style.target[layer].mean
                 factor = float(style.weight * weight / self._divisor(target))

@@ -17,7 +17,7 @@ from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossGraph, LossTerm, References
 from ...core.job.model import LONGEST_SIDE
 from .. import hooks
-from .statistics.onnx_forms import number_of_elements
+from .statistics.onnx_forms import number_of_elements, sum_of_elements
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +75,7 @@ class TotalVariationLoss(LossTerm):
                 powers = graph.node("Abs", difference)
             else:
                 powers = graph.node("Mul", difference, difference)
-            losses.append(graph.node("ReduceSum", powers, keepdims=0))
+            losses.append(sum_of_elements(graph, powers))
         loss = graph.node("Add", *losses)
         if self._options.reduction == "mean":
             loss = graph.node("Div", loss, number_of_elements(graph, image))

@@ -77,9 +77,11 @@ def export_objective(
         index = chosen_scale(prepared, scale)
         run = session.open(prepared)
         check_run(run, index, variant)
-        inputs = run.inputs_at(index) if is_model else _in_float64(run.inputs_at(index))
+        inputs = run.inputs_at(index)
+        start = run.first_image(inputs)
+        if not is_model:
+            inputs = _in_float64(inputs)
         model = _model(run, inputs, variant)
-        start = run.first_image(inputs).float()
         distances = {}
         for size, cases in _cases(run, inputs, start, variant):
             distances[size] = check_objective(model, cases)
@@ -109,6 +111,7 @@ def _model(run: OpenRun, inputs: ScaleInputs, variant: Variant) -> onnx.ModelPro
     terms = [
         OnnxTerm(
             planned.name,
+            planned.label,
             planned.weight,
             planned.layer_weights,
             partial(binder.onnx_loss, planned),

@@ -1,4 +1,4 @@
-"""What the ONNX forms of several loss terms share: rows, means over positions, sums of squares."""
+"""What the ONNX forms of several loss terms share: means over positions, sums of squares."""
 
 from __future__ import annotations
 
@@ -7,45 +7,50 @@ from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 from ....core.interfaces.terms import LossGraph, Region
-from .sums import TINY, weights_of
+from .sums import TINY
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def rows_of(graph: LossGraph, layer: str) -> str:
-    """Return the result's features at a layer with the positions in a row, (1, C, M)."""
-    return graph.node("Reshape", graph.layer(layer), (0, 0, -1))
-
-
 def mean_weights(region: Region, layer: str) -> Tensor | None:
-    """Return the weights (1, 1, M) of a mean over the positions; None if they are equal.
+    """Return the weights (1, 1, H, W) of a mean over the positions; None if they are equal.
 
     They add up to 1, or are all zero.
     """
-    weights = weights_of(region, layer)
-    return None if weights is None else weights / weights.sum().clamp_min(TINY)
+    return region[layer] / region[layer].sum().clamp_min(TINY) if region else None
 
 
-def mean_of_rows(graph: LossGraph, rows: str, weights: Tensor | None) -> str:
-    """Return the mean (1, C, 1) of rows (1, C, M) over the positions."""
-    if weights is None:
-        return graph.node("ReduceMean", rows, (2,), keepdims=1)
-    return graph.node("ReduceSum", graph.node("Mul", rows, weights), (2,), keepdims=1)
+def mean_over_positions(graph: LossGraph, maps: str, weights: Tensor | None) -> str:
+    """Return the mean (1, C, 1, 1) of maps (1, C, H, W) over the positions."""
+    operator = "ReduceMean" if weights is None else "ReduceSum"
+    weighted = maps if weights is None else graph.node("Mul", maps, weights)
+    return graph.node(operator, graph.node(operator, weighted, (3,), keepdims=1), (2,), keepdims=1)
 
 
-def mean_products(graph: LossGraph, rows: str, weights: Tensor | None) -> str:
-    """Return the mean (1, C, C) of the products of two channels of rows (1, C, M)."""
+def mean_products(graph: LossGraph, maps: str, weights: Tensor | None) -> str:
+    """Return the mean (1, C, C) over the positions of the products of two maps (1, C, H, W)."""
+    rows = graph.node("Reshape", maps, (0, 0, -1))
     columns = graph.node("Transpose", rows, perm=[0, 2, 1])
     if weights is not None:
-        return graph.node("MatMul", graph.node("Mul", rows, weights), columns)
+        return graph.node("MatMul", graph.node("Mul", rows, weights.flatten(2)), columns)
     positions = graph.node("Cast", graph.node("Shape", rows, start=2), to=graph.element)
     return graph.node("Div", graph.node("MatMul", rows, columns), positions)
 
 
+def sum_of_elements(graph: LossGraph, value: str) -> str:
+    """Return the sum of all elements of a value of two dimensions or more, a scalar.
+
+    ONNX Runtime adds the numbers of one reduction one after the other, in float32: 16 million are
+    off by 3e-4. The two last axes are therefore added one at a time, and then the rest.
+    """
+    row_sums = graph.node("ReduceSum", value, (-1,), keepdims=0)
+    return graph.node("ReduceSum", graph.node("ReduceSum", row_sums, (-1,), keepdims=0), keepdims=0)
+
+
 def sum_of_squares(graph: LossGraph, value: str) -> str:
     """Return the sum of the squares of all elements, a scalar."""
-    return graph.node("ReduceSum", graph.node("Mul", value, value), keepdims=0)
+    return sum_of_elements(graph, graph.node("Mul", value, value))
 
 
 def squared_distance(graph: LossGraph, value: str, target: Tensor) -> str:
