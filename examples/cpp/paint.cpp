@@ -137,6 +137,7 @@ int main(int count, char** arguments) try {
   }
   const int steps = std::max(1, std::atoi(arguments[4]));
   Ort::Env environment(ORT_LOGGING_LEVEL_WARNING, "paint");
+  environment.DisableTelemetryEvents();
   const std::vector<char> model = read_file(arguments[1]);
   Ort::Session session(environment, model.data(), model.size(), Ort::SessionOptions{});
   Objective objective(session, arguments[2]);
