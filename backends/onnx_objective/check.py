@@ -28,9 +28,9 @@ GRADIENT_TOLERANCE = 1e-3
 #: Largest distance of a gradient at any image: what switched rectifiers change (docs/parity.md).
 SWITCHED_TOLERANCE = 2e-2
 
-#: Part of the whole loss below which a difference of a term's loss does not count: a term may be
-#: zero at an image.
-_NEGLIGIBLE = 1e-7
+#: Least part of the whole loss that a term's difference is compared with: a term may be zero at an
+#: image.
+_LEAST_PART = 1e-2
 
 Feeds = Mapping[str, "np.ndarray[Any, Any]"]
 
@@ -59,10 +59,10 @@ def check_objective(
         outputs = dict(zip(names, session.run(names, dict(feeds)), strict=True))
         values = {f"{LOSS}/{name}": value for name, value in expected.losses.items()}
         values[LOSS] = expected.value
-        negligible = _NEGLIGIBLE * abs(expected.value)
+        least = _LEAST_PART * abs(expected.value)
         for name, value in values.items():
             difference = abs(float(outputs[name]) - value)
-            distance = difference / abs(value) if difference > negligible else 0.0
+            distance = difference / max(abs(value), least) if difference else 0.0
             worst = max(worst, distance)
             if not distance <= VALUE_TOLERANCE:  # also where it is not a number
                 raise BackendError(

@@ -1,6 +1,6 @@
 // Paints a picture with an objective that stylectl exported, by Adam, with ONNX Runtime alone.
 //
-//   stylectl export --objective photo.jpg painting.jpg --size 256 --set scales=1 -o step.onnx
+//   stylectl export --objective photo.jpg painting.jpg --size 256 --scales 1 -o step.onnx
 //   paint step.onnx step.start.f32 out.ppm 300
 //
 // START is the file that was written beside the model, or an image as a binary PPM file

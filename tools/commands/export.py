@@ -9,6 +9,7 @@ import typer
 
 from ...core.errors import UsageError
 from ...core.files import check_output
+from ...core.job.options import OPTIONS
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import with_job_options
@@ -22,8 +23,17 @@ if TYPE_CHECKING:
 
 _OBJECTIVE, _FILE = "The objective", "The file"
 
+#: Options of a job that are those of a backbone's file as well.
+_OF_BACKBONE = {"weights", "preprocessing", "pooling", "padding"}
+#: Options that have a flag of their own here, and those without effect on an objective.
+_WITHOUT_FLAG = {
+    *("size", "backbone"),
+    *("backend", "device", "gradient", "convolution", "cuda_graph", "precision"),
+    *("metadata", "color_profile"),
+}
 
-@with_job_options("weights", "preprocessing", "pooling", "padding")
+
+@with_job_options(*(name for name in OPTIONS if name not in _WITHOUT_FLAG))
 def command(
     options: dict[str, Any],
     output: Annotated[
@@ -37,7 +47,7 @@ def command(
         ),
     ],
     backbone: Annotated[
-        str | None, typer.Option(metavar="NAME[:MODEL]", help="The backbone. Default: vgg19.")
+        str | None, typer.Option(metavar="NAME[:MODEL]", help="The backbone (vgg19).")
     ] = None,
     layers: Annotated[
         str | None,
@@ -64,15 +74,8 @@ def command(
             rich_help_panel=_OBJECTIVE,
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="An option of the job, such as style_weight=10; may be given several times.",
-            rich_help_panel=_OBJECTIVE,
-        ),
-    ] = None,
+    preset: shared_flags.Preset = None,
+    settings: shared_flags.Set = None,
     scale: Annotated[
         int | None,
         typer.Option(
@@ -121,11 +124,14 @@ def command(
     The file is compared with torch before it is written.
     """
     _check_path(output)
-    is_objective = objective is not None or job is not None
+    is_objective = bool(objective or job or "texture" in options)
     if is_objective and layers:
         raise UsageError("`layers` has no effect: an objective has the layers of its loss terms")
-    if not is_objective and (settings or scale is not None):
-        raise UsageError("`set` and `scale` are of an objective; add --objective or --job")
+    if not is_objective:
+        others = {"set": settings, "scale": scale, "preset": preset}
+        given = [name for name, value in others.items() if value is not None]
+        for name in (*given, *sorted(options.keys() - _OF_BACKBONE)):
+            raise UsageError(f"`{name}` is of an objective; add --objective, --texture or --job")
     from ...plugins.manager import load_plugins
     from ..export.variant import Variant, read_precision, read_size
 
@@ -137,6 +143,7 @@ def command(
         dynamic = size == "dynamic"
         fixed = read_size(size) if size and "x" in size else None
         flags |= {"size": size} if size and not dynamic else {}
+        flags |= {} if preset is None else {"preset": preset}
         made = _job(objective, job, settings or [], flags, plugins)
         variant = Variant(fixed, dynamic, opset, precision)
         record, summary = _write_objective(output, job, made, variant, scale, plugins)

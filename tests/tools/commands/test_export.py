@@ -75,7 +75,7 @@ def test_a_run_on_the_onnx_backend_gives_the_picture_of_torch(
     assert difference.mean() < 0.1
 
 
-SMALL = ("--set", "size=48", "--set", "scales=1", "--set", "content_layers=relu2_1")
+SMALL = ("--size", "48", "--scales", "1", "--content-layers", "relu2_1")
 
 
 def test_an_objective_is_written_with_its_start(program: Program, tmp_path: Path) -> None:
@@ -100,11 +100,12 @@ def test_what_an_objective_cannot_have_is_an_error_of_one_line(
     pair = ("--objective", "sample:photo", "sample:painting")
     for arguments, complaint in (
         ([*pair, "--layers", "relu1_1"], "--layers has no effect"),
-        (["--set", "size=48"], "add --objective or --job"),
+        (["--set", "size=48"], "--set is of an objective; add --objective"),
+        (["--style-weight", "3"], "--style-weight is of an objective"),
         ([*pair, "--fp16"], "not exported in float16"),
         ([*pair, "--size", "4x"], "size"),
         (["--size", "48"], "WIDTHxHEIGHT"),
-        ([*pair, *SMALL, "--set", "term=mrf"], "mrf"),
+        ([*pair, *SMALL, "--term", "mrf"], "mrf"),
         (["--job", "none.toml"], "none.toml"),
         (["--dtype", "float64"], "no convolution of float64"),
     ):
