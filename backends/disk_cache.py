@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.files import bring_to_disk
-from ..core.job.text import bytes_of
+from ..core.job.options.text import bytes_of
 from ..core.leftovers import temporary_folder
 
 _CHECKSUM = "sha256"

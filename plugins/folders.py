@@ -19,7 +19,7 @@ from ..core.shown import one_line
 #: Environment variable with further folders, separated as in PATH.
 VARIABLE = "STYLECTL_PLUGINS_DIR"
 
-_NAME = re.compile(r"\w[\w+-]*")
+_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_+-]*")
 
 
 def plugin_folders(named: Iterable[Path] = ()) -> tuple[list[Path], list[str]]:
@@ -68,7 +68,10 @@ def load_file(path: Path) -> ModuleType:
     plugin can have, and what its code raises.
     """
     if not _NAME.fullmatch(path.stem):
-        raise PluginError("the name of a plugin's file has letters, digits, '_', '-' and '+'")
+        raise PluginError(
+            "the name of a plugin's file has letters and digits of ASCII, '_', '-' and '+', and "
+            "begins with none of the last two"
+        )
     digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     name = f"stylectl_plugin_file_{digest[:12]}_{path.stem}"
     if name in sys.modules:

@@ -137,6 +137,12 @@ def load_plugins(
                 contributions,
             )
         )
+    loaded = {record.distribution for record in records if record.state == "loaded"}
+    registry.left_out.update(
+        (canonicalize_name(record.distribution), record.reason)
+        for record in records
+        if record.distribution and record.distribution not in loaded
+    )
     broken = [
         f"the plugin {record.name} ({record.origin}) is left out: {record.reason}"
         for record in records
@@ -157,11 +163,12 @@ def _allowed(plugins: list[FoundPlugin]) -> tuple[frozenset[str], tuple[str, ...
     listed = os.environ.get("STYLECTL_PLUGINS")
     if listed is None:
         return frozenset(plugin.name for plugin in plugins), ()
+    installed = [plugin for plugin in plugins if plugin.is_installed]
     allowed = {plugin.name for plugin in plugins if not plugin.is_installed}
     problems = []
     for name in filter(None, map(str.strip, listed.split(","))):
         try:
-            allowed.add(named_plugin(name, plugins).name)
+            allowed.add(named_plugin(name, installed).name)
         except UsageError as error:
             problems.append(f"STYLECTL_PLUGINS: {error}")
     return frozenset(allowed), tuple(problems)
@@ -188,8 +195,7 @@ def _add(
                 for hook, (table, kind) in _HOOKS.items()
                 for spec in _specs(manager, plugin.name, hook, kind)
             )
-        for table, spec in contributions:
-            getattr(registry, table).check_free(spec)
+        _check_names(contributions, registry)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a third party's code may raise anything
@@ -253,18 +259,33 @@ def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
         raise TypeError("no function in it is marked as a hook, by its mark in stylectl.hooks")
 
 
+def _check_names(contributions: Contributions, registry: Registry) -> None:
+    """Raise PluginError for a name that a plugin has twice, or that a built-in one has."""
+    names: set[tuple[str, str]] = set()
+    for table, spec in contributions:
+        contributed = getattr(registry, table)
+        if (table, spec.name) in names:
+            raise PluginError(f"it contributes the {contributed.kind} {spec.name!r} twice")
+        names.add((table, spec.name))
+        contributed.check_free(spec)
+
+
 def _known_hooks() -> list[str]:
     return [name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")]
 
 
 def _specs(manager: pluggy.PluginManager, name: str, hook: str, kind: type[Spec]) -> list[Spec]:
     results = _call(manager, name, hook)
+    wanted = f"{hook} must return or yield {kind.__name__} objects, such as a list of them"
     if not results and _has_hook(manager, name, hook):
-        raise TypeError(f"{hook} must return {kind.__name__} objects, not None")
+        raise TypeError(f"{wanted}, not None")
+    for result in results:
+        if not isinstance(result, Iterable):
+            raise TypeError(f"{wanted}, not {type(result).__name__}")
     specs = [spec for result in results for spec in result]
     for spec in specs:
         if not isinstance(spec, kind):
-            raise TypeError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
+            raise TypeError(f"{wanted}, not {spec!r}")
     return specs
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import stylectl
 import typer
-from stylectl.core.job.options import OPTIONS
+from stylectl.core.job.options.table import OPTIONS
 from stylectl.core.planning.registry import Registry
 from stylectl.plugins import hookspecs
 from stylectl.plugins.manager import load_plugins

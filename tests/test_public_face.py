@@ -12,7 +12,7 @@ import pytest
 import stylectl
 import typer
 from stylectl.core.job.building import build_job
-from stylectl.core.job.options import OPTIONS
+from stylectl.core.job.options.table import OPTIONS
 from stylectl.tools.cli import app
 
 ROOT = Path(__file__).parent.parent

@@ -18,11 +18,11 @@ import torch
 from PIL import Image
 from stylectl.core.images.files import file_sha256, input_files
 from stylectl.core.interfaces.result import RECORD_FORMAT
+from stylectl.core.outputs.record import read_job_file, read_record, state_of
 from stylectl.core.planning.job_files import make_job
 from stylectl.core.planning.plan import Plan
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.record import read_job_file, read_record, state_of
 from stylectl.plugins.manager import load_plugins
 from stylectl.tools.queue.manifest import manifest_tasks
 from stylectl.tools.queue.tasks import TaskMaker

@@ -13,7 +13,7 @@ import typer
 import typer.core
 
 from ..core.files import current_folder
-from ..core.malloc import keep_freed_memory
+from ..core.machine.malloc import keep_freed_memory
 from .commands import (
     batch,
     bench,

@@ -13,7 +13,7 @@ from ...core.errors import BackendError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
-from ...core.malloc import collect_and_return_memory
+from ...core.machine.malloc import collect_and_return_memory
 from ..disk_cache import cache_limit, trim
 from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE

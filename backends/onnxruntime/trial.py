@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import WeightsError
-from ...core.limited_process import Limits, ProcessError, call, serve
+from ...core.machine.limited_process import Limits, ProcessError, call, serve
 from .messages import first_line, is_out_of_memory
 
 #: Memory for Python, ONNX Runtime and the activations of a small image, and for the copies of the

@@ -12,7 +12,7 @@ from ..job.paths import OptionModels
 from ..sizes.pyramid import Scale
 from .source_image import SourceImage
 
-#: Version of the record's format, in files and in ``--json``; see core/run/record.py.
+#: Version of the record's format, in files and in ``--json``; see core/outputs/record.py.
 RECORD_FORMAT = 3
 
 

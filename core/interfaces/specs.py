@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from ..deprecation import warn_deprecated
+from ..deprecation import take_one_argument, warn_deprecated
 from ..errors import PluginError, UsageError
 from ..job.presets import Preset
 from ..job.tables import plain_copy
@@ -31,8 +30,8 @@ class NoOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-#: Letters, digits, ``_``, ``-`` and ``+``, which jobs and flags can contain without quotes.
-_NAME = re.compile(r"\w[\w+-]*")
+#: Letters and digits of ASCII, ``_``, ``-`` and ``+``, which jobs and flags can have unquoted.
+_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_+-]*")
 
 #: Lower case, with its dot; one part, as in `Path.suffix`.
 _SUFFIX = re.compile(r"\.[a-z0-9_+-]+")
@@ -102,9 +101,10 @@ class BackendArguments(Generic[O_co]):
 class Spec:
     """Base of all contributions: the name in a job, a one-line summary, the options' model.
 
-    A name has letters, digits, ``_``, ``-`` and ``+``. An option may not be called ``name``,
-    ``weight`` or ``layers``, which are keys of the job itself. The model rejects unknown options
-    (``extra="forbid"``). Raises PluginError where that is not so.
+    A name has letters and digits of ASCII, ``_``, ``-`` and ``+``; neither of the last two comes
+    first. An option may not be called ``name``, ``weight`` or ``layers``, which are keys of the job
+    itself. The model rejects unknown options (``extra="forbid"``). Raises PluginError where that is
+    not so.
     """
 
     name: str
@@ -115,9 +115,12 @@ class Spec:
         """Check the fields that all contributions have. Raises PluginError."""
         label = f"{type(self).__name__} {one_line(repr(self.name))}"
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise PluginError(f"{label}: a name has letters, digits, '_', '-' and '+'")
-        if not isinstance(self.summary, str):
-            raise PluginError(f"{label}: `summary` should be text")
+            raise PluginError(
+                f"{label}: a name has letters and digits of ASCII, '_', '-' and '+', and begins "
+                "with none of the last two"
+            )
+        if not isinstance(self.summary, str) or len(self.summary.splitlines()) > 1:
+            raise PluginError(f"{label}: `summary` should be one line of text")
         if not isinstance(self.options, type) or not issubclass(self.options, BaseModel):
             raise PluginError(f"{label}: `options` should be a pydantic model")
         if self.options.model_config.get("extra") != "forbid":
@@ -152,7 +155,7 @@ class BackendSpec(Spec, Generic[O]):
         super().__post_init__()
         if not issubclass(self.options, BackendOptions):
             raise PluginError(f"BackendSpec {self.name!r}: `options` should extend BackendOptions")
-        _take_one_argument(self, "backbone", "layers", "options")
+        take_one_argument(self, "backbone", "layers", "options")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +195,7 @@ class LossTermSpec(Spec, Generic[O]):
             raise PluginError(
                 f"LossTermSpec {self.name!r}: `layers_from` should be content, style or image"
             )
-        _take_one_argument(self, "layers", "options")
+        take_one_argument(self, "layers", "options")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,36 +280,6 @@ class PresetSpec(Preset, Spec):
             object.__setattr__(self, "texture", plain_copy(self.texture))
         except (TypeError, UsageError) as error:
             raise PluginError(f"PresetSpec {self.name!r}: {one_line(str(error))}") from None
-
-
-def _take_one_argument(spec: BackendSpec[Any] | LossTermSpec[Any], *former: str) -> None:
-    """Adapt a `create` of version 0.1, which took the fields of its argument one by one."""
-    create: Callable[..., Any] = spec.create
-    if not callable(create):
-        raise PluginError(f"{type(spec).__name__} {spec.name!r}: `create` should be callable")
-    if _accepts(create, 1) or not _accepts(create, len(former)):
-        return  # a call that fails is attributed to the plugin
-    kind = type(spec).__name__.removesuffix("Spec")
-    warn_deprecated(
-        f"create({', '.join(former)}) of a {kind}Spec",
-        f"take one argument, a {kind}Arguments with these fields",
-    )
-
-    def adapted(arguments: Any) -> Any:
-        return create(*(getattr(arguments, name) for name in former))
-
-    object.__setattr__(spec, "create", adapted)
-
-
-def _accepts(function: Callable[..., object], count: int) -> bool:
-    """Return whether the function can be called with `count` arguments."""
-    try:
-        signature(function).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # a builtin without a signature
-        return count == 1
-    return True
 
 
 def _is_suffix(suffix: object) -> bool:

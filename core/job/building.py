@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from ..errors import UsageError
 from ..validation import complaint, described
 from .model import Job, is_pair
-from .option import Option
-from .options import OPTIONS, option_named, under_current_names
-from .places import ChoiceKey, JobKey
+from .options.names import option_named, under_current_names
+from .options.option import Option
+from .options.places import ChoiceKey, JobKey
+from .options.table import OPTIONS
 from .presets import DEFAULT_PRESET, FindPreset, built_in_preset
 from .tables import CHOICES, Table, laid_over, regular
 
@@ -122,6 +123,10 @@ def _worded(error: ValidationError, table: Table, options: Mapping[str, Option])
         if option.place.holds(location, table):
             return f"`{name}` {complaint(error)}"
     match location:
+        case ("terms", int(), "name"):
+            return (
+                'job: a loss term is a table with its name, such as {"name": "style", "weight": 2}'
+            )
         case ("terms", int(number), str(key), *_):
             return f"job, loss term {table['terms'][number].get('name')}: {key} {complaint(error)}"
     return f"job: {described(error, ['preset', *Job.model_fields])}"

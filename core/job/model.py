@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from .choices import Choice, ImagePath, JobPlugins, Regions, StyleImage, TermChoice
 from .halves import HOW_COMPUTED
-from .text import bytes_of
+from .options.text import bytes_of
 
 #: Most pixels of an input image, unless the job sets `max_pixels`: 16384 x 16384.
 DEFAULT_MAX_PIXELS = 16384 * 16384

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from .. import host_memory
 from ..attribution import is_out_of_memory
 from ..errors import MemoryLimitError
-from ..host_memory import FreeMemory, in_words
-from ..job.text import bytes_of
-from ..malloc import collect_and_return_memory
+from ..job.options.text import bytes_of
+from ..machine import host_memory
+from ..machine.host_memory import FreeMemory, in_words
+from ..machine.malloc import collect_and_return_memory
 from ..sizes.fitting import Size
 from .estimate import MemoryEstimate
 
 #: Memory that is set aside: libraries allocate 80 to 100 MB when they are first used, and malloc
-#: leaves gaps between the arrays of small images, which it does not return (core/malloc.py).
+#: leaves gaps between the arrays of small images, which it keeps (core/machine/malloc.py).
 _SET_ASIDE = 200_000_000
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..interfaces.backend import FeatureBackend, Features
 from ..interfaces.terms import Cut
-from ..malloc import return_freed_memory
+from ..machine.malloc import return_freed_memory
 from ..sizes.fitting import Size
 from ..sizes.tiles import Tiler
 from .tile_views import crop, of_crop, of_whole, sizes_of_whole

@@ -23,7 +23,7 @@ from ..interfaces.backend import FeatureBackend, Features, LazyCotangents
 from ..interfaces.optimizer import Evaluation
 from ..interfaces.statistics import Key, Statistics, StatisticsLoss, added, tensors_of
 from ..interfaces.terms import IMAGE_LAYER
-from ..malloc import return_freed_memory
+from ..machine.malloc import return_freed_memory
 from ..sizes.tiles import Tile, Tiler
 from .tile_views import crop, of_crop, of_whole
 from .weighted_losses import WeightedLoss, WeightedStatistics, gradients, with_gradients

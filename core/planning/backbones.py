@@ -35,7 +35,7 @@ class Backbones:
             families = [
                 f"{spec.name}:MODEL" for spec in table if "model" in spec.options.model_fields
             ]
-            hint = f" There is also {', '.join(families)}" if families else ""
+            hint = f"; there is also {', '.join(families)}" if families else ""
             raise UsageError(f"{error}{hint}") from None
 
     def get(self, choice: Choice) -> tuple[Backbone, BaseModel]:

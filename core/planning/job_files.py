@@ -10,8 +10,8 @@ from ..errors import UsageError
 from ..job.building import build_job, starting_values
 from ..job.choices import JobPlugins
 from ..job.model import DEFAULT_MAX_PIXELS, Job
+from ..job.options.places import chosen
 from ..job.paths import JobFile, OptionModels, option_paths
-from ..job.places import chosen
 from ..job.tables import CHOICES, Table, laid_over, regular
 from ..validation import validated
 from .registry import Registry
@@ -34,7 +34,7 @@ def make_job(
     """
     options = {name: value for name, value in options.items() if value is not None}
     models, sources = registry.option_models, [source for source in (file, entry) if source]
-    check_installed(_required(sources))
+    check_installed(_required(sources), registry)
     preset_names = names = _preset_names(sources, options, preset, registry)
     table: Table = {}
     for source in sources:

@@ -31,7 +31,7 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     names, bad options, and options without an effect, and PluginError for a plugin that breaks its
     contract.
     """
-    check_installed(job.plugins.require)
+    check_installed(job.plugins.require, registry)
     backbones = backbones or Backbones(registry)
     backend = registry.backends.get(job.backend.name)
     backend_options = validated(backend.options, job.backend.options, f"backend {backend.name}")

@@ -110,7 +110,11 @@ class Table(Generic[S]):
 
 @dataclass(frozen=True)
 class Registry:
-    """One table for each kind of contribution."""
+    """One table for each kind of contribution.
+
+    `left_out` has the reason for each installed distribution whose plugins are not loaded, by its
+    canonical name.
+    """
 
     backends: Table[BackendSpec[Any]] = field(default_factory=lambda: Table("backend"))
     backbones: Table[BackboneSpec[Any]] = field(default_factory=lambda: Table("backbone"))
@@ -119,11 +123,13 @@ class Registry:
     optimizers: Table[OptimizerSpec] = field(default_factory=lambda: Table("optimizer"))
     initializers: Table[InitializerSpec] = field(default_factory=lambda: Table("initialiser"))
     presets: Table[PresetSpec] = field(default_factory=lambda: Table("preset"))
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def tables(self) -> tuple[Table[Any], ...]:
         """All tables of the registry."""
-        return tuple(getattr(self, table.name) for table in fields(self))
+        values = (getattr(self, field.name) for field in fields(self))
+        return tuple(value for value in values if isinstance(value, Table))
 
     @property
     def choices(self) -> Mapping[str, Table[Any]]:
@@ -160,7 +166,7 @@ class Registry:
         """Return the writer of the path's suffix.
 
         Of several writers it is the one whose name is in `wanted`, or else the built-in one. Raises
-        UsageError when there is none, and PluginError when several remain.
+        UsageError when there is none, and when several remain.
         """
         claiming = self.writers_for(path)
         chosen = [spec for spec in claiming if spec.name in wanted] or claiming
@@ -169,8 +175,9 @@ class Registry:
         )
         if not unambiguous:
             labels = " and ".join(self.writers.label(spec.name) for spec in chosen)
-            raise PluginError(
+            names = " or ".join(f"`writer={spec.name}`" for spec in chosen)
+            raise UsageError(
                 f"{path}: the suffix {path.suffix.lower()} is claimed by both {labels}; choose "
-                f"one with `writer={chosen[0].name}`, or switch one off with `no_plugin`"
+                f"one with {names}"
             )
         return self.writers.get(chosen[0].name)

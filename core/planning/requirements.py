@@ -14,25 +14,30 @@ from ..errors import UsageError
 from .registry import Distribution, Registry
 
 
-def check_installed(requirements: Iterable[str]) -> None:
-    """Check that the required distributions are installed, in the required versions.
+def check_installed(requirements: Iterable[str], registry: Registry) -> None:
+    """Check that the required distributions are installed, in the required versions, and loaded.
 
-    Raises UsageError for the first that is not, with the command that installs it.
+    Raises UsageError for those that are not, with the commands that install them.
     """
+    missing: dict[str, str] = {}
     for text in requirements:
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         installed = _installed_version(requirement.name)
-        if installed is not None and _meets(installed, requirement):
-            continue
         extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
         wanted = f"{requirement.name}{extras}{requirement.specifier}"
-        found = "it is not installed" if installed is None else f"{installed} is installed"
-        raise UsageError(
-            f"the job needs the plugin {wanted}, and {found}; if you trust it: "
-            f"stylectl plugins install {shlex.quote(wanted)}"
-        )
+        if installed is None:
+            missing[wanted] = "it is not installed"
+        elif not _meets(installed, requirement):
+            missing[wanted] = f"{installed} is installed"
+        elif reason := registry.left_out.get(canonicalize_name(requirement.name)):
+            raise UsageError(f"the job needs the plugin {wanted}, which is left out: {reason}")
+    if missing:
+        needs = [f"the job needs the plugin {name}, and {state}" for name, state in missing.items()]
+        commands = [f"stylectl plugins install {shlex.quote(name)}" for name in missing]
+        trust = "it" if len(missing) == 1 else "them"
+        raise UsageError(f"{'; '.join(needs)}; if you trust {trust}: {' && '.join(commands)}")
 
 
 def stated_requirements(

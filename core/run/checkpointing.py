@@ -28,13 +28,13 @@ from ..checkpoints.format import (
 )
 from ..errors import CheckpointError, PluginError, UsageError
 from ..interfaces.events import Listener, Notice
+from ..outputs.record import read_record
+from ..outputs.targets import Target
 from ..planning.plan import Plan
 from ..planning.registry import Registry
 from ..sizes.tiles import Tilers
 from ..stopping import StopRequests
 from .open_run import OpenRun
-from .outputs import Target
-from .record import read_record
 from .snapshots import SnapshotFile, SnapshotRecorder
 
 _AFRESH = "starting from the beginning"

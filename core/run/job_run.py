@@ -10,11 +10,12 @@ from typing import Any
 
 from ..interfaces.events import Event, Listener, RunFinished, ignore
 from ..interfaces.result import Result
+from ..outputs.targets import Target, plan_outputs
+from ..outputs.writing import write_outputs
 from ..planning.plan import Plan
 from ..planning.registry import Registry
 from ..stopping import StopRequests
 from .checkpointing import Checkpointing, CheckpointKeeper
-from .outputs import Target, plan_outputs, write_outputs
 from .preparation import prepare
 from .runner import run
 from .session import Session

@@ -18,7 +18,7 @@ from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend
 from ..job.choices import Choice, TermChoice
 from ..job.model import Job
-from ..malloc import return_freed_memory
+from ..machine.malloc import return_freed_memory
 from ..memory.limits import memory_budget
 from ..memory.tiling import tilers_for
 from ..objective.cotangents import normalized_cotangents, plain_cotangents

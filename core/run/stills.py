@@ -12,10 +12,11 @@ from ..errors import UsageError
 from ..interfaces.events import Listener, Notice
 from ..interfaces.result import Result, StepRecord
 from ..job.model import Job
+from ..job.options.text import seconds_of
 from ..job.paths import SAMPLES
-from ..job.text import seconds_of
+from ..outputs.targets import Output
+from ..outputs.writing import write_output
 from ..stopping import StopRequests
-from .outputs import Output, write_output
 
 
 @dataclass(frozen=True)

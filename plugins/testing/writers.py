@@ -10,12 +10,14 @@ from unittest import SkipTest
 
 import numpy as np
 
+from ...core.attribution import current_label
 from ...core.errors import StylectlError
 from ...core.interfaces.result import Result
 from ...core.interfaces.specs import WriterSpec
 from ...core.interfaces.writer import WriteRequest
+from ...core.outputs.targets import Output, plan_outputs
+from ...core.outputs.writing import write_outputs
 from ...core.planning.registry import Registry
-from ...core.run.outputs import Output, plan_outputs, write_outputs
 from .checks import Check, run_all
 from .pictures import result, snapshots
 from .require import require
@@ -106,7 +108,7 @@ def _write(spec: WriterSpec[Any], options: Mapping[str, Any], finished: Result, 
 
 def _output(spec: WriterSpec[Any], options: Mapping[str, Any], path: Path) -> Output:
     registry = Registry()
-    registry.writers.add(spec, "the test")
+    registry.writers.add(spec, current_label() or "the test")
     finished = result()
     writers = {spec.name: options} if options else {}
     (output,) = plan_outputs([path], finished.job, finished.image.shape[:2], registry, writers)

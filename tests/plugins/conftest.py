@@ -12,8 +12,9 @@ from PIL import Image
 from stylectl.core.interfaces.result import Result, Snapshot, StepRecord
 from stylectl.core.interfaces.source_image import SourceImage
 from stylectl.core.job.building import build_job
+from stylectl.core.outputs.targets import plan_outputs
+from stylectl.core.outputs.writing import write_outputs
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.outputs import plan_outputs, write_outputs
 from stylectl.core.sizes.pyramid import Scale
 from stylectl.plugins.manager import load_plugins
 

@@ -116,6 +116,35 @@ def test_a_name_in_vain_is_told_of(install: Install, monkeypatch: pytest.MonkeyP
     assert problem == "STYLECTL_PLUGINS: no plugin 'god'; did you mean good?"
 
 
+def test_a_built_in_plugin_is_not_suggested_for_the_list_of_installed_ones(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(term(), "good")
+    monkeypatch.setenv("STYLECTL_PLUGINS", "jpg")
+    (problem,) = load_plugins().problems
+    assert "jpeg" not in problem
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return LossTermSpec(**SPEC)", "must return or yield LossTermSpec objects, such as a"),
+        ("return [LossTermSpec(**SPEC)] * 2", "contributes the loss term 'bad' twice"),
+    ],
+    ids=["no list", "one name twice"],
+)
+def test_what_is_wrong_with_an_answer_is_said(install: Install, body: str, words: str) -> None:
+    spec = "SPEC = {'name': 'bad', 'summary': '', 'create': object, 'layers_from': 'image'}\n"
+    install(f"{HEAD}{spec}@hookimpl\ndef stylectl_loss_terms():\n    {body}\n", "bad")
+    (problem,) = load_plugins().problems
+    assert words in problem
+
+
+def test_a_loss_term_without_a_name_is_asked_for_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a loss term is a table with its name, such as "):
+        paint(tmp_path, term=[{"weight": 2.0}])
+
+
 @pytest.mark.parametrize(
     ("source", "kind", "complaint"),
     [
@@ -295,10 +324,10 @@ def test_a_suffix_that_two_strangers_claim_names_both_before_the_work(
     install(source, "bad")
     install(source.replace('name="bad"', 'name="worse"'), "worse")
     heard: list[Event] = []
-    with pytest.raises(PluginError, match=ORIGIN) as caught:
+    with pytest.raises(UsageError, match=ORIGIN) as caught:
         paint(tmp_path, output=tmp_path / "out.bad", on_event=heard.append)
     assert caught.match("stylectl-worse 1.2")
-    assert caught.match("`writer=")
+    assert caught.match("choose one with `writer=bad` or `writer=worse`")
     assert not heard
     paint(tmp_path, output=tmp_path / "out.bad", writers={"worse": {}})
     assert (tmp_path / "out.bad").exists()

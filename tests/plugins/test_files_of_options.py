@@ -13,7 +13,7 @@ import stylectl
 from stylectl import UsageError
 from stylectl.core.images import files
 from stylectl.core.job.paths import SAMPLES
-from stylectl.core.run.record import read_record
+from stylectl.core.outputs.record import read_record
 from stylectl.tools.cli import app
 
 SMALL: dict[str, Any] = {"size": 32, "iterations": 1, "scales": 1, "device": "cpu"}

@@ -129,8 +129,9 @@ def test_a_file_hides_no_module_of_its_name(folder: Path) -> None:
         ("bad", "raise SystemExit('no')", "no"),
         ("bad", "def broken(:", "SyntaxError"),
         ("bad", TERM.replace("NAME", "style"), "built in"),
-        ("b.ad", "", "letters, digits"),
-        ("b ad", "", "letters, digits"),
+        ("b.ad", "", "letters and digits"),
+        ("b ad", "", "letters and digits"),
+        ("bäd", "", "of ASCII"),
     ],
 )
 def test_a_broken_file_is_named_and_skipped(

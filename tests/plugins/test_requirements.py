@@ -14,9 +14,10 @@ import stylectl
 from hypothesis import given
 from hypothesis import strategies as st
 from stylectl import Job, UsageError
+from stylectl.core.outputs.record import read_record
 from stylectl.core.planning.planner import make_plan
+from stylectl.core.planning.registry import Registry
 from stylectl.core.planning.requirements import check_installed
-from stylectl.core.run.record import read_record
 from stylectl.plugins.manager import load_plugins
 
 Install = Callable[..., str]
@@ -101,7 +102,7 @@ def test_any_version_is_stated_so_that_it_is_met(install: Install, version: str)
     install(SOURCE, "dark", "stylectl-plugin-dark", version)
     plan = make_plan(Job.from_preset(term="darkness"), load_plugins().registry)
     assert len(plan.job.plugins.require) == 1
-    check_installed(plan.job.plugins.require)
+    check_installed(plan.job.plugins.require, load_plugins().registry)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,34 @@ def test_another_version_is_named(install: Install) -> None:
         stylectl.run("job.toml", **SMALL)
 
 
+def test_all_missing_plugins_are_named_at_once() -> None:
+    Path("job.toml").write_text('plugins = {require = ["nowhere", "stylectl-x>=1"]}\n')
+    with pytest.raises(UsageError) as caught:
+        stylectl.run("job.toml", **SMALL)
+    assert str(caught.value) == (
+        "the job needs the plugin nowhere, and it is not installed; the job needs the plugin "
+        "stylectl-x>=1, and it is not installed; if you trust them: stylectl plugins install "
+        "nowhere && stylectl plugins install 'stylectl-x>=1'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "reason"),
+    [
+        (SOURCE, {"no_plugin": ["dark"]}, "switched off"),
+        ("1 / 0", {}, "ZeroDivisionError"),
+    ],
+    ids=["switched off", "broken"],
+)
+def test_a_required_plugin_that_is_left_out_is_named_with_the_reason(
+    install: Install, source: str, options: dict[str, Any], reason: str
+) -> None:
+    install(source, "dark", "stylectl-plugin-dark", "1.2")
+    Path("job.toml").write_text('plugins = {require = ["stylectl-plugin-dark"]}\n')
+    with pytest.raises(UsageError, match=f"stylectl-plugin-dark, which is left out: .*{reason}"):
+        stylectl.run("job.toml", **SMALL, **options)
+
+
 def test_a_job_from_python_is_checked_as_well() -> None:
     job = Job.model_validate({**Job.from_preset().as_table(), "plugins": {"require": ["nowhere"]}})
     with pytest.raises(UsageError, match="needs the plugin nowhere, and it is not installed"):
@@ -176,13 +205,15 @@ def test_what_is_no_requirement_is_refused(value: str, words: str) -> None:
 
 
 def test_a_requirement_of_another_system_does_not_count() -> None:
-    check_installed(["nowhere; python_version < '3'", "nowhere; extra == 'x'", "pydantic[x]>=2"])
+    check_installed(
+        ["nowhere; python_version < '3'", "nowhere; extra == 'x'", "pydantic[x]>=2"], Registry()
+    )
 
 
 @given(st.from_regex(r"nowhere-[a-z]{1,5}(\[[a-z]\])?((>=|==|~=)[0-9]\.[0-9])?", fullmatch=True))
 def test_the_command_is_one_line_with_the_requirement(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        check_installed([text])
+        check_installed([text], Registry())
     assert text in str(caught.value)
     assert str(caught.value).isprintable()
 

@@ -11,10 +11,10 @@ from ...core.files import check_is_no_input, paths_of
 from ...core.interfaces.events import Listener, Notice, ignore
 from ...core.interfaces.result import Result
 from ...core.job.model import Job
+from ...core.outputs.record import read_job_file
+from ...core.outputs.targets import Target
 from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
-from ...core.run.outputs import Target
-from ...core.run.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.job_run import run_planned
 from ..queue.saving import read_saving

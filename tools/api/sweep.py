@@ -8,12 +8,12 @@ from typing import Any
 
 from ...core.files import paths_of
 from ...core.interfaces.events import ignore
-from ...core.run.record import read_job_file
+from ...core.outputs.record import read_job_file
 from ...plugins.manager import load_plugins
 from ..queue.events import QueueListener, Report
 from ..queue.saving import read_saving
 from ..queue.settings import Setting, setting_named
-from ..queue.sheet import run_sheet
+from ..queue.sheets.sheet import run_sheet
 
 
 def sweep(

@@ -48,7 +48,7 @@ class Ourselves(Contender):
 def contender_of(entry: Entry) -> Contender:
     """Return the program, ready to begin. Raises StylectlError and its subclasses."""
     if entry.program == OURSELVES:
-        from ...core.malloc import keep_freed_memory
+        from ...core.machine.malloc import keep_freed_memory
 
         keep_freed_memory()  # as stylectl does; the other programs manage their own memory
         return Ourselves(entry)

@@ -101,7 +101,7 @@ def command(
         raise UsageError("give --contents and --styles, or a --manifest")
     kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
     from ...core.interfaces.events import Notice
-    from ...core.run.record import read_job_file
+    from ...core.outputs.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.queue_progress import queue_progress
     from ..console.signals import stop_signals

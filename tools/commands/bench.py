@@ -47,7 +47,7 @@ def command(
         int | None, typer.Option(min=1, help="With --peer: iterations of each program (20).")
     ] = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: shared_flags.PlainAsJson = False,
 ) -> None:
     """Time a value and gradient of the objective, beside this machine's matrix products.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ...core.errors import OutputError, UsageError
+from ..console import shared_flags
 from ..console.printing import print_json, print_line
 
 
@@ -26,7 +27,7 @@ def command(
             "at most SIZE, such as 500MB.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: shared_flags.PlainAsJson = False,
 ) -> None:
     """List the files in the user's cache folder: downloaded weights, ONNX models, engines.
 
@@ -76,7 +77,7 @@ def command(
 
 
 def _bytes(text: str) -> int:
-    from ...core.job.text import bytes_of
+    from ...core.job.options.text import bytes_of
 
     try:
         return 0 if text == "0" else bytes_of(text)

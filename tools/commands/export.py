@@ -9,7 +9,7 @@ import typer
 
 from ...core.errors import UsageError
 from ...core.files import check_output
-from ...core.job.options import OPTIONS
+from ...core.job.options.table import OPTIONS
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import with_job_options
@@ -117,7 +117,7 @@ def command(
     ] = False,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: shared_flags.PlainAsJson = False,
 ) -> None:
     """Write a backbone, or a job's objective with its gradient, as one ONNX file.
 
@@ -247,9 +247,9 @@ def _job(
     plugins: Plugins,
 ) -> Job:
     """Return the job whose objective is exported. Raises UsageError."""
-    from ...core.job.text import size as sides_of
+    from ...core.job.options.text import size as sides_of
+    from ...core.outputs.record import read_job_file
     from ...core.planning.job_files import make_job
-    from ...core.run.record import read_job_file
     from ..queue.settings import fixed, read_settings
 
     registry = plugins.registry

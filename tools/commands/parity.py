@@ -44,7 +44,7 @@ def command(
     ] = None,
     no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: shared_flags.PlainAsJson = False,
 ) -> None:
     """Measure the distance of a backend's features, gradients and results from a reference.
 
@@ -81,7 +81,7 @@ def command(
 
 
 def _backend_options(texts: list[str], job_options: Mapping[str, Any]) -> dict[str, Any]:
-    from ...core.job.text import key_values
+    from ...core.job.options.text import key_values
 
     backend_options = key_values("option", texts)
     for key in backend_options:

@@ -12,6 +12,7 @@ import typer
 from ...core.errors import PluginError, UsageError
 from ...core.shown import one_line
 from ..console import shared_flags
+from ..console.messages import with_flags
 from ..console.printing import print_json, print_line
 from ..plugins.template import DEFAULT, Kind, write_plugin
 
@@ -39,7 +40,10 @@ def new(
 ) -> None:
     """Write a plugin to start from, with tests, in a new folder here."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
-        raise UsageError(f"{name!r}: a plugin's name has lower-case letters, digits and hyphens")
+        raise UsageError(
+            f"{name!r}: a plugin's name begins with a lower-case letter, and has lower-case "
+            "letters and digits, with single hyphens between them"
+        )
     if len(name) > _LONGEST:
         raise UsageError(f"a plugin's name has at most {_LONGEST} characters")
     _check_free(name)
@@ -52,7 +56,7 @@ def new(
 def list_plugins(
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: shared_flags.PlainAsJson = False,
 ) -> None:
     """List the plugins, with their states and contributions, as stylectl list plugins does."""
     from . import listing
@@ -66,7 +70,7 @@ def list_plugins(
 def check(
     name: Annotated[str, typer.Argument(help="The plugin, as in stylectl plugins list.")],
     plugins_dir: shared_flags.PlainPluginsDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: shared_flags.PlainAsJson = False,
 ) -> int:
     """Check one plugin, and each of its contributions with the checks of stylectl.testing.
 
@@ -184,7 +188,8 @@ def _changed(change: Change, yes: bool) -> bool:
 
 def _in_words(check: Check) -> str:
     remark = f": {check.remark}" if check.remark else ""
-    return f"{check.outcome:6} " + one_line(f"{check.subject}: {check.what}{remark}", 500)
+    line = with_flags(f"{check.subject}: {check.what}{remark}")
+    return f"{check.outcome:6} " + one_line(line, 500)
 
 
 def _check_free(name: str) -> None:

@@ -31,7 +31,7 @@ def command(
     from ...core.checkpoints.folder import checkpoints_in
     from ...core.job.building import build_job
     from ...core.job.paths import JobFile
-    from ...core.run.outputs import Target
+    from ...core.outputs.targets import Target
     from ...plugins.manager import load_plugins
     from ..console.signals import stop_signals
     from ..queue.saving import read_saving

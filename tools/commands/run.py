@@ -12,12 +12,12 @@ from ...core.errors import UsageError
 from ..console import shared_flags
 from ..console.messages import print_problems
 from ..console.options import with_job_options
-from ..console.printing import print_json, print_line, print_toml
+from ..console.printing import keep_stdout_for_data, print_json, print_line, print_toml
 
 if TYPE_CHECKING:
     from ...core.job.model import Job
+    from ...core.outputs.targets import Target
     from ...core.run.job_run import Saving
-    from ...core.run.outputs import Target
     from ...plugins.manager import Plugins
 
 _OUT = "Output"
@@ -71,6 +71,7 @@ def command(
         bool,
         typer.Option(
             "--print-job",
+            callback=keep_stdout_for_data,
             help="Print the whole job as TOML and paint nothing.",
             rich_help_panel=_OUT,
         ),
@@ -91,10 +92,10 @@ def command(
         )
     kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
     from ...core.job.toml import job_toml
+    from ...core.outputs.record import read_job_file
+    from ...core.outputs.targets import Target
     from ...core.planning.job_files import make_job
     from ...core.planning.planner import make_plan
-    from ...core.run.outputs import Target
-    from ...core.run.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.signals import stop_signals
     from ..console.writers import read_writers
@@ -146,9 +147,10 @@ def paint(
 
     Without `outputs`, the result is written to a new file in the current folder.
     """
+    from ...core.outputs.names import reserved_name
+    from ...core.outputs.targets import Target
     from ...core.planning.planner import make_plan
     from ...core.run.checkpointing import default_output
-    from ...core.run.outputs import Target, reserved_name
     from ..console.exit import exit_code_of
     from ..console.progress import progress
     from ..queue.job_run import run_planned

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..console.printing import print_json, print_line, print_toml
+from ..console.printing import keep_stdout_for_data, print_json, print_toml
 from ..console.shared_flags import path_of
 
 _KEYS = (
@@ -41,8 +41,8 @@ def command(
     from ...core.errors import UsageError
     from ...core.job.building import build_job
     from ...core.job.toml import job_toml
+    from ...core.outputs.record import read_job_file, read_record
     from ...core.planning.requirements import check_installed
-    from ...core.run.record import read_job_file, read_record
     from ...core.shown import one_line
     from ...plugins.manager import load_plugins
 
@@ -50,15 +50,16 @@ def command(
     if as_json:
         print_json(record)
         return
+    keep_stdout_for_data(True)
     registry = load_plugins().registry
     table = read_job_file(picture).here(registry.option_models)
     job = build_job({}, table, find_preset=registry.presets.get)
+    comments = []
     try:
-        check_installed(job.plugins.require)
+        check_installed(job.plugins.require, registry)
     except UsageError as error:
-        print_line(f"# {one_line(str(error))}")
-        print_line("# Paths in that plugin's options are relative to the file's folder.")
-    for key in _KEYS:
-        if key in record:  # `metadata=job` leaves the figures out
-            print_line(f"# {key}: {json.dumps(record[key])}")
-    print_toml(job_toml(job))
+        comments.append(one_line(str(error)))
+        comments.append("Paths in that plugin's options are relative to the file's folder.")
+    # `metadata=job` leaves the figures out.
+    comments += [f"{key}: {json.dumps(record[key])}" for key in _KEYS if key in record]
+    print_toml("".join(f"# {comment}\n" for comment in comments) + job_toml(job))

@@ -47,13 +47,13 @@ def command(
     makes only the missing ones.
     """
     kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
-    from ...core.run.record import read_job_file
+    from ...core.outputs.record import read_job_file
     from ...plugins.manager import load_plugins
     from ..console.queue_progress import queue_progress
     from ..console.signals import stop_signals
     from ..queue.saving import read_saving
     from ..queue.settings import check_given_once, read_settings
-    from ..queue.sheet import run_sheet
+    from ..queue.sheets.sheet import run_sheet
 
     plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     models = plugins.registry.option_models

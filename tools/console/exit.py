@@ -45,12 +45,13 @@ def run_and_exit(program: Callable[[], int | None]) -> NoReturn:
 
 def _end(stdout: Stream) -> int:
     """Write what stdout has buffered; return 1, with a message, if it could not be written."""
-    stdout.flush()
-    if stdout.failure is None:
+    stdout.data.flush()
+    failure = stdout.data.failure
+    if failure is None:
         return 0
-    if isinstance(stdout.failure, BrokenPipeError):
+    if isinstance(failure, BrokenPipeError):
         return 1  # the reader wanted no more
-    reason = getattr(stdout.failure, "strerror", None) or stdout.failure
+    reason = getattr(failure, "strerror", None) or failure
     return _print_error(f"stdout: cannot be written ({reason})", 1)
 
 

@@ -6,7 +6,8 @@ import re
 import sys
 from collections.abc import Iterable
 
-from ...core.job.options import FORMER_NAMES, OPTIONS
+from ...core.job.options.names import FORMER_NAMES
+from ...core.job.options.table import OPTIONS
 from ...core.shown import escaped
 
 #: Flags beside those of a job's options.

@@ -1,4 +1,4 @@
-"""Flags of a job's options, made from the table in core/job/options.py."""
+"""Flags of a job's options, made from the table in core/job/options/table.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import typer
 import typer.core
 
 from ...core.errors import UsageError
-from ...core.job.option import Listed, Option
-from ...core.job.options import FORMER_NAMES, OPTIONS, under_current_names
+from ...core.job.options.names import FORMER_NAMES, under_current_names
+from ...core.job.options.option import Listed, Option
+from ...core.job.options.table import OPTIONS
 
 if TYPE_CHECKING:
     from ...core.planning.registry import Registry

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ...core.errors import UsageError
+from .printing import keep_stdout_for_data
 
 
 def path_of(text: str) -> Path:
@@ -114,7 +115,17 @@ CheckpointEvery = Annotated[
 
 AsJson = Annotated[
     bool,
-    typer.Option("--json", help="End with one line of JSON on stdout.", rich_help_panel=_OUT),
+    typer.Option(
+        "--json",
+        callback=keep_stdout_for_data,
+        help="End with one line of JSON on stdout.",
+        rich_help_panel=_OUT,
+    ),
+]
+
+#: For commands without panels.
+PlainAsJson = Annotated[
+    bool, typer.Option("--json", callback=keep_stdout_for_data, help="Print one line of JSON.")
 ]
 
 

@@ -13,11 +13,27 @@ class Stream:
 
     That is so when its reader has left, as that of ``2>&1 | head -2``, when the disk of the file
     behind it is full, or when its terminal was closed. `failure` is then the error.
+
+    `data` is the stream for what another program reads. After `keep_for_data` it is one of its own,
+    and all else that is written to stdout goes to stderr: text of plugins, of libraries and of
+    processes that they start.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.failure: Exception | None = None
+        self.data: Stream = self
+
+    def keep_for_data(self) -> None:
+        """Keep the file behind the stream for `data` alone."""
+        if self.data is not self:
+            return
+        try:
+            descriptor = os.dup(self._stream.fileno())
+            os.dup2(sys.stderr.fileno(), self._stream.fileno())
+        except (OSError, ValueError):  # closed
+            return
+        self.data = Stream(os.fdopen(descriptor, "w", encoding=self._stream.encoding))
 
     def write(self, text: str) -> int:
         """Write the text, if that is possible."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import UsageError
-from ...core.job.text import key_values
+from ...core.job.options.text import key_values
 
 
 def read_writers(texts: list[str]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...core.malloc import keep_freed_memory
+from ...core.machine.malloc import keep_freed_memory
 from ..console.exit import run_and_exit
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@
     --set max_memory=2GB
 
 prints both in MB (10^6 bytes), beside what the program holds before the first step. It shows how
-well the constants of `core/memory/estimate.py` fit. It needs Linux, where the kernel keeps the peak.
+well the constants of `core/memory/estimate.py` fit. It needs Linux, whose kernel keeps the peak.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...core.malloc import keep_freed_memory
+from ...core.machine.malloc import keep_freed_memory
 from ..console.exit import run_and_exit
 
 if TYPE_CHECKING:

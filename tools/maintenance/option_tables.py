@@ -1,4 +1,4 @@
-"""Maintainer script: the tables of options in docs/commands.md, made from core/job/options.py.
+"""Maintainer script: the tables of options in docs/commands.md.
 
     python -m stylectl.tools.maintenance.option_tables
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...core.job.option import Option
-from ...core.job.options import OPTIONS
+from ...core.job.options.option import Option
+from ...core.job.options.table import OPTIONS
 from ...plugins.manager import load_plugins
 from ..console.options import default_values, flag_of
 

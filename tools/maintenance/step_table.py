@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...core.malloc import keep_freed_memory
+from ...core.machine.malloc import keep_freed_memory
 from ..bench.measuring import at_one_scale, peak_memory_mb, timed
 from ..console.exit import run_and_exit
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...core.job.text import numbers
+from ...core.job.options.text import numbers
 
 if TYPE_CHECKING:
     from torch import Tensor

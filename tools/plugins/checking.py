@@ -15,6 +15,7 @@ from unittest import SkipTest
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from ...core.attribution import labelled
 from ...core.errors import PluginError, StylectlError
 from ...core.interfaces.specs import Spec, WriterSpec
 from ...core.planning.registry import Registry
@@ -81,7 +82,11 @@ def _check_contribution(table: str, spec: Spec, registry: Registry) -> Iterator[
         return
     for check in kit_checks(table, spec):
         try:
-            with redirect_stdout(sys.stderr), tempfile.TemporaryDirectory() as folder:
+            with (
+                redirect_stdout(sys.stderr),
+                labelled(contributions.origin(spec.name)),
+                tempfile.TemporaryDirectory() as folder,
+            ):
                 remark = check.run(Path(folder))
         except SkipTest as error:
             yield Check(subject, check.name, "note", f"not checked: {one_line(str(error))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
+from ...core.deprecation import StylectlDeprecationWarning
 from ...core.errors import StylectlError, UsageError
 from ...core.interfaces.specs import BackendSpec, Spec, WriterArguments, WriterSpec
 
@@ -47,7 +49,9 @@ def kit_checks(table: str, spec: Spec) -> list[KitCheck]:
     def run(check: testing.Check, folder: Path) -> str:
         if isinstance(spec, WriterSpec):
             try:
-                spec.create(WriterArguments(options=spec.options()))
+                with warnings.catch_warnings():  # the check itself warns of what is deprecated
+                    warnings.simplefilter("ignore", StylectlDeprecationWarning)
+                    spec.create(WriterArguments(options=spec.options()))
             except UsageError as error:  # by contract: something that it needs is not installed
                 raise SkipTest(str(error)) from None
         check.run(folder)

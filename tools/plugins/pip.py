@@ -190,6 +190,8 @@ def _distribution(name: str, plugins: Sequence[FoundPlugin]) -> str:
     try:
         plugin = named_plugin(name, plugins)
     except UsageError:
+        if any(name in plugin.names for plugin in plugins):  # of several
+            raise
         if _is_installed(name):
             raise UsageError(
                 f"{name} is not a plugin of stylectl; to remove it: pip uninstall {name}"

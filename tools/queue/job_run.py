@@ -8,9 +8,9 @@ from typing import Any
 
 from ...core.interfaces.events import Listener
 from ...core.interfaces.result import Result
+from ...core.outputs.targets import Target
 from ...core.planning.plan import Plan
 from ...core.run.job_run import Saving, run_job
-from ...core.run.outputs import Target
 from ...core.run.session import Session
 from ...plugins.listening import PluginListeners
 from ...plugins.manager import Plugins

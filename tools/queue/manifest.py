@@ -13,12 +13,12 @@ from typing import Any
 from ...core.errors import StylectlError, UsageError
 from ...core.files import current_folder, no_such, read_file, real_path, status_of, text_of
 from ...core.job.model import Job, is_pair
-from ...core.job.option import relocated_value
-from ...core.job.options import option_named
+from ...core.job.options.names import option_named
+from ...core.job.options.option import relocated_value
 from ...core.job.paths import SAMPLES, JobFile, relocated
 from ...core.job.tables import laid_over, regular
 from ...core.job.toml import parsed_toml
-from ...core.run.outputs import result_stem
+from ...core.outputs.names import result_stem
 from .events import Task
 from .settings import setting_named
 from .tasks import TaskMaker

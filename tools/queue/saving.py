@@ -11,7 +11,7 @@ from typing import Any
 from ...core.checkpoints.folder import StoredCheckpoint, checkpoints_in
 from ...core.checkpoints.format import Request
 from ...core.errors import UsageError
-from ...core.job.text import seconds_of
+from ...core.job.options.text import seconds_of
 from ...core.run.checkpointing import Checkpointing
 from ...core.run.job_run import Saving
 from ...core.run.stills import SaveEvery

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import UsageError, did_you_mean
-from ...core.job.option import Option, is_choice_path
-from ...core.job.options import OPTIONS, option_named
+from ...core.job.options.names import option_named
+from ...core.job.options.option import Option, is_choice_path
+from ...core.job.options.table import OPTIONS
 from ...core.job.paths import OptionModels
 
 #: A plus between the parts of one value; 1e+3 is a number.

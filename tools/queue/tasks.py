@@ -10,11 +10,11 @@ from ...core.errors import UsageError
 from ...core.files import check_is_no_input, real_path
 from ...core.job.model import Job
 from ...core.job.paths import JobFile
+from ...core.outputs.targets import files_read
 from ...core.planning.backbones import Backbones
 from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
 from ...core.planning.registry import Registry
-from ...core.run.outputs import files_read
 from .events import Task
 
 

@@ -15,8 +15,8 @@ from ...core.errors import ListenerError, OutputError, StylectlError, UsageError
 from ...core.files import status_of
 from ...core.images.files import ListFiles, file_sha256, input_files, style_files
 from ...core.interfaces.events import Notice
+from ...core.outputs.record import State, state_of
 from ...core.run.job_run import Saving
-from ...core.run.record import State, state_of
 from ...core.run.session import Session
 from ...core.shown import error_line, one_line
 from ...plugins.manager import Plugins

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ... import host_memory
 from ...errors import ImageError, MemoryLimitError
-from ...host_memory import in_words
 from ...job.model import DEFAULT_MAX_PIXELS
-from ...job.text import bytes_of
+from ...job.options.text import bytes_of
+from ...machine import host_memory
+from ...machine.host_memory import in_words
 
 #: Bytes that are little beside the program itself.
 _LITTLE = 50_000_000

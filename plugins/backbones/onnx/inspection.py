@@ -18,7 +18,7 @@ from typing import Any
 from ....core.errors import WeightsError
 from ....core.files import status_of, user_cache, whole_file
 from ....core.interfaces.backbone import LayerInfo
-from ....core.limited_process import Limits, ProcessError, call, extend_memory, serve
+from ....core.machine.limited_process import Limits, ProcessError, call, extend_memory, serve
 from .graph import OnnxMaps, feature_maps
 from .model import image_model
 from .reading import check_file, files_beside, read_onnx

@@ -50,15 +50,16 @@ def test_a_name_that_a_job_or_a_terminal_would_misread_is_refused(
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("name", ["", "-ink", "+ink", None, 5, b"ink"])
+@pytest.mark.parametrize("name", ["", "-ink", "+ink", "Größe", "٣", None, 5, b"ink"])
 def test_what_is_no_name_is_refused(name: Any) -> None:
     with pytest.raises(PluginError, match="a name has letters"):
         term(name=name)
 
 
-def test_a_summary_is_text() -> None:
-    with pytest.raises(PluginError, match="`summary` should be text"):
-        term(summary=None)
+@pytest.mark.parametrize("summary", [None, "two\nlines", "two\u2028lines"])
+def test_a_summary_is_one_line_of_text(summary: Any) -> None:
+    with pytest.raises(PluginError, match="`summary` should be one line of text"):
+        term(summary=summary)
 
 
 @pytest.mark.parametrize("key", ["name", "weight", "layers"])

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stylectl.core.errors import UsageError
 from stylectl.core.job.model import Job
+from stylectl.core.outputs.record import read_job_file
 from stylectl.core.planning.job_files import make_job
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.record import read_job_file
 from stylectl.plugins.manager import load_plugins
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from stylectl.core.errors import StylectlError, UsageError
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
-from stylectl.core.job.options import OPTIONS
+from stylectl.core.job.options.table import OPTIONS
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.job.toml import job_toml
+from stylectl.core.outputs.record import read_job_file
 from stylectl.core.planning.job_files import make_job
 from stylectl.core.planning.plan import Plan
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.record import read_job_file
 from stylectl.plugins.manager import load_plugins
 
 STYLE_LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]

@@ -8,7 +8,8 @@ import pytest
 import typer
 from stylectl.core.errors import UsageError
 from stylectl.core.job.building import build_job
-from stylectl.core.job.options import OPTIONS, option_named
+from stylectl.core.job.options.names import option_named
+from stylectl.core.job.options.table import OPTIONS
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.registry import Registry
 from stylectl.plugins.manager import load_plugins
@@ -158,7 +159,7 @@ def test_text_is_read_by_the_fields_type(registry: Registry) -> None:
 
 def test_text_for_a_text_stays_text() -> None:
     from pydantic import BaseModel
-    from stylectl.core.job.text import loss_term
+    from stylectl.core.job.options.text import loss_term
     from stylectl.core.validation import validated
 
     class Options(BaseModel):

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from stylectl.core import host_memory
 from stylectl.core.errors import MemoryLimitError
-from stylectl.core.host_memory import FreeMemory
+from stylectl.core.machine import host_memory
+from stylectl.core.machine.host_memory import FreeMemory
 from stylectl.core.memory import limits
 from stylectl.core.memory.estimate import MemoryEstimate
 from stylectl.core.memory.limits import explaining_out_of_memory, free_memory, memory_budget

@@ -12,11 +12,11 @@ import pytest
 import stylectl
 from stylectl import Event, Notice, Result, RunStarted
 from stylectl.core.errors import MemoryLimitError, UsageError
-from stylectl.core.host_memory import FreeMemory
 from stylectl.core.interfaces.statistics import StatisticsTerm
 from stylectl.core.interfaces.terms import Loss, References
 from stylectl.core.job.building import build_job
-from stylectl.core.job.text import bytes_of
+from stylectl.core.job.options.text import bytes_of
+from stylectl.core.machine.host_memory import FreeMemory
 from stylectl.core.memory import limits as memory
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.preparation import prepare

@@ -15,10 +15,10 @@ from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.job.toml import job_toml
+from stylectl.core.outputs.record import read_job_file
 from stylectl.core.planning.job_files import make_job
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.planning.preview import LONG_SIDE, MOST_WORK
-from stylectl.core.run.record import read_job_file
 from stylectl.core.sizes.pyramid import plan_scales
 from stylectl.plugins.manager import load_plugins
 

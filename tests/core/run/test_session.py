@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stylectl.core.host_memory import FreeMemory
 from stylectl.core.job.building import build_job
+from stylectl.core.machine.host_memory import FreeMemory
 from stylectl.core.memory import limits
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run import session as sessions

@@ -16,9 +16,9 @@ from stylectl.core.job.building import build_job
 from stylectl.core.job.paths import SAMPLES
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.job.toml import job_toml
+from stylectl.core.outputs.names import reserved_name
+from stylectl.core.outputs.record import read_job_file
 from stylectl.core.planning.job_files import make_job
-from stylectl.core.run.outputs import reserved_name
-from stylectl.core.run.record import read_job_file
 from stylectl.plugins.manager import load_plugins
 from torch import Tensor
 

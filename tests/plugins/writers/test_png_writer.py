@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from stylectl.core.errors import UsageError
 from stylectl.core.interfaces.result import Result
-from stylectl.core.run.record import read_job_file, read_record
+from stylectl.core.outputs.record import read_job_file, read_record
 from stylectl.plugins.writers import png16
 
 Write = Callable[..., Path]

@@ -128,6 +128,62 @@ def test_closed_streams_leave_the_picture_whole(folder: Path, environment: dict[
         image.load()
 
 
+TALKER = """
+import os
+from stylectl import IMAGE_LAYER, LossTerm, LossTermSpec, NoOptions, hooks
+
+print("imported")
+os.write(1, b"raw text\\n")
+os.system("echo a child")
+
+
+class Talker(LossTerm):
+    layers = (IMAGE_LAYER,)
+    reads = frozenset()
+
+    def __init__(self, arguments):
+        print("created")
+
+    def bind(self, references):
+        return lambda features: features[IMAGE_LAYER].square().mean()
+
+
+@hooks.loss_terms
+def terms():
+    return [
+        LossTermSpec(
+            name="talker", summary="", layers_from="image", options=NoOptions, create=Talker
+        )
+    ]
+
+
+@hooks.step
+def step(event):
+    print("step")
+"""
+
+
+@pytest.mark.parametrize("flag", ["--json", "--print-job"])
+def test_what_a_plugin_prints_does_not_mix_with_data(
+    folder: Path, environment: dict[str, str], flag: str
+) -> None:
+    (folder / "plugins").mkdir()
+    (folder / "plugins" / "talker.py").write_text(TALKER)
+    done = run(
+        folder,
+        environment,
+        *("run", "photo.png", "painting.png", *SMALL, "--term", "talker", flag),
+        *("--plugins-dir", "plugins"),
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout) if flag == "--json" else tomllib.loads(done.stdout)
+    assert data
+    words = ["imported", "raw text", "a child"]
+    words += ["created", "step"] if flag == "--json" else []
+    for word in words:
+        assert word in done.stderr
+
+
 def test_an_ascii_locale_shows_escapes_and_gives_valid_files(
     folder: Path, environment: dict[str, str]
 ) -> None:

@@ -12,8 +12,8 @@ import typer
 from stylectl.plugins.manager import load_plugins
 from stylectl.tools.cli import app
 from stylectl.tools.maintenance.doc_pictures import PAGES, ROOT, Picture, pictures
-from stylectl.tools.queue.cells import make_grid
 from stylectl.tools.queue.settings import read_settings
+from stylectl.tools.queue.sheets.cells import make_grid
 from stylectl.tools.queue.tasks import TaskMaker
 from typer.testing import CliRunner
 

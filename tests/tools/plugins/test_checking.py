@@ -4,6 +4,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from stylectl.core.deprecation import StylectlDeprecationWarning
 from stylectl.plugins.manager import load_plugins
 from stylectl.tools.plugins.checking import Check, check_plugin
 
@@ -153,6 +154,15 @@ def test_what_the_host_finds_is_reported(source: str, word: str) -> None:
     check = checked(hook)[-1]
     assert check.outcome == "failed"
     assert word in check.remark
+
+
+def test_what_is_deprecated_is_said_once_and_with_the_plugins_name() -> None:
+    former = TERM.replace("self, arguments", "self, layers, options")
+    with pytest.warns(
+        StylectlDeprecationWarning, match=r"the plugin mine \(.*LossTermSpec"
+    ) as said:
+        checked(former.format(loss="features[IMAGE_LAYER].square().mean()"))
+    assert len(said) == 1
 
 
 def test_a_name_that_another_plugin_has_fails() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -90,6 +91,19 @@ def test_a_plugin_is_uninstalled_by_its_name_or_its_distributions(site: Path, na
     change = uninstallation(name)
     assert change.command[-3:] == ("uninstall", "--yes", "stylectl-plugin-pastel")
     assert "with the plugin pastel" in change.summary
+
+
+def test_a_name_that_several_plugins_have_is_not_guessed(site: Path) -> None:
+    former = site / "stylectl_plugin_pastel-1.2.dist-info"
+    for name in ("crayons", "oil"):
+        metadata = site / f"stylectl_{name}-1.0.dist-info"
+        shutil.copytree(former, metadata)
+        (metadata / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: stylectl-{name}\nVersion: 1.0\n"
+        )
+    shutil.rmtree(former)
+    with pytest.raises(UsageError, match="may be stylectl-crayons/pastel or stylectl-oil/pastel"):
+        uninstallation("pastel")
 
 
 @pytest.mark.parametrize(

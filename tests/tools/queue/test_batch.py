@@ -16,8 +16,8 @@ import pytest
 import stylectl
 from PIL import Image
 from stylectl.core.images import files
+from stylectl.core.outputs.record import read_record
 from stylectl.core.planning import planner
-from stylectl.core.run.record import read_record
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import stylectl
 from PIL import Image
-from stylectl.core.run.record import read_record
+from stylectl.core.outputs.record import read_record
 from stylectl.tools.cli import main
-from stylectl.tools.queue.contact_sheet import draw_sheet
+from stylectl.tools.queue.sheets.contact_sheet import draw_sheet
 
 #: 24 px and a few steps: what is tested here is around the runs.
 SMALL: dict[str, Any] = {

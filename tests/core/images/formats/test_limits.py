@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import stylectl
 from PIL import Image
-from stylectl.core import host_memory
 from stylectl.core.errors import MemoryLimitError
 from stylectl.core.images.decoding import read_image
+from stylectl.core.machine import host_memory
 
 SIDE = 4096
 

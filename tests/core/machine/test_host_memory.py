@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from stylectl.core import host_memory
-from stylectl.core.host_memory import FreeMemory, in_words
+from stylectl.core.machine import host_memory
+from stylectl.core.machine.host_memory import FreeMemory, in_words
 
 pytestmark = pytest.mark.subprocess
 
@@ -33,7 +33,7 @@ def test_limits_of_the_process_count(kind: str, name: str) -> None:
     code = f"""
 import json, resource
 resource.setrlimit(resource.{kind}, ({GB}, {GB}))
-from stylectl.core.host_memory import free
+from stylectl.core.machine.host_memory import free
 before = free()
 held = bytearray(100_000_000)
 after = free()

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import UsageError
-from ..validation import Text
+from ...errors import UsageError
+from ...validation import Text
 
 Reader = Callable[[str, str], Any]
 

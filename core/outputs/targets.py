@@ -1,44 +1,32 @@
-"""Output files: checked before the run, written under a temporary name, moved into place."""
+"""Planned output files: their writers and folders are checked before the run."""
 
 from __future__ import annotations
 
 import re
 import shutil
-import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
-from itertools import chain, count
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from filelock import Timeout
-
 from ..attribution import attributed_to
-from ..errors import OutputError, PluginError, StylectlError, UsageError
-from ..files import check_is_no_input, check_output, real_path, shortened, whole_file
+from ..errors import OutputError, PluginError, UsageError
+from ..files import check_is_no_input, check_output, real_path
 from ..images.files import images_in, is_folder
-from ..images.written import check_complete
 from ..interfaces.events import Listener, Notice, ignore
-from ..interfaces.result import Result, Snapshot
 from ..interfaces.specs import WriterArguments, WriterSpec
-from ..interfaces.writer import Writer, WriteRequest
+from ..interfaces.writer import Writer
 from ..job.model import Job
 from ..job.paths import SAMPLES
 from ..job.tables import texts_in
 from ..leftovers import (
     PRIVATE,
-    held_lock,
-    private_lock,
     remove_free_locks,
     remove_leftovers,
 )
 from ..planning.registry import Registry
-from ..shown import error_line
 from ..validation import validated
-from .record import record_for
 
 #: ``NAME:FILE``. A single letter is a drive of Windows, as in ``C:out.png``.
 _WITH_WRITER = re.compile(r"(\w[\w+-]+):(.+)", re.DOTALL)
@@ -166,135 +154,6 @@ def _named(name: str, path: Path, registry: Registry) -> WriterSpec[Any]:
     if path.suffix.lower() not in spec.suffixes:
         raise UsageError(f"{name}:{path}: the writer {name} writes {', '.join(spec.suffixes)}")
     return spec
-
-
-def result_stem(content: str | None, style: str) -> str:
-    """Return the default name of a result, without its suffix.
-
-    It has the names of both images; that of a texture, the name of its style image.
-    """
-    names = (style, "texture") if content is None else (content, style)
-    return shortened("_".join(Path(name).stem.removeprefix("sample:")[:60] for name in names))
-
-
-@contextmanager
-def reserved_name(content: str | None, style: str, former: Path | None = None) -> Iterator[Path]:
-    """Yield a default name in the current folder that no file has, and no other process uses.
-
-    It is `former`, the name in a run that is resumed, unless another process uses that. Raises
-    OutputError if no lock can be made there.
-    """
-    for path in chain([former] if former else [], _default_names(content, style)):
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(held_lock(private_lock(path)))
-            except Timeout:
-                continue
-            except OSError as error:
-                raise OutputError(
-                    f"{path}: the folder cannot be written to ({error.strerror})"
-                ) from None
-            if path == former or not path.exists():
-                yield path
-                return
-
-
-def _default_names(content: str | None, style: str) -> Iterator[Path]:
-    stem = result_stem(content, style)
-    yield Path(f"{stem}.png")
-    for number in count(2):
-        yield Path(f"{stem}-{number}.png")
-
-
-def write_outputs(
-    result: Result,
-    outputs: Sequence[Output],
-    snapshots: Iterable[Snapshot] = (),
-    listener: Listener = ignore,
-    on_written: Callable[[Path], None] = ignore,
-) -> None:
-    """Write every output, call `on_written` for each, and raise the first failure at the end.
-
-    An output that fails does not stop the others. If no output could be written, the result is
-    rescued: it is saved in the system's folder for temporary files, and the error names the file.
-    """
-    first_failure: StylectlError | None = None
-    written = 0
-    for output in outputs:
-        failure = write_output(result, output, snapshots, listener)
-        first_failure = first_failure or failure
-        if failure is None:
-            written += 1
-            on_written(output.path)
-    if first_failure and not written and (path := _rescue(result, outputs, snapshots)):
-        raise first_failure.reworded(f"{first_failure}; the result is rescued in {path}")
-    if first_failure:
-        raise first_failure
-
-
-def write_output(
-    result: Result,
-    output: Output,
-    snapshots: Iterable[Snapshot] = (),
-    listener: Listener = ignore,
-) -> StylectlError | None:
-    """Write an output; return the failure, or None."""
-    if result.alpha is not None and not output.spec.keeps_alpha:
-        listener(Notice(f"{output.path}: {output.path.suffix} holds no transparency"))
-    if result.job.color_profile == "keep" and not getattr(output.writer, "keeps_profile", False):
-        listener(Notice(f"{output.path}: {output.path.suffix} is sRGB, without a profile"))
-    try:
-        _write(result, output, snapshots)
-    except StylectlError as error:
-        return error
-    except OSError as error:
-        return OutputError(f"{output.path}: cannot be written ({error.strerror or error})")
-    except (Exception, SystemExit) as error:  # a plugin's writer may raise anything
-        return PluginError(f"{output.path}: {output.label} failed: {error_line(error)}")
-    return None
-
-
-def _rescue(
-    result: Result, outputs: Sequence[Output], snapshots: Iterable[Snapshot]
-) -> Path | None:
-    """Save the result in a temporary folder; return the file, or None if that fails as well.
-
-    The file has the format of the first output that can be written there, or else is a bare array.
-    """
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="stylectl-"))
-    except OSError:
-        return None
-    for output in outputs:
-        elsewhere = replace(output, path=folder / output.path.name)
-        with suppress(Exception):  # a plugin's writer may raise anything
-            _write(result, elsewhere, snapshots)
-            return elsewhere.path
-    array = folder / "result.npy"
-    with suppress(OSError):
-        with whole_file(array) as file:
-            np.save(file, result.image)
-        return array
-    shutil.rmtree(folder, ignore_errors=True)
-    return None
-
-
-def _write(result: Result, output: Output, snapshots: Iterable[Snapshot]) -> None:
-    """Write an output, and check the new file before it replaces an old one."""
-    record = record_for(result, output.path.parent)
-    with whole_file(output.path) as file:
-        output.writer.write(
-            WriteRequest(result=result, snapshots=snapshots, path=file, record=record)
-        )
-        status = file.lstat() if file.exists() else None
-        if status is None or not stat.S_ISREG(status.st_mode):
-            raise PluginError(f"{output.path}: {output.label} wrote no file")
-        if status.st_size == 0:
-            raise PluginError(f"{output.path}: {output.label} wrote an empty file")
-        try:
-            check_complete(file)
-        except OutputError as error:
-            raise error.reworded(f"{output.path}: cannot be written ({error})") from None
 
 
 def _check_folder(path: Path, needed: int) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ...core.errors import OutputError, UsageError
-from ...core.files import whole_file
-from ...core.images.formats.pillow_limits import unlimited_pillow
-from ...core.sizes.fitting import fit
+from ....core.errors import OutputError, UsageError
+from ....core.files import whole_file
+from ....core.images.formats.pillow_limits import unlimited_pillow
+from ....core.sizes.fitting import fit
 
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

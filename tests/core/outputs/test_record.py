@@ -15,10 +15,10 @@ from stylectl.core.errors import UsageError
 from stylectl.core.interfaces.result import RECORD_FORMAT
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
+from stylectl.core.outputs import record as records
+from stylectl.core.outputs.record import read_job_file, read_record, state_of
 from stylectl.core.planning.plan import Plan
 from stylectl.core.planning.planner import make_plan
-from stylectl.core.run import record as records
-from stylectl.core.run.record import read_job_file, read_record, state_of
 from stylectl.plugins.manager import load_plugins
 
 SMALL: dict[str, Any] = {"size": 32, "iterations": 1, "scales": 1, "device": "cpu"}

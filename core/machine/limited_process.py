@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import errors
-from .errors import StylectlError
-from .shown import error_line
+from .. import errors
+from ..errors import StylectlError
+from ..shown import error_line
 
 #: Libraries that would reserve memory for each of a machine's processors.
 _SINGLE_THREADED = dict.fromkeys(

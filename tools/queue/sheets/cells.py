@@ -10,10 +10,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import StylectlError, UsageError
-from .events import Task
-from .settings import Setting
-from .tasks import TaskMaker
+from ....core.errors import StylectlError, UsageError
+from ..events import Task
+from ..settings import Setting
+from ..tasks import TaskMaker
 
 #: Longest file name, without its suffix; a longer one is cut and made unique by a hash.
 _LONGEST_NAME = 120

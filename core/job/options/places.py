@@ -12,15 +12,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from ..errors import UsageError
-from .tables import (
-    Table,
-    choice_table,
-    current_style,
-    init_table,
-    merged_choice,
-    written_out,
-)
+from ...errors import UsageError
+from ..tables import Table, choice_table, current_style, init_table, merged_choice, written_out
 
 Location = tuple[int | str, ...]
 
@@ -223,7 +216,7 @@ class EachStyle(Place):
 
     def put(self, table: Table, value: Any, option: str) -> None:
         """Set the key of each style image; "none" stands for None. See Place.put."""
-        from .model import Job  # imported late: the help texts need no pydantic
+        from ..model import Job  # imported late: the help texts need no pydantic
 
         default = Job.model_fields["styles"].default[0].image
         styles = table.get("styles") or [{"image": default}]
@@ -267,7 +260,7 @@ class RegionMaps(Place):
 
 def chosen(table: Table, choice: str) -> Table:
     """Return the table of a choice, or of the job's default choice if there is none."""
-    from .model import Job
+    from ..model import Job
 
     choice_values: Table = table.get(choice) or {"name": Job.model_fields[choice].default.name}
     return choice_values

@@ -7,13 +7,10 @@ docs/commands.md. A new option is one entry and its use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..deprecation import warn_deprecated
-from ..errors import UsageError, did_you_mean
 from . import text
-from .option import Option, Panel, dotted_option
+from .option import Option, Panel
 from .places import (
     AddedTerms,
     ChoiceKey,
@@ -120,8 +117,7 @@ _OPTIONS = (
     _option(
         "style_size",
         _LOSS,
-        "Size at which the style images are seen, such as 0.5 (smaller motifs), or 0.5,2 for two "
-        "of them.",
+        "Size at which style images are seen, such as 0.5 (smaller motifs), or 0.5,2 for two.",
         EachStyle("size", one_for_all=True),
         **_NUMBERS,
         see="controls.md",
@@ -185,8 +181,7 @@ _OPTIONS = (
     _option(
         "term",
         _LOSS,
-        "May be given several times. Add a loss term, or change one, as in "
-        "style=20:layers=relu1_1,relu2_1.",
+        "Add or change a loss term, as in style=20:layers=relu1_1; may be given several times.",
         AddedTerms(),
         read=text.loss_terms,
         parts=True,
@@ -272,7 +267,7 @@ _OPTIONS = (
     _option(
         "padding",
         _WORK,
-        "Beyond the edges, the network sees: zeros, replicate-first, replicate, reflect or "
+        "What the network sees beyond the edges: zeros, replicate-first, replicate, reflect or "
         "circular.",
         ChoiceKey("backbone", "padding"),
         see="controls.md#padding",
@@ -294,8 +289,7 @@ _OPTIONS = (
     _option(
         "max_memory",
         _WORK,
-        "What the program may hold, such as 4GB: larger results are computed in tiles. Unset: "
-        "what is free.",
+        "What the program may hold, such as 4GB: larger results are tiled. Unset: what is free.",
         read=text.word,
         metavar="SIZE",
         see="tiling.md",
@@ -304,39 +298,3 @@ _OPTIONS = (
 
 #: Option by its name.
 OPTIONS = {option.name: option for option in _OPTIONS}
-
-#: Former name of an option -> its name. They still work, with a warning, until version 0.3.
-FORMER_NAMES = {"style_scale": "style_size"}
-
-
-def option_named(name: str) -> Option:
-    """Return the option of that name, or of that former name.
-
-    ``optimizer.history`` is the key `history` of the job's `optimizer`, ``strotss.samples`` the key
-    `samples` of the loss term `strotss`. Raises UsageError for a name that no option has.
-    """
-    table, dot, key = name.partition(".")
-    if dot and table and key and "." not in key:
-        return dotted_option(table, key)
-    if name in FORMER_NAMES:
-        warn_deprecated(f"`{name}`", f"write `{FORMER_NAMES[name]}`")
-        name = FORMER_NAMES[name]
-    if name not in OPTIONS:
-        raise UsageError(f"there is no option {name!r}; {did_you_mean(name, OPTIONS)}")
-    return OPTIONS[name]
-
-
-def under_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values of options by the options' names, where the keys may be former names.
-
-    Raises UsageError for an option that has a value under both names.
-    """
-    for former in values.keys() & FORMER_NAMES.keys():
-        if FORMER_NAMES[former] in values:
-            raise UsageError(
-                f"`{former}` is the former name of `{FORMER_NAMES[former]}`; give one of them"
-            )
-    return {
-        option_named(name).name if name in FORMER_NAMES else name: value
-        for name, value in values.items()
-    }

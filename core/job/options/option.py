@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..paths import SAMPLES, OptionModels, map_choice, path_options
+from ..tables import CHOICES, written_out
 from . import text
-from .paths import SAMPLES, OptionModels, map_choice, path_options
 from .places import AddedTerms, ChoiceKey, ChoiceName, Place, TermKey
-from .tables import CHOICES, written_out
 from .text import Reader
 
 if TYPE_CHECKING:
-    from .model import Job
+    from ..model import Job
 
 Panel = Literal["The job", "The losses", "The optimization"]
 

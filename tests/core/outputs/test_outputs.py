@@ -22,8 +22,10 @@ from stylectl.core.interfaces.specs import NoOptions, WriterArguments, WriterSpe
 from stylectl.core.interfaces.writer import Writer, WriteRequest
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
+from stylectl.core.outputs.names import reserved_name
+from stylectl.core.outputs.targets import Target, plan_outputs
+from stylectl.core.outputs.writing import write_outputs
 from stylectl.core.planning.registry import Registry
-from stylectl.core.run.outputs import Target, plan_outputs, reserved_name, write_outputs
 from stylectl.core.sizes.pyramid import Scale
 from stylectl.plugins.manager import load_plugins
 

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import StylectlError, UsageError
-from ...core.files import check_is_no_input, check_output, shortened
-from ...core.job.paths import JobFile
-from ...core.run.job_run import Saving
-from ...core.run.outputs import files_read
-from ...core.run.session import Session
-from ...plugins.manager import Plugins
+from ....core.errors import StylectlError, UsageError
+from ....core.files import check_is_no_input, check_output, shortened
+from ....core.job.paths import JobFile
+from ....core.outputs.targets import files_read
+from ....core.run.job_run import Saving
+from ....core.run.session import Session
+from ....plugins.manager import Plugins
+from ..events import QueueListener, Report, Task
+from ..settings import Setting
+from ..tasks import TaskMaker, check_paths, png_path
+from ..worker import run_tasks
 from .cells import make_grid
 from .contact_sheet import draw_sheet, write_sheet
-from .events import QueueListener, Report, Task
-from .settings import Setting
-from .tasks import TaskMaker, check_paths, png_path
-from .worker import run_tasks
 
 #: Keys of a job on which neither the network nor the memory that a cell needs depends.
 _IRRELEVANT = {"seed", "strength", "terms", "iterations", "init"}

@@ -1,0 +1,1 @@
+"""The machine beneath: free memory and what limits it, and work in limited processes."""
