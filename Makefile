@@ -4,10 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo install test coverage lint types imports pytest docs campaign test-newest test-oldest pictures clean
+.PHONY: demo examples install test coverage lint types imports pytest docs campaign test-newest test-oldest pictures clean
 
 demo: install ## Paint the sample pair.
 	$(BIN)/stylectl run --backend torch -o demo.png
+
+# The headers lie in the environment, where the tests look; the library is that of the wheel.
+examples: $(VENV)/installed ## Get what the tests of examples/ need: Debian's apt, and npm.
+	examples/cpp/get-headers.sh $(VENV)/include
+	npm --prefix examples/web ci --ignore-scripts --no-audit --no-fund
 
 install: $(VENV)/installed ## Make .venv with stylectl in it.
 

@@ -73,7 +73,16 @@ if TYPE_CHECKING:
         StatisticsTerm,
         StyleTarget,
     )
-    from .core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References, Region, Style
+    from .core.interfaces.terms import (
+        IMAGE_LAYER,
+        Loss,
+        LossGraph,
+        LossTerm,
+        Operand,
+        References,
+        Region,
+        Style,
+    )
     from .core.interfaces.trunk import ChainTrunk, Trunk
     from .core.interfaces.writer import Writer, WriteRequest
     from .core.job.model import Job
@@ -164,7 +173,16 @@ _HOMES = {
         "StatisticsTerm",
         "StyleTarget",
     ),
-    ".core.interfaces.terms": ("IMAGE_LAYER", "Loss", "LossTerm", "References", "Region", "Style"),
+    ".core.interfaces.terms": (
+        "IMAGE_LAYER",
+        "Loss",
+        "LossGraph",
+        "LossTerm",
+        "Operand",
+        "References",
+        "Region",
+        "Style",
+    ),
     ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
     ".core.interfaces.writer": ("WriteRequest", "Writer"),
     ".core.job.model": ("Job",),
@@ -216,6 +234,7 @@ __all__ = [
     "LazyCotangents",
     "ListenerError",
     "Loss",
+    "LossGraph",
     "LossTerm",
     "LossTermArguments",
     "LossTermSpec",
@@ -225,6 +244,7 @@ __all__ = [
     "NoOptions",
     "Notice",
     "NumericalError",
+    "Operand",
     "Optimizer",
     "OptimizerSpec",
     "OptimizerState",

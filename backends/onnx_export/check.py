@@ -27,8 +27,13 @@ onnxruntime = import_onnxruntime()
 TOLERANCE = {False: 1e-5, True: 1e-2}
 
 
-def check_model(model: onnx.ModelProto, trunk: Trunk, deepest: LayerInfo) -> Mapping[str, float]:
-    """Compare the model with the trunk at three sizes.
+def check_model(
+    model: onnx.ModelProto,
+    trunk: Trunk,
+    deepest: LayerInfo,
+    sizes: Sequence[tuple[int, int]] | None = None,
+) -> Mapping[str, float]:
+    """Compare the model with the trunk at three sizes, or at the given `sizes`, (height, width).
 
     Returns each layer's largest relative L2 distance. Raises BackendError when one exceeds the
     tolerance.
@@ -36,7 +41,7 @@ def check_model(model: onnx.ModelProto, trunk: Trunk, deepest: LayerInfo) -> Map
     side = deepest.smallest_side
     half = next((weight.dtype for weight in trunk.parameters()), torch.float32) == torch.float16
     worst: dict[str, float] = {}
-    sizes = ((side, side), (2 * side + 5, 3 * side + 7), (4 * side - 1, 3 * side))
+    sizes = sizes or ((side, side), (2 * side + 5, 3 * side + 7), (4 * side - 1, 3 * side))
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )

@@ -31,13 +31,16 @@ class GradientModels:
     saved: tuple[str, ...]
 
 
-def differentiate(model: onnx.ModelProto, *, on_cpu: bool = False) -> GradientModels:
+def differentiate(
+    model: onnx.ModelProto, *, on_cpu: bool = False, by: str | None = None
+) -> GradientModels:
     """Return models for the values and the vjp of a model with one input, an image.
 
-    The models run anywhere; with `on_cpu` they are made for ONNX Runtime's CPU provider. Raises
-    NoGradientError, which names the operator and the node, for a node that no rule supports.
+    A model of several inputs is differentiated with respect to the input `by`. The models run
+    anywhere; with `on_cpu` they are made for ONNX Runtime's CPU provider. Raises NoGradientError,
+    which names the operator and the node, for a node that no rule supports.
     """
-    forward = ForwardGraph(model)
+    forward = ForwardGraph(model, by)
     backward = BackwardGraph(forward, on_cpu=on_cpu)
     result, unsupported = _propagated(forward, backward)
     for error in unsupported.values():

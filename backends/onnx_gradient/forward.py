@@ -70,10 +70,16 @@ class Node:
 
 
 class ForwardGraph:
-    """An ONNX model with one input, the image, and a layer for each output."""
+    """An ONNX model with one input, the image, and a layer for each output.
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        """Read the graph. Raises NoGradientError unless it has exactly one input."""
+    A graph of several inputs is read as a function of one of them; the others are plain values.
+    """
+
+    def __init__(self, model: onnx.ModelProto, by: str | None = None) -> None:
+        """Read the graph as a function of the input `by`, which may be left out if it is the only.
+
+        Raises NoGradientError if it is left out, and the graph does not have exactly one input.
+        """
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
         graph = inferred.graph
         self.opset = max(
@@ -82,11 +88,11 @@ class ForwardGraph:
         )
         self.constants = constants(inferred)
         inputs = [value.name for value in graph.input if value.name not in self.constants]
-        if len(inputs) != 1:
+        if by is None and len(inputs) != 1:
             raise NoGradientError(
                 f"no gradient of a graph with {len(inputs)} inputs; it must have one"
             )
-        (self.image,) = inputs
+        self.image = by or inputs[0]
         self.layers = tuple(value.name for value in graph.output)
         self._types = dict(_types(graph))
         self.nodes = tuple(self._read(graph))

@@ -62,6 +62,10 @@ class Backbone(ABC):
     #: Whether an image whose sides are multiples of every layer's stride is continued at its
     #: opposite edges: rolling the image by such multiples rolls its features.
     wraps: bool = False
+    #: Where the weights come from, and their license, in words, for the card of an exported model;
+    #: "": unknown.
+    source: str = ""
+    license: str = ""
 
     @abstractmethod
     def trunk(self, layers: Collection[str]) -> Trunk:

@@ -10,12 +10,12 @@ import operator
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .backend import Features
-from .terms import Cut, Loss, LossTerm, References, Region
+from .terms import Cut, Loss, LossGraph, LossTerm, References, Region
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,6 +115,24 @@ class StatisticsTerm(LossTerm, Generic[S, T]):
         statistics in the region and the region's styles.
         """
         return StatisticsLoss(self, references.content, tuple(self._parts(references)))
+
+    def onnx_loss(self, references: References, graph: LossGraph) -> str:
+        """Add the nodes of the loss, the sum over its regions; see LossTerm.onnx_loss."""
+        losses = [
+            self.onnx_loss_of_region(region, targets, graph)
+            for region, targets in self._parts(references)
+        ]
+        return reduce(partial(graph.node, "Add"), losses)
+
+    def onnx_loss_of_region(
+        self, region: Region, targets: Sequence[StyleTarget[T]], graph: LossGraph
+    ) -> str:
+        """Add the nodes of the loss in one region of the result, and return its value's name.
+
+        It is the loss of `loss_of_statistics` for the statistics in that region. Raises
+        NotImplementedError, with the reason, unless it is overridden.
+        """
+        raise NotImplementedError("its class does not define `onnx_loss_of_region`")
 
     def _parts(self, references: References) -> list[Part]:
         """Return the regions of the result, each with its targets and their weights.

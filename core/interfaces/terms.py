@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from .backend import Features
 
@@ -25,6 +25,10 @@ Loss = Callable[[Features], "Tensor"]
 #: A region of an image: layer -> (1, 1, H, W), the weight in [0, 1] of each position of the
 #: layer's map, at least one of them above 0. An empty mapping is the whole image.
 Region = Mapping[str, "Tensor"]
+
+#: Argument of an ONNX node: the name of a value; or a constant, which is a tensor or a number of
+#: the graph's floating type, or a tuple of integers (a vector of int64: axes, a shape, positions).
+Operand: TypeAlias = "str | Tensor | float | tuple[int, ...]"
 
 #: Maps of a whole image by layer -> those of one tile.
 Cut = Callable[[Mapping[str, "Tensor"]], Mapping[str, "Tensor"]]
@@ -72,6 +76,35 @@ class References:
     content_region: Region = field(default_factory=dict)
 
 
+class LossGraph(ABC):
+    """A loss term under construction as ONNX nodes, for `LossTerm.onnx_loss`.
+
+    Values are identified by their names. Operators are those of ONNX's opset 18; those that depend
+    on the result need a gradient rule (backends/onnx_gradient). All floating values have one type,
+    float32 in an exported file. Runtimes add the numbers of one reduction one after the other, so
+    that a sum over a whole image should reduce one axis at a time.
+
+    - `element`: that type, as in onnx.TensorProto.DataType, for a node such as ``Cast``.
+    """
+
+    element: int
+
+    @abstractmethod
+    def layer(self, name: str) -> str:
+        """Return the result's features at a layer of the term, (1, C, H, W), or its pixels."""
+
+    @abstractmethod
+    def content(self, name: str) -> str:
+        """Return the content image's features at a layer of the term, of the same shape.
+
+        They replace `References.content`, since a file may be made for content images of any size.
+        """
+
+    @abstractmethod
+    def node(self, operator: str, *inputs: Operand, **attributes: object) -> str:
+        """Add a node with one output, and return the output's name."""
+
+
 class LossTerm(ABC):
     """A term of the objective.
 
@@ -96,3 +129,12 @@ class LossTerm(ABC):
         References come without gradients and must not be modified. The loss returns a scalar
         (shape ()) on the features' device; it is called many times and must hold no state.
         """
+
+    def onnx_loss(self, references: References, graph: LossGraph) -> str:
+        """Add the nodes of the loss that `bind` returns, and return its value's name, a scalar.
+
+        It is for one result, N = 1. A term that does not override it cannot be exported by
+        `stylectl export --objective`. Raises NotImplementedError for references without an ONNX
+        form, with the reason.
+        """
+        raise NotImplementedError("its class does not define `onnx_loss`")

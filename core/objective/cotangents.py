@@ -22,7 +22,7 @@ from .weighted_losses import WeightedLoss, WeightedStatistics, gradients
 Cotangents = Callable[[Sequence[WeightedLoss], Features], tuple[Tensor, LazyCotangents]]
 
 #: Added to a gradient's L1 norm, so that a term at its minimum has a gradient of zero.
-_EPSILON = 1e-8
+LEAST_NORM = 1e-8
 
 
 def plain_cotangents(
@@ -70,7 +70,7 @@ def normalized_cotangents(
         value = term.value(leaves)
         values.append(value.detach())
         for layer, gradient in gradients(value, leaves).items():
-            norm = gradient.abs().sum() + term.weight * _EPSILON
+            norm = gradient.abs().sum() + term.weight * LEAST_NORM
             scaled = gradient * (term.weight * term.layer_weights.get(layer, 1.0) / norm)
             total[layer] = total[layer] + scaled if layer in total else scaled
     return torch.stack(values), LazyCotangents(total)

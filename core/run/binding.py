@@ -10,16 +10,17 @@ from typing import overload
 from torch import Tensor
 
 from ..attribution import attributed_to
-from ..errors import PluginError
+from ..errors import PluginError, UsageError
 from ..images.masks import region_of
 from ..interfaces.backend import FeatureBackend, Features
 from ..interfaces.statistics import StatisticsTerm
-from ..interfaces.terms import IMAGE_LAYER, LossTerm, References, Region, Style
+from ..interfaces.terms import IMAGE_LAYER, LossGraph, LossTerm, References, Region, Style
 from ..objective.framed_features import FramedFeatures
 from ..objective.tiled_features import FeaturePart, FeatureReader, TiledFeatures
 from ..objective.weighted_losses import WeightedLoss
 from ..planning.plan import Plan
 from ..planning.terms import PlannedTerm
+from ..shown import one_line
 from .scale_inputs import ScaleInputs, StyleAtScale
 
 
@@ -75,6 +76,21 @@ class Binder:
         return WeightedLoss(
             planned.name, planned.weight, loss, planned.label, planned.layer_weights
         )
+
+    def onnx_loss(self, planned: PlannedTerm, graph: LossGraph) -> str:
+        """Add the nodes of a term's loss to a graph, and return its value's name.
+
+        Raises UsageError for a term without an ONNX form, and PluginError for one that fails.
+        """
+        with attributed_to(self.network):
+            references = self._references(planned.term)
+        with attributed_to(planned.label):
+            try:
+                return planned.term.onnx_loss(references, graph)
+            except NotImplementedError as reason:
+                raise UsageError(
+                    f"{planned.label} has no ONNX form: {one_line(str(reason))}"
+                ) from None
 
     def _references(self, term: LossTerm) -> References:
         reads_content, reads_styles = "content" in term.reads, "styles" in term.reads

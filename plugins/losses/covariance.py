@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.statistics import FeatureTile, Statistics, StatisticsTerm, StyleTarget
+from ...core.interfaces.terms import LossGraph, Region
 from .. import hooks
+from .statistics.onnx_forms import (
+    mean_over_positions,
+    mean_products,
+    mean_weights,
+    squared_distance,
+    total,
+)
 from .statistics.sums import TINY, CovarianceSums, covariance_sums, mean_and_covariance
 
 if TYPE_CHECKING:
@@ -75,6 +83,29 @@ class CovarianceLoss(StatisticsTerm[CovarianceSums, Statistics[CovarianceSums]])
                 squared = (covariance - target).square().sum()
                 losses.append(style.weight * weight * squared / self._divisor(target))
         return torch.stack(losses).sum().to(statistics[self.layers[0]].positions)
+
+    def onnx_loss_of_region(
+        self,
+        region: Region,
+        targets: Sequence[StyleTarget[Statistics[CovarianceSums]]],
+        graph: LossGraph,
+    ) -> str:
+        """Add the nodes of the loss; see StatisticsTerm.onnx_loss_of_region.
+
+        Products of numbers less their mean lose nothing in float32; an image that is a single tile
+        needs no sums that add up.
+        """
+        losses = []
+        for layer, weight in self._weights.items():
+            maps, weights = graph.layer(layer), mean_weights(region, layer)
+            centred = graph.node("Sub", maps, mean_over_positions(graph, maps, weights))
+            covariance = mean_products(graph, centred, weights)
+            for style in targets:
+                _, target = mean_and_covariance(style.target[layer])
+                factor = float(style.weight * weight / self._divisor(target))
+                distance = squared_distance(graph, covariance, target)
+                losses.append(graph.node("Mul", distance, factor))
+        return total(graph, losses)
 
     def _divisor(self, target: Tensor) -> Tensor | float:
         return target.square().sum().clamp_min(TINY) if self._relative else 1.0

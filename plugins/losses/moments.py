@@ -20,7 +20,9 @@ from ...core.interfaces.statistics import (
     StatisticsTerm,
     StyleTarget,
 )
+from ...core.interfaces.terms import LossGraph, Region
 from .. import hooks
+from .statistics.onnx_forms import mean_over_positions, mean_weights, squared_distance, total
 from .statistics.sums import TINY, count_of, double, mean_of, weights_of
 
 if TYPE_CHECKING:
@@ -109,6 +111,30 @@ class MomentsLoss(StatisticsTerm[MomentSums, Statistics[MomentSums]]):
                 squared = (moments - target).square().sum()
                 losses.append(style.weight * weight * squared / self._divisor(target))
         return torch.stack(losses).sum().to(statistics[self.layers[0]].positions)
+
+    def onnx_loss_of_region(
+        self,
+        region: Region,
+        targets: Sequence[StyleTarget[Statistics[MomentSums]]],
+        graph: LossGraph,
+    ) -> str:
+        """Add the nodes of the loss; see StatisticsTerm.onnx_loss_of_region."""
+        losses = []
+        for layer, weight in self._weights.items():
+            maps, weights = graph.layer(layer), mean_weights(region, layer)
+            mean = mean_over_positions(graph, maps, weights)
+            centred = graph.node("Sub", maps, mean)
+            variance = mean_over_positions(graph, graph.node("Mul", centred, centred), weights)
+            deviation = graph.node("Sqrt", graph.node("Clip", variance, TINY))
+            for style in targets:
+                target = _moments(style.target[layer])
+                factor = float(style.weight * weight / self._divisor(target))
+                distances = (
+                    squared_distance(graph, value, expected[..., None, None])
+                    for value, expected in zip((mean, deviation), target, strict=True)
+                )
+                losses.append(graph.node("Mul", total(graph, distances), factor))
+        return total(graph, losses)
 
     def _divisor(self, target: Tensor) -> Tensor | float:
         if self._relative:

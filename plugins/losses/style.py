@@ -16,7 +16,14 @@ from ...core.interfaces.statistics import (
     StatisticsTerm,
     StyleTarget,
 )
+from ...core.interfaces.terms import LossGraph, Region
 from .. import hooks
+from .statistics.onnx_forms import (
+    mean_products,
+    mean_weights,
+    squared_distance,
+    total,
+)
 from .statistics.sums import TINY, count_of, weights_of
 
 if TYPE_CHECKING:
@@ -98,6 +105,22 @@ class StyleLoss(StatisticsTerm[GramSums, Statistics[GramSums]]):
                 squared = (gram - target).square().sum()
                 losses.append(style.weight * weight * squared / self._divisor(target))
         return torch.stack(losses).sum()
+
+    def onnx_loss_of_region(
+        self,
+        region: Region,
+        targets: Sequence[StyleTarget[Statistics[GramSums]]],
+        graph: LossGraph,
+    ) -> str:
+        """Add the nodes of the loss; see StatisticsTerm.onnx_loss_of_region."""
+        losses = []
+        for layer, weight in self._weights.items():
+            gram = mean_products(graph, graph.layer(layer), mean_weights(region, layer))
+            for style in targets:
+                target = style.target[layer].mean
+                factor = float(style.weight * weight / self._divisor(target))
+                losses.append(graph.node("Mul", squared_distance(graph, gram, target), factor))
+        return total(graph, losses)
 
     def _divisor(self, target: Tensor) -> Tensor | float:
         if self._relative:

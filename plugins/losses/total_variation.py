@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backend import Features
 from ...core.interfaces.specs import LossTermArguments, LossTermSpec
-from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References
+from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossGraph, LossTerm, References
+from ...core.job.model import LONGEST_SIDE
 from .. import hooks
+from .statistics.onnx_forms import number_of_elements, sum_of_elements
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +57,29 @@ class TotalVariationLoss(LossTerm):
     def bind(self, references: References) -> Loss:
         """Return the loss, which has no targets."""
         return partial(self._loss, references.wraps)
+
+    def onnx_loss(self, references: References, graph: LossGraph) -> str:
+        """Add the nodes of the loss; see LossTerm.onnx_loss."""
+        image = graph.layer(IMAGE_LAYER)
+        losses = []
+        for axis in (3, 2):
+            following = graph.node("Slice", image, (1,), (LONGEST_SIDE,), (axis,))
+            first = graph.node("Slice", image, (0,), (1,), (axis,))
+            if references.wraps:
+                following = graph.node("Concat", following, first, axis=axis)
+                difference = graph.node("Sub", following, image)
+            else:
+                preceding = graph.node("Slice", image, (0,), (-1,), (axis,))
+                difference = graph.node("Sub", following, preceding)
+            if self._options.power == 1:
+                powers = graph.node("Abs", difference)
+            else:
+                powers = graph.node("Mul", difference, difference)
+            losses.append(sum_of_elements(graph, powers))
+        loss = graph.node("Add", *losses)
+        if self._options.reduction == "mean":
+            loss = graph.node("Div", loss, number_of_elements(graph, image))
+        return loss
 
     def _loss(self, wraps: bool, features: Features) -> Tensor:
         image = features[IMAGE_LAYER]

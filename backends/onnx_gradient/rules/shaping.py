@@ -144,7 +144,7 @@ def _sliced_axes(graph: BackwardGraph, node: Node) -> list[int]:
 def _positions(graph: BackwardGraph, size: str) -> str:
     """Return the positions 0, 1, ... below a size (a vector of one element)."""
     zero, one = graph.constant(np.array(0)), graph.constant(np.array(1))
-    return graph.emit("Range", zero, graph.emit("Squeeze", size), one)
+    return graph.emit("Range", zero, graph.emit("Squeeze", size, graph.integers(0)), one)
 
 
 def _embedded(graph: BackwardGraph, gradient: str, positions: str, size: str, axis: int) -> str:

@@ -51,6 +51,11 @@ class TorchvisionBackbone(Backbone):
         self._members: type[Enum] = models.get_model_weights(model)
         self._word = options.weights
         check_weights(self._members, self._word, model)
+        if self._word == "torchvision" or self._word in self._members.__members__:
+            self.source = f"torchvision, the weights {self._word} of {model}"
+            self.license = "see https://github.com/pytorch/vision#pre-trained-model-license"
+        else:
+            self.source = "a file of the user"
         self._traced = _traced(models, model, options, label)
         self.wraps = self._traced.wraps
         self._paths = own_names(model, self._traced)

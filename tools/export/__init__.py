@@ -1,0 +1,1 @@
+"""The export of networks and of objectives as ONNX files."""
