@@ -32,11 +32,12 @@ class ImageInput:
 def image_inputs(model: ModelProto, source: str) -> tuple[ImageInput, ...]:
     """Return the model's input, in each layout that it may have: two where the file states none.
 
-    Raises WeightsError for a model with another input than one RGB image of floating-point numbers.
+    Raises WeightsError for a model with another input than one RGB image in float32 or float16.
     """
     import onnx
 
-    elements = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
+    # ONNX Runtime has no convolutions in float64.
+    elements = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     found: list[ImageInput] = []
@@ -52,8 +53,8 @@ def image_inputs(model: ModelProto, source: str) -> tuple[ImageInput, ...]:
         found = stated or found
     if not found:
         raise WeightsError(
-            f"{source}: should have one input, an image (N, 3, H, W) or (N, H, W, 3) of "
-            f"floating-point numbers, not {_described(inputs)}"
+            f"{source}: should have one input, an image (N, 3, H, W) or (N, H, W, 3) in float32 or "
+            f"float16, not {_described(inputs)}"
         )
     return tuple(found)
 

@@ -433,3 +433,13 @@ def test_a_fixed_size_that_nothing_depends_on_is_no_limit(tmp_path: Path) -> Non
     path = saved(tmp_path / "fixed.onnx", nodes, {"first": FIRST}, (8, 3, 224, 224))
     network = lambda x: [functional.conv2d(x, FIRST.double(), padding=1).relu()]  # noqa: E731
     check(path, ["relu1"], network, (33, 47))
+
+
+def test_other_inputs_are_refused_with_what_they_are(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["relu1"])]
+    double = saved(tmp_path / "double.onnx", nodes, {}, element=TensorProto.DOUBLE)
+    with pytest.raises(WeightsError, match=r"float32 or float16, not \(n, 3, h, w\) of DOUBLE"):
+        opened(double)
+    gray = saved(tmp_path / "gray.onnx", nodes, {}, ("n", 28, 28, 1))
+    with pytest.raises(WeightsError, match=r"not \(n, 28, 28, 1\) of FLOAT"):
+        opened(gray)
