@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -139,12 +139,14 @@ def map_choice(
 class JobFile:
     """Plain values of a job, with the folder to which their paths are relative.
 
-    `path` is the file itself, if they are those of a file.
+    `path` is the file itself, if they are those of a file. `hashes` are those of a record: the
+    SHA-256 of the files that its result was made from, by their paths.
     """
 
     table: Mapping[str, Any]
     folder: Path
     path: Path | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
     def here(self, models: OptionModels, names: Mapping[str, str] = {}) -> Table:
         """Return the values with their paths relative to the current folder. See `map_paths`."""
@@ -161,6 +163,13 @@ class JobFile:
 
         map_paths(self.table, noted, models, names)
         return frozenset(paths)
+
+    def hashes_here(self) -> dict[str, str]:
+        """Return `hashes` by paths relative to the current folder."""
+        return {
+            path if path in SAMPLES else self._path_here(path): sha256
+            for path, sha256 in self.hashes.items()
+        }
 
     def _path_here(self, path: str) -> str:
         return relocated(without_tilde(path), real_path(self.folder), current_folder())

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
 
-from ..errors import UsageError
+from ..errors import StylectlError, UsageError
 from ..files import check_regular, current_folder, read_file, real_path, status_of, text_of
+from ..images.files import file_sha256, style_files
 from ..images.formats.pillow_limits import unlimited_pillow
 from ..interfaces.result import RECORD_FORMAT, Result
 from ..interfaces.writer import RECORD_KEY
@@ -53,9 +55,32 @@ def read_job_file(path: Path) -> JobFile:
     Raises UsageError for a missing or malformed file, or one that contains no job.
     """
     check_regular(path, "job file")
-    has_record = path.suffix.lower() in _READERS
-    table = read_record(path)["job"] if has_record else read_toml(path)
-    return JobFile(table, path.parent, path)
+    if path.suffix.lower() not in _READERS:
+        return JobFile(read_toml(path), path.parent, path)
+    record = read_record(path)
+    inputs = record.get("inputs")
+    stated = inputs.items() if isinstance(inputs, dict) else ()
+    hashes = {name: sha256 for name, sha256 in stated if isinstance(sha256, str)}
+    return JobFile(record["job"], path.parent, path, hashes)
+
+
+def changed_inputs(file: JobFile, plan: Plan) -> list[str]:
+    """Return a message for each file of a plan that differs from that in the job file's record.
+
+    Files that the record does not state are not compared, nor are those that are missing.
+    """
+    recorded, messages = file.hashes_here(), []
+    paths = list(plan.files)
+    for path in plan.job.input_paths:
+        with suppress(StylectlError):  # the run will say what is wrong with it
+            paths += style_files(path)
+    for path in dict.fromkeys(paths):
+        with suppress(StylectlError):
+            if path in recorded and file_sha256(path) != recorded[path]:
+                messages.append(
+                    f"{path}: not the file that {file.path} was made from; its SHA-256 is another"
+                )
+    return messages
 
 
 def read_record(path: Path) -> dict[str, Any]:

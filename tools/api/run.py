@@ -11,7 +11,7 @@ from ...core.files import check_is_no_input, paths_of
 from ...core.interfaces.events import Listener, Notice, ignore
 from ...core.interfaces.result import Result
 from ...core.job.model import Job
-from ...core.outputs.record import read_job_file
+from ...core.outputs.record import changed_inputs, read_job_file
 from ...core.outputs.targets import Target
 from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
@@ -55,20 +55,22 @@ def run(
     raises. After the first step, they are raised once the result so far is written to the outputs.
     """
     plugins = load_plugins(no_plugin, folders=paths_of(plugins_dir))
+    file = read_job_file(Path(job)) if isinstance(job, str | Path) else None
     if isinstance(job, Job):
         if preset is not None:
             raise UsageError("`preset` has no effect: the job is complete")
         chosen = job.replace(**options) if options else job
     else:
-        file = read_job_file(Path(job)) if job is not None else None
         chosen = make_job(options, plugins.registry, file, preset)
     files = [output] if isinstance(output, str | Path) else output
-    targets = [Target.read(file) if isinstance(file, str) else Target(Path(file)) for file in files]
+    targets = [Target.read(path) if isinstance(path, str) else Target(Path(path)) for path in files]
     if isinstance(job, str | Path):
         check_is_no_input([target.path for target in targets], [Path(job)])
     for problem in plugins.problems:
         on_event(Notice(problem))
     plan = make_plan(chosen, plugins.registry)
+    for message in changed_inputs(file, plan) if file else ():
+        on_event(Notice(message))
     saving = read_saving(
         checkpoint,
         checkpoint_every,

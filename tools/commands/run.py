@@ -92,7 +92,7 @@ def command(
         )
     kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
     from ...core.job.toml import job_toml
-    from ...core.outputs.record import read_job_file
+    from ...core.outputs.record import changed_inputs, read_job_file
     from ...core.outputs.targets import Target
     from ...core.planning.job_files import make_job
     from ...core.planning.planner import make_plan
@@ -119,6 +119,8 @@ def command(
     from ...core.files import check_is_no_input
     from ..queue.saving import read_saving
 
+    if file:
+        print_problems(changed_inputs(file, make_plan(chosen, plugins.registry)))
     targets = [Target.read(text) for text in output or []]
     check_is_no_input([target.path for target in targets], [job] if job else [])
     with stop_signals() as stops:

@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import Field
 from stylectl.core.errors import UsageError
+from stylectl.core.interfaces.events import Event, Notice
 from stylectl.core.interfaces.result import RECORD_FORMAT
 from stylectl.core.job.building import build_job
 from stylectl.core.job.model import Job
@@ -53,6 +54,40 @@ def test_records_carry_their_format() -> None:
     stylectl.run(**SMALL, output=["out.png", "out.json"])
     for name in ("out.png", "out.json"):
         assert read_record(Path(name))["format"] == RECORD_FORMAT
+
+
+def test_a_job_says_which_of_its_files_are_others() -> None:
+    """An image, one of a style's folder, and a file of weights beside a network."""
+    random = np.random.default_rng(3)
+    Path("styles").mkdir()
+    for name in ("photo.png", "styles/one.png", "styles/two.png"):
+        pixels = random.integers(0, 256, (32, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(name)
+    stylectl.run(**SMALL, content="photo.png", styles=["styles"], output="out.png")
+    notices: list[str] = []
+
+    def listen(event: Event) -> None:
+        notices.extend([event.message] if isinstance(event, Notice) else [])
+
+    stylectl.run("out.png", on_event=listen)
+    assert not [text for text in notices if "SHA-256" in text]
+    for name in ("photo.png", "styles/two.png"):
+        Image.open(name).rotate(180).save(name)
+    stylectl.run("out.png", on_event=listen)
+    assert [text for text in notices if "SHA-256" in text] == [
+        f"{name}: not the file that out.png was made from; its SHA-256 is another"
+        for name in ("photo.png", "styles/two.png")
+    ]
+    notices.clear()
+    stylectl.run("out.png", content="styles/one.png", styles=["styles/one.png"], on_event=listen)
+    assert not [text for text in notices if "SHA-256" in text]  # others were asked for
+
+
+@pytest.mark.parametrize("inputs", [None, [], {"photo.png": 3}, {"\0": "a", "a" * 9999: "b"}])
+def test_a_record_with_other_hashes_than_that_of_a_file_is_read(inputs: object) -> None:
+    job = {**Job.from_preset("draft", **SMALL).as_table()}
+    Path("job.json").write_text(json.dumps({"format": RECORD_FORMAT, "job": job, "inputs": inputs}))
+    assert stylectl.run("job.json").image.shape[1] == 32
 
 
 def test_a_json_record_is_a_job_file() -> None:
