@@ -108,101 +108,44 @@ if TYPE_CHECKING:
     #: Version of the installed package.
     __version__: str
 
-#: Module -> the public names in it.
+#: Module -> the public names in it, separated by spaces.
 _HOMES = {
-    ".core.deprecation": ("StylectlDeprecationWarning",),
+    ".core.deprecation": "StylectlDeprecationWarning",
     ".core.errors": (
-        "BackendError",
-        "ImageError",
-        "ListenerError",
-        "MemoryLimitError",
-        "NumericalError",
-        "OutputError",
-        "PluginError",
-        "StylectlError",
-        "UsageError",
-        "WeightsError",
+        "BackendError ImageError ListenerError MemoryLimitError NumericalError OutputError "
+        "PluginError StylectlError UsageError WeightsError"
     ),
-    ".core.interfaces.backbone": ("Backbone", "LayerInfo"),
-    ".core.interfaces.backend": (
-        "BackendOptions",
-        "FeatureBackend",
-        "Features",
-        "LazyCotangents",
-        "Pullback",
-    ),
-    ".core.interfaces.contract": ("check_image", "check_layers", "checked_pullback"),
-    ".core.interfaces.events": (
-        "Event",
-        "Notice",
-        "RunFinished",
-        "RunStarted",
-        "ScaleStarted",
-        "StepDone",
-    ),
+    ".core.interfaces.backbone": "Backbone LayerInfo",
+    ".core.interfaces.backend": "BackendOptions FeatureBackend Features LazyCotangents Pullback",
+    ".core.interfaces.contract": "check_image check_layers checked_pullback",
+    ".core.interfaces.events": "Event Notice RunFinished RunStarted ScaleStarted StepDone",
     ".core.interfaces.optimizer": (
-        "Evaluate",
-        "Evaluation",
-        "Initializer",
-        "Iterate",
-        "Minimization",
-        "Optimizer",
-        "OptimizerState",
-        "StartingPoint",
+        "Evaluate Evaluation Initializer Iterate Minimization Optimizer OptimizerState "
+        "StartingPoint"
     ),
-    ".core.interfaces.result": ("Result", "Snapshot", "StepRecord"),
-    ".core.interfaces.source_image": ("Metadata", "SourceImage"),
+    ".core.interfaces.result": "Result Snapshot StepRecord",
+    ".core.interfaces.source_image": "Metadata SourceImage",
     ".core.interfaces.specs": (
-        "BackboneArguments",
-        "BackboneSpec",
-        "BackendArguments",
-        "BackendSpec",
-        "InitializerSpec",
-        "LossTermArguments",
-        "LossTermSpec",
-        "NoOptions",
-        "OptimizerSpec",
-        "PresetSpec",
-        "WriterArguments",
-        "WriterSpec",
+        "BackboneArguments BackboneSpec BackendArguments BackendSpec InitializerSpec "
+        "LossTermArguments LossTermSpec NoOptions OptimizerSpec PresetSpec WriterArguments "
+        "WriterSpec"
     ),
     ".core.interfaces.statistics": (
-        "FeatureTile",
-        "LayerStatistics",
-        "Statistics",
-        "StatisticsTerm",
-        "StyleTarget",
+        "FeatureTile LayerStatistics Statistics StatisticsTerm StyleTarget"
     ),
-    ".core.interfaces.terms": (
-        "IMAGE_LAYER",
-        "Loss",
-        "LossGraph",
-        "LossTerm",
-        "Operand",
-        "References",
-        "Region",
-        "Style",
-    ),
-    ".core.interfaces.trunk": ("ChainTrunk", "Trunk"),
-    ".core.interfaces.writer": ("WriteRequest", "Writer"),
-    ".core.job.model": ("Job",),
-    ".core.job.paths": ("JobPath",),
-    ".core.job.presets": ("PRESETS",),
-    ".core.sizes.pyramid": ("Scale",),
-    ".plugins.former": ("SumTerm", "Sums"),
-    ".plugins.hookspecs": ("API_VERSION", "hookimpl"),
-    ".tools.api.batch": ("batch",),
-    ".tools.api.run": ("run",),
-    ".tools.api.sweep": ("sweep",),
-    ".tools.queue.events": (
-        "QueueFinished",
-        "QueueStarted",
-        "Report",
-        "Task",
-        "TaskDone",
-        "TaskFailed",
-        "TaskStarted",
-    ),
+    ".core.interfaces.terms": "IMAGE_LAYER Loss LossGraph LossTerm Operand References Region Style",
+    ".core.interfaces.trunk": "ChainTrunk Trunk",
+    ".core.interfaces.writer": "WriteRequest Writer",
+    ".core.job.model": "Job",
+    ".core.job.paths": "JobPath",
+    ".core.job.presets": "PRESETS",
+    ".core.sizes.pyramid": "Scale",
+    ".plugins.former": "SumTerm Sums",
+    ".plugins.hookspecs": "API_VERSION hookimpl",
+    ".tools.api.batch": "batch",
+    ".tools.api.run": "run",
+    ".tools.api.sweep": "sweep",
+    ".tools.queue.events": "QueueFinished QueueStarted Report Task TaskDone TaskFailed TaskStarted",
 }
 
 __all__ = [
@@ -304,7 +247,7 @@ def __getattr__(name: str) -> Any:
     if name == "hooks":
         return import_module(".plugins.hooks", __name__)
     for home, names in _HOMES.items():
-        if name in names:
+        if name in names.split():
             return getattr(import_module(home, __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

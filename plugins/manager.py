@@ -34,6 +34,8 @@ from . import hookspecs
 from .finding import FoundPlugin, find_plugins, named_plugin
 from .folders import plugin_folders
 
+_KNOWN_HOOKS = [name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")]
+
 #: Hook -> the registry's table for its contributions, and their type.
 _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_backends": ("backends", BackendSpec),
@@ -248,11 +250,11 @@ def _check_hooks(manager: pluggy.PluginManager, name: str) -> None:
         optional = [hook.optionalhook for hook in caller.get_hookimpls() if hook.plugin is plugin]
         if not caller.has_spec() and not all(optional):
             raise TypeError(
-                f"there is no hook {caller.name!r}; {did_you_mean(caller.name, _known_hooks())} "
+                f"there is no hook {caller.name!r}; {did_you_mean(caller.name, _KNOWN_HOOKS)} "
                 f"(misspelt, or the plugin is made for another stylectl than {version('stylectl')})"
             )
     marked = {caller.name for caller in callers}
-    for hook in _known_hooks():
+    for hook in _KNOWN_HOOKS:
         if hook not in marked and callable(getattr(plugin, hook, None)):
             raise TypeError(f"{hook} is not marked @hookimpl, or by its mark in stylectl.hooks")
     if not callers:
@@ -268,10 +270,6 @@ def _check_names(contributions: Contributions, registry: Registry) -> None:
             raise PluginError(f"it contributes the {contributed.kind} {spec.name!r} twice")
         names.add((table, spec.name))
         contributed.check_free(spec)
-
-
-def _known_hooks() -> list[str]:
-    return [name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")]
 
 
 def _specs(manager: pluggy.PluginManager, name: str, hook: str, kind: type[Spec]) -> list[Spec]:

@@ -33,10 +33,8 @@ _MOST_EXACT = 64
 
 #: A map's long side in pixels that is not reduced, unless the result is larger.
 _LEAST_SIDE = 4096
-#: Rows that are examined at a time.
-_ROWS = 256
-#: Opacity, of 255, from which a pixel belongs to a region.
-_OPAQUE = 128
+#: Rows that are examined at a time; opacity, of 255, from which a pixel belongs to a region.
+_ROWS, _OPAQUE = 256, 128
 #: Code of a transparent pixel; colors are 0xRRGGBB.
 _TRANSPARENT = 1 << 24
 #: Label of pixels without a region.
@@ -72,8 +70,7 @@ def region_map(image: SourceImage, side: int = _LEAST_SIDE) -> RegionMap:
     A map whose long side is larger than `side`, and than 4096 px, is reduced to it. Raises
     ImageError for an image that is not a map of regions.
     """
-    found = _Colors.of(image.rgb, image.alpha)
-    path = image.path
+    found, path = _Colors.of(image.rgb, image.alpha), image.path
     if found.plain_part < _PLAIN or not found.plain:
         raise ImageError(f"{path}: not a map of regions; a map has large areas of plain colors")
     is_gray = found.are_labels
