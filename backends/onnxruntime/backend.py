@@ -20,6 +20,7 @@ from ..accuracy.network_check import NetworkCheck
 from ..disk_cache import cache_limit, key_of, trim
 from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE
+from ..onnx_export.widening import WidenedFile
 from ..onnx_gradient import cotangent_name
 from ..pytorch.backend import TorchBackend
 from ..pytorch.converted import ConvertedBackbone, converter_version
@@ -75,7 +76,7 @@ class OnnxBackend(FeatureBackend):
             backbone.name,
             backbone.deepest(self.layers).smallest_side,
             restricted=models.from_file,
-            origin=_origin(backbone, self.layers, options, models),
+            origin=partial(_origin, backbone, self.layers, options, models.from_file),
             precision=options.precision,
             native=self.gradient == "native",
             folder=cache_folder() / "checked",
@@ -174,15 +175,16 @@ def _named(network: str) -> Iterator[None]:
 
 
 def _origin(
-    backbone: Backbone, layers: Sequence[str], options: OnnxOptions, models: Models
-) -> Callable[[], FeatureBackend] | None:
-    """Return what opens the network in float32 on the CPU; None if it is itself that."""
-    if not models.from_file:
-        torch_options = TorchOptions(device="cpu", convolution="direct")
-        return lambda: TorchBackend(backbone, layers, torch_options)
-    if options.precision == "float32":
-        return None
-    return lambda: OnnxBackend(backbone, layers, OnnxOptions(device="cpu"))
+    backbone: Backbone, layers: Sequence[str], options: OnnxOptions, from_file: bool
+) -> FeatureBackend | None:
+    """Open the network in float32 on the CPU; return None if the backend itself is that."""
+    if not from_file:
+        return TorchBackend(backbone, layers, TorchOptions(device="cpu", convolution="direct"))
+    file = OnnxOptions(device="cpu")
+    if options.precision != "float32":
+        return OnnxBackend(backbone, layers, file)
+    wide = WidenedFile(backbone)
+    return OnnxBackend(wide, layers, file) if wide.onnx_model(layers) else None
 
 
 def _name_of(device: torch.device) -> str:

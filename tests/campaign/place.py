@@ -191,7 +191,12 @@ class Places:
         self._root = root
         self._number = 0
         self.environment = {
-            **{name: text for name, text in os.environ.items() if not name.startswith("STYLECTL_")},
+            # The files of coverage would be written in places that the attempts make unwritable.
+            **{
+                name: text
+                for name, text in os.environ.items()
+                if not name.startswith(("STYLECTL_", "COVERAGE_"))
+            },
             "STYLECTL_PLUGINS": "",
             "XDG_CACHE_HOME": str(root / "cache"),
             "HOME": str(root),

@@ -126,7 +126,7 @@ def command(
     _check_path(output)
     is_objective = bool(objective or job or "texture" in options)
     if is_objective and layers:
-        raise UsageError("`layers` has no effect: an objective has the layers of its loss terms")
+        raise UsageError("--layers has no effect: an objective has the layers of its loss terms")
     if not is_objective:
         others = {"set": settings, "scale": scale, "preset": preset}
         given = [name for name, value in others.items() if value is not None]

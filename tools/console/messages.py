@@ -14,7 +14,7 @@ from ...core.shown import escaped
 _OTHER_FLAGS = (
     *FORMER_NAMES,
     *("preset", "no_plugin", "plugins_dir", "writer", "output", "style_map", "cell_size", "option"),
-    *("opset", "dtype", "scale", "layers", "set"),
+    *("opset", "dtype", "scale", "set"),
     *("checkpoint", "checkpoint_every", "save_every"),
 )
 

@@ -36,7 +36,8 @@ def image(height: int, width: int, seed: int) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
-SIZES = {"height": st.integers(12, 30), "width": st.integers(12, 30), "seed": st.integers(0, 99)}
+#: From the least sides of the images of a check: in smaller ones, few rectifiers decide.
+SIZES = {"height": st.integers(29, 45), "width": st.integers(29, 45), "seed": st.integers(0, 99)}
 
 
 @settings(max_examples=15, deadline=None)

@@ -164,7 +164,9 @@ class ParticularBackend(TorchBackend):
 def test_a_network_that_takes_no_usual_size_is_checked_at_the_jobs(tmp_path: Path) -> None:
     layers = ["relu1_1", "relu2_1"]
     backend = ParticularBackend(KinkedBackbone(), layers, BackendOptions(device="cpu"))
-    check = NetworkCheck("kinked", 2, True, None, "float32", True, tmp_path / "checked", "key")
+    check = NetworkCheck(
+        "kinked", 2, True, lambda: None, "float32", True, tmp_path / "checked", "key"
+    )
     assert not check.once(backend)
     assert not any(tmp_path.glob("checked/*/*"))
     assert check.once(backend, [(35, 40)])
@@ -180,7 +182,9 @@ class ConvertedWronglyBackend(TorchBackend):
 
 def test_a_conversion_to_another_network_is_refused(tmp_path: Path) -> None:
     backend = ConvertedWronglyBackend(KinkedBackbone(), ["relu2_1"], BackendOptions(device="cpu"))
-    check = NetworkCheck("kinked", 2, True, None, "float32", False, tmp_path / "checked", "key")
+    check = NetworkCheck(
+        "kinked", 2, True, lambda: None, "float32", False, tmp_path / "checked", "key"
+    )
     with pytest.raises(BackendError, match=r"its conversion differs .* at the layer relu2_1"):
         check.once(backend)
 

@@ -135,6 +135,9 @@ def resized(opset: int) -> Form:
     if opset < 11:
         return one("Resize", "f", mode="nearest"), factors, function
     asymmetric = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    if opset < 13:  # the region must be stated, and is not used
+        unused = {"roi": np.zeros(0, np.float32)}
+        return one("Resize", "roi", "f", mode="nearest", **asymmetric), factors | unused, function
     return one("Resize", "", "f", mode="nearest", **asymmetric), factors, function
 
 
