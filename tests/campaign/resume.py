@@ -62,4 +62,6 @@ def _digest(place: Place, name: str) -> str:
 def _resumed(outcome: Outcome) -> str:
     """Return what the run said of its resuming."""
     lines = [line.removeprefix("stylectl: ") for line in outcome.stderr.splitlines()]
+    if not any(" px in " in line for line in lines):
+        return "before its first step"
     return "; ".join(line for line in lines if "resum" in line) or "from the start"
