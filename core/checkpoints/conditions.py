@@ -14,7 +14,7 @@ import torch
 
 from ..interfaces.backend import FeatureBackend
 from ..job.halves import how_computed
-from ..job.paths import SAMPLES, map_paths
+from ..job.paths import is_in_file_system, map_paths
 from ..planning.plan import Plan
 from ..planning.registry import Registry
 from ..sizes.tiles import Tilers
@@ -100,7 +100,7 @@ def _plain(conditions: Conditions) -> Conditions:
 
 
 def _absolute(path: str) -> str:
-    return path if path in SAMPLES else str(Path(path).resolve())
+    return str(Path(path).resolve()) if is_in_file_system(path) else path
 
 
 def _origins(plan: Plan, registry: Registry) -> dict[str, str]:

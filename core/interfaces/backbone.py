@@ -90,6 +90,14 @@ class Backbone(ABC):
         """
         return ()
 
+    @property
+    def published(self) -> Mapping[str, str]:
+        """Published files of weights, by address, with the first digits of their SHA-256.
+
+        They are in a result's record as well. The digits are checked whenever the file is read.
+        """
+        return {}
+
     def canonical(self, layer: str) -> str:
         """Return the layer's own name for a name or an alias. Raises UsageError for others."""
         name = self.aliases.get(layer, layer)

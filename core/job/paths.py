@@ -167,7 +167,7 @@ class JobFile:
     def hashes_here(self) -> dict[str, str]:
         """Return `hashes` by paths relative to the current folder."""
         return {
-            path if path in SAMPLES else self._path_here(path): sha256
+            self._path_here(path) if is_in_file_system(path) else path: sha256
             for path, sha256 in self.hashes.items()
         }
 
@@ -212,7 +212,7 @@ def recorded_path(path: str, base: Path, folder: Path) -> str:
     That is relative to `folder`, and names no home folder that the result is not in: a file in the
     user's home folder is then ``~/...``, and one in another's is its name alone.
     """
-    if path in SAMPLES:
+    if not is_in_file_system(path):
         return path
     file, home = Path(os.path.normpath(base / path)), Path.home()
     try:
@@ -223,6 +223,11 @@ def recorded_path(path: str, base: Path, folder: Path) -> str:
     if not any(_is_home(parent) for parent in (file, *file.parents)[:below_common]):
         return relative.as_posix()
     return f"~/{file.relative_to(home).as_posix()}" if file.is_relative_to(home) else file.name
+
+
+def is_in_file_system(path: str) -> bool:
+    """Return whether the name of an input is a path: not a sample's, nor the address of weights."""
+    return path not in SAMPLES and not path.startswith("https://")
 
 
 def without_tilde(path: str) -> str:

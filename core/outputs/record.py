@@ -20,7 +20,7 @@ from ..images.files import file_sha256, style_files
 from ..images.formats.pillow_limits import unlimited_pillow
 from ..interfaces.result import RECORD_FORMAT, Result
 from ..interfaces.writer import RECORD_KEY
-from ..job.paths import SAMPLES, JobFile, map_paths, recorded_path, without_tilde
+from ..job.paths import JobFile, is_in_file_system, map_paths, recorded_path, without_tilde
 from ..job.tables import check_values
 from ..job.toml import read_toml
 from ..planning.plan import Plan
@@ -117,8 +117,9 @@ def state_of(path: Path, plan: Plan, inputs: Mapping[str, str]) -> State:
         """Return the values with all paths as a record has them."""
 
         def from_folder(path: str) -> str:
-            actual = path if path in SAMPLES else str(real_path(base / without_tilde(path)))
-            return recorded_path(actual, base, folder)
+            if not is_in_file_system(path):
+                return path
+            return recorded_path(str(real_path(base / without_tilde(path))), base, folder)
 
         values = plan.determining(map_paths(job, from_folder, plan.models))
         return [values, {from_folder(path): sha256 for path, sha256 in inputs.items()}]

@@ -46,7 +46,7 @@ def prepare(
     job, deepest, stride = plan.job, plan.deepest, plan.stride
     inputs = read_inputs(job, files_of, PlannedSizes(job, deepest, stride))
     check_transparency(inputs.styles, plan.terms)
-    hashes = {path: hash_of(path) for path in plan.files}
+    hashes = {path: hash_of(path) for path in plan.files} | dict(plan.backbone.published)
     inputs = replace(inputs, hashes={**inputs.hashes, **hashes})
     size = final_size(job, inputs, deepest, stride)
     colored = recolored(inputs, job.color, size)

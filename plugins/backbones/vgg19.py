@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ from .preprocessing import CAFFE_MEAN, CAFFE_SCALE, IMAGENET_MEAN, IMAGENET_SCAL
 from .vgg19_weights import (
     BLOCKS,
     ORIGINS,
+    PUBLISHED,
     PreprocessingName,
     Weights,
     check_preprocessing,
@@ -91,6 +92,11 @@ class VGG19(Backbone):
             self.layers = tuple(
                 replace(info, smallest_side=2 * info.stride) for info in VGG19.layers
             )
+
+    @property
+    def published(self) -> Mapping[str, str]:
+        """See Backbone.published."""
+        return PUBLISHED if self._options.weights == "torchvision" else {}
 
     def trunk(self, layers: Collection[str]) -> Trunk:
         """See Backbone.trunk."""

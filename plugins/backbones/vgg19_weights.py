@@ -36,6 +36,9 @@ ORIGINS = {
     ),
 }
 
+#: torchvision's file, with the first digits of its SHA-256.
+PUBLISHED = {"https://download.pytorch.org/models/vgg19-dcbb9e9d.pth": "dcbb9e9d"}
+
 #: Numbers of convolutions in the blocks of VGG-19, and their indices in torchvision's `features`.
 BLOCKS = (2, 2, 4, 4, 4)
 _TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)

@@ -209,6 +209,7 @@ def _hashes_of(
         task.path: {
             path: hash_of(path) for path in (*input_files(task.job, files_of), *task.plan.files)
         }
+        | dict(task.plan.backbone.published)
         for task in tasks
     }
 

@@ -22,7 +22,7 @@ from .names import own_defaults, own_names
 from .options import TorchvisionOptions
 from .pooling import average_pooling
 from .traced import TracedModel, traced
-from .weights import assign, check_weights, read_weights
+from .weights import assign, check_weights, published_file, read_weights
 from .windows import with_any_size
 
 #: Arguments of two models. Their weights were trained on images normalised in another way than all
@@ -51,7 +51,9 @@ class TorchvisionBackbone(Backbone):
         self._members: type[Enum] = models.get_model_weights(model)
         self._word = options.weights
         check_weights(self._members, self._word, model)
+        self._published: dict[str, str] = {}
         if self._word == "torchvision" or self._word in self._members.__members__:
+            self._published = published_file(self._members, self._word)
             self.source = f"torchvision, the weights {self._word} of {model}"
             self.license = "see https://github.com/pytorch/vision#pre-trained-model-license"
         else:
@@ -60,6 +62,11 @@ class TorchvisionBackbone(Backbone):
         self.wraps = self._traced.wraps
         self._paths = own_names(model, self._traced)
         self._describe(model)
+
+    @property
+    def published(self) -> Mapping[str, str]:
+        """See Backbone.published."""
+        return self._published
 
     def trunk(self, layers: Collection[str]) -> Trunk:
         """See Backbone.trunk."""

@@ -56,13 +56,19 @@ def check_weights(members: type[Enum], word: str, model: str) -> None:
         )
 
 
+def published_file(members: type[Enum], word: str) -> dict[str, str]:
+    """Return the address of a published file of weights, with the digits of its SHA-256."""
+    member = _member(members, word)
+    return {str(member.value.url): _hash(member)}
+
+
 def read_weights(members: type[Enum], word: str) -> TorchvisionWeights:
     """Read one of the `members` of a model's enumeration of weights, or a file.
 
     Raises UsageError for a missing file and WeightsError for one that cannot be used.
     """
     if word == "torchvision" or word in members.__members__:
-        member: Any = members["DEFAULT" if word == "torchvision" else word]
+        member = _member(members, word)
         path = downloaded(member.value.url, "use a file with `weights=FILE.pth`")
         return TorchvisionWeights(str(path), read_tensors(path), *_normalization(member))
     path = existing_file(word, "torchvision")
@@ -91,6 +97,10 @@ def assign(module: nn.Module, weights: TorchvisionWeights, network: str) -> None
         module.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise WeightsError(f"{weights.source}: not {network}: {error}") from None
+
+
+def _member(members: type[Enum], word: str) -> Any:
+    return members["DEFAULT" if word == "torchvision" else word]
 
 
 def _normalization(member: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:

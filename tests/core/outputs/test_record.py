@@ -22,6 +22,7 @@ from stylectl.core.outputs import record as records
 from stylectl.core.outputs.record import read_job_file, read_record, state_of
 from stylectl.core.planning.plan import Plan
 from stylectl.core.planning.planner import make_plan
+from stylectl.plugins.backbones.vgg19 import VGG19
 from stylectl.plugins.manager import load_plugins
 
 SMALL: dict[str, Any] = {"size": 32, "iterations": 1, "scales": 1, "device": "cpu"}
@@ -157,6 +158,19 @@ def test_the_half_that_determines_the_result_decides(
 ) -> None:
     stylectl.run(**SMALL, output="out.png")
     assert state(**options) == expected
+
+
+def test_other_published_weights_make_another_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download cannot be made here: the embedded weights stand for two versions of one."""
+    address = "https://example.org/weights.pth"
+    monkeypatch.setattr(VGG19, "published", {address: "0123abcd"})
+    Path("results").mkdir()
+    stylectl.run(**SMALL, output=["out.png", "results/out.png"])
+    assert read_record(Path("results/out.png"))["inputs"][address] == "0123abcd"
+    assert state() == "finished"
+    assert stylectl.run("results/out.png").inputs[address] == "0123abcd"
+    monkeypatch.setattr(VGG19, "published", {address: "4567ef01"})
+    assert state() == "other"
 
 
 def test_an_option_that_the_record_does_not_know_had_its_default() -> None:

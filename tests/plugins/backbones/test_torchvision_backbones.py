@@ -55,6 +55,17 @@ def backbone_of(name: str, **options: Any) -> Backbone:
     return backbone
 
 
+def test_the_published_file_of_weights_is_stated(tmp_path: Path) -> None:
+    """torchvision's default for resnet50 is its second version."""
+    first, second = (
+        backbone_of("resnet50", weights=word).published for word in ("IMAGENET1K_V1", "torchvision")
+    )
+    assert first == {"https://download.pytorch.org/models/resnet50-0676ba61.pth": "0676ba61"}
+    assert second == {"https://download.pytorch.org/models/resnet50-11ad3fa6.pth": "11ad3fa6"}
+    (tmp_path / "weights.pth").touch()
+    assert not backbone_of("resnet50", weights=str(tmp_path / "weights.pth")).published
+
+
 @cache
 def plain_model(name: str) -> nn.Module:
     """torchvision's module, with random weights that keep the numbers of about one size."""
