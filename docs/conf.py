@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     # Other packages, whose documentation the build does not fetch, and type variables.
     (
         "py:.*",
-        r"(collections|np|numpy|pathlib|pluggy|pydantic|pytest|torch|typing|Tensor|Image)(\..*)?",
+        r"(collections|fractions|np|numpy|pathlib|pluggy|pydantic|pytest|torch|typing|Tensor|Image)(\..*)?",
     ),
     ("py:.*", r"(.*\.)?[A-Z](_co)?"),
     # Types of stylectl that are not public, in public signatures: what pytest passes to the tests
