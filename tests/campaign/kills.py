@@ -182,7 +182,9 @@ def _after_a_kill(
 def _damage_checkpoints(random: Random, place: Place) -> None:
     for file in place.state.rglob("checkpoint.safetensors"):
         data = file.read_bytes()
-        file.write_bytes(random.choice([data[: random.randrange(len(data))], b"", b"{}" * 999]))
+        file.write_bytes(
+            random.choice([data[: random.randrange(max(1, len(data)))], b"", b"{}" * 999])
+        )
 
 
 def _tiles(outcome: Outcome) -> str:
