@@ -189,8 +189,8 @@ def _sizes(side: int, restricted: bool) -> Sequence[Size]:
     """
     small, large = max(side, _SMALL), max(2 * side, _LARGE)
     sizes = ((small + 3, small + 10), (large + 5, small + 16))
-    whole = -(-small // 64) * 64
-    return (*sizes, (whole, whole), (224, 224)) if restricted else sizes
+    in_strides = -(-small // 64) * 64
+    return (*sizes, (in_strides, in_strides), (224, 224)) if restricted else sizes
 
 
 def _gradient_distances(

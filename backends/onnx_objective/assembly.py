@@ -47,27 +47,27 @@ def objective_model(
     layers = {value.name: dimensions(value) for value in known.output}
     losses = write_losses(terms, {**layers, IMAGE_LAYER: sizes}, element, least_norm)
 
-    whole = Fragment("objective")
+    objective = Fragment("objective")
     names = {image.name: IMAGE, **{layer: layer for layer in layers}}
-    whole.add(pair.forward.graph, _NETWORK, names=names)
+    objective.add(pair.forward.graph, _NETWORK, names=names)
     takes_content = content is None and bool(losses.content_layers)
     if content is None:
-        _add_content_network(whole, network, losses.content_layers)
+        _add_content_network(objective, network, losses.content_layers)
     else:
         for layer in losses.content_layers:
             array = content[layer].cpu().numpy().astype(helper.tensor_dtype_to_np_dtype(element))
             name = content_name(layer)
-            whole.constants[name] = numpy_helper.from_array(array, name)
-    whole.add_fragment(losses.fragment)
+            objective.constants[name] = numpy_helper.from_array(array, name)
+    objective.add_fragment(losses.fragment)
     cotangents = {cotangent_name(layer): losses.cotangents[layer] for layer in layers}
-    whole.add(pair.backward.graph, _NETWORK, names={**names, **cotangents})
+    objective.add(pair.backward.graph, _NETWORK, names={**names, **cotangents})
     gradient = _NETWORK + cotangent_name(image.name)
     if IMAGE_LAYER in losses.cotangents:
-        gradient = whole.total([gradient, losses.cotangents[IMAGE_LAYER]])
-    whole.alias(gradient, GRADIENT)
-    whole.alias(whole.total(list(losses.values.values())), LOSS)
-    whole = with_shared_kernels(whole)
-    return _model(whole, losses, element, sizes, opset_of(network), takes_content)
+        gradient = objective.total([gradient, losses.cotangents[IMAGE_LAYER]])
+    objective.alias(gradient, GRADIENT)
+    objective.alias(objective.total(list(losses.values.values())), LOSS)
+    objective = with_shared_kernels(objective)
+    return _model(objective, losses, element, sizes, opset_of(network), takes_content)
 
 
 def dimensions(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
@@ -79,7 +79,7 @@ def dimensions(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
 
 
 def _add_content_network(
-    whole: Fragment, network: onnx.ModelProto, content_layers: Sequence[str]
+    objective: Fragment, network: onnx.ModelProto, content_layers: Sequence[str]
 ) -> None:
     """Add the network up to the layers of the content image that the losses read."""
     layers = [layer for layer in content_layers if layer != IMAGE_LAYER]
@@ -92,9 +92,9 @@ def _add_content_network(
             nodes.append(node)
             needed.update(_inputs(node))
     graph = onnx.GraphProto(node=reversed(nodes))
-    whole.add(graph, _CONTENT_NETWORK, names={**constants, **names})
+    objective.add(graph, _CONTENT_NETWORK, names={**constants, **names})
     if IMAGE_LAYER in content_layers:
-        whole.alias(CONTENT, content_name(IMAGE_LAYER))
+        objective.alias(CONTENT, content_name(IMAGE_LAYER))
 
 
 def _inputs(node: onnx.NodeProto) -> set[str]:
@@ -105,7 +105,7 @@ def _inputs(node: onnx.NodeProto) -> set[str]:
 
 
 def _model(
-    whole: Fragment,
+    objective: Fragment,
     losses: Losses,
     element: int,
     sizes: Dimensions,
@@ -116,11 +116,11 @@ def _model(
     outputs: list[tuple[str, Dimensions]] = [(LOSS, []), (GRADIENT, sizes)]
     outputs += [(name, []) for name in losses.values.values()]
     graph = helper.make_graph(
-        whole.nodes,
+        objective.nodes,
         "objective",
         [helper.make_tensor_value_info(name, element, sizes) for name in inputs],
         [helper.make_tensor_value_info(name, element, dims) for name, dims in outputs],
-        list(whole.constants.values()),
+        list(objective.constants.values()),
     )
     model = helper.make_model(
         graph,

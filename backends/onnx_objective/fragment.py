@@ -38,12 +38,12 @@ class Fragment:
         def renamed(name: str) -> str:
             return names.get(name) or (name if name in keep or not name else prefix + name)
 
-        made = {name for node in self.nodes for name in node.output}
+        computed = {name for node in self.nodes for name in node.output}
         for node in graph.node:
             self.nodes.append(_renamed(node, renamed))
         for tensor in graph.initializer:
             name = renamed(tensor.name)
-            if name not in made and name not in self.constants:
+            if name not in computed and name not in self.constants:
                 copy = self.constants[name] = onnx.TensorProto()
                 copy.CopyFrom(tensor)
                 copy.name = name

@@ -74,14 +74,14 @@ def opened_conditions(
 
 def differences(before: Conditions, now: Conditions) -> list[str]:
     """Return, in words, where `before` differs from the sections of `now`."""
-    found = []
+    changes = []
     for section, values in now.items():
         former = before.get(section, {})
         for key in sorted({*values, *former}):
             old, new = former.get(key), values.get(key)
             if old != new:
-                found.append(_in_words(section, key, old, new))
-    return found
+                changes.append(_in_words(section, key, old, new))
+    return changes
 
 
 def _in_words(section: str, key: str, old: object, new: object) -> str:

@@ -85,23 +85,23 @@ class Checkpoints:
 
     def stored(self) -> list[StoredCheckpoint]:
         """Return the checkpoints, the newest first, without those that are `unreadable`."""
-        found = []
+        checkpoints = []
         for folder in self.folders():
             with suppress(CheckpointError, OSError):
                 header = read_header(folder / _FILE)
-                found.append(StoredCheckpoint(folder, header, _size(folder)))
-        return sorted(found, key=lambda stored: stored.header.written, reverse=True)
+                checkpoints.append(StoredCheckpoint(folder, header, _size(folder)))
+        return sorted(checkpoints, key=lambda stored: stored.header.written, reverse=True)
 
     def unreadable(self) -> list[Path]:
         """Return the folders of checkpoints that are damaged, or of another version's format."""
-        found = []
+        folders = []
         for folder in self.folders():
             if (folder / _FILE).exists():
                 try:
                     read_header(folder / _FILE)
                 except CheckpointError:
-                    found.append(folder)
-        return found
+                    folders.append(folder)
+        return folders
 
     def hold(self, stored: StoredCheckpoint) -> HeldCheckpoint | None:
         """Lock a checkpoint; None if another process has it, or it changed meanwhile."""

@@ -70,11 +70,11 @@ def region_map(image: SourceImage, side: int = _LEAST_SIDE) -> RegionMap:
     A map whose long side is larger than `side`, and than 4096 px, is reduced to it. Raises
     ImageError for an image that is not a map of regions.
     """
-    found, path = _Colors.of(image.rgb, image.alpha), image.path
-    if found.plain_part < _PLAIN or not found.plain:
+    counts, path = _Colors.of(image.rgb, image.alpha), image.path
+    if counts.plain_part < _PLAIN or not counts.plain:
         raise ImageError(f"{path}: not a map of regions; a map has large areas of plain colors")
-    is_gray = found.are_labels
-    candidates = found.all if is_gray and found.all else found.plain
+    is_gray = counts.are_labels
+    candidates = counts.all if is_gray and counts.all else counts.plain
     is_exact = (is_gray or image.has_palette) and _are_near(candidates)
     merged: dict[Color, list[Color]] = {}
     for color, _ in sorted(candidates.items(), key=lambda item: (-item[1], item[0])):
@@ -84,13 +84,13 @@ def region_map(image: SourceImage, side: int = _LEAST_SIDE) -> RegionMap:
             raise ImageError(
                 f"{path}: not a map of regions; it has more than {_MOST_COLORS} plain colors"
             )
-    notices = [] if is_exact else _merge_notices(path, merged, found)
+    notices = [] if is_exact else _merge_notices(path, merged, counts)
     colors = tuple(merged)
     if is_exact:
         kind = "labels" if is_gray else "the colors of a palette"
         shown = [str(color[0]) for color in colors] if is_gray else [_name(c) for c in colors]
         notices.append(f"{path}: read as a map of {kind}: {', '.join(sorted(shown, key=_number))}")
-    if found.has_transparency:
+    if counts.has_transparency:
         notices.append(f"{path}: its transparent parts belong to no region")
     labels = _labels(image.rgb, image.alpha, colors, max(side, _LEAST_SIDE))
     present = tuple(color for number, color in enumerate(colors) if (labels == number).any())
@@ -108,7 +108,7 @@ def paired_regions(
     A pair is the masks of one color in the content's map and in the style's map; the styles share
     the content's masks. Raises ImageError for a color that no style's map has.
     """
-    alike = 0.0 if any(each.exact for each in (content, *styles)) else _ALIKE
+    alike = 0.0 if any(map_.exact for map_ in (content, *styles)) else _ALIKE
     for color in content.colors:
         if not any(_match(color, style.colors, alike) for style in styles):
             names = ", ".join(style.path for style in styles)

@@ -117,11 +117,11 @@ def deviation(backend: FeatureBackend, tiler: Tiler) -> float:
     noise = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     image = noise.to(backend.device)
     small_tiler = Tiler(tiler.strides, tiler.halo, tile_side, side * side - 1)
-    whole = backend.features(image)
-    scales = {layer: maps.abs().max().clamp_min(1e-12) for layer, maps in whole.items()}
+    untiled = backend.features(image)
+    scales = {layer: maps.abs().max().clamp_min(1e-12) for layer, maps in untiled.items()}
     differences = [torch.zeros(())]
     for part in TiledFeatures(backend, small_tiler).parts(image, backend.layers):
-        expected = part.cut(whole)
+        expected = part.cut(untiled)
         for layer, maps in part.features.items():
             if maps.shape != expected[layer].shape:
                 return math.inf

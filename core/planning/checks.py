@@ -87,10 +87,10 @@ def check_transparency(styles: Sequence[StyleInput], terms: Sequence[PlannedTerm
     Raises ImageError for a term that does not support regions.
     """
     transparent = [style.image.path for style in styles if style.image.alpha is not None]
-    whole = [term.name for term in terms if "styles" in term.term.reads and not term.term.regional]
-    if transparent and whole:
+    unable = [term.name for term in terms if "styles" in term.term.reads and not term.term.regional]
+    if transparent and unable:
         raise ImageError(
-            f"{transparent[0]}: the image is partly transparent, and the loss term {whole[0]} "
+            f"{transparent[0]}: the image is partly transparent, and the loss term {unable[0]} "
             "cannot leave that part out; crop it off, make the image opaque, or leave the term out"
         )
 

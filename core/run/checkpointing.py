@@ -132,9 +132,9 @@ class CheckpointKeeper:
             return None
         try:
             header = read_header(self._held.file)
-            found = differences(header.conditions, self._conditions)
-            if found:
-                raise CheckpointError(_refusal(header, found))
+            changes = differences(header.conditions, self._conditions)
+            if changes:
+                raise CheckpointError(_refusal(header, changes))
             checkpoint = read_checkpoint(self._held.file, run.backend.device)
             scale = run.prepared.scales[checkpoint.scale].scale
             if checkpoint.image.shape[2:] != scale.size or checkpoint.step > scale.steps:
@@ -201,9 +201,9 @@ class CheckpointKeeper:
     def _take(self, stored: StoredCheckpoint) -> bool:
         """Lock a checkpoint if its conditions are those of the run, or give the reason."""
         header = stored.header
-        found = differences(header.conditions, self._conditions)
-        if found:
-            reason = _refusal(header, found)
+        changes = differences(header.conditions, self._conditions)
+        if changes:
+            reason = _refusal(header, changes)
         elif (held := self._how.folder.hold(stored)) is not None:
             self._held = held
             return True

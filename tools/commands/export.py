@@ -129,8 +129,8 @@ def command(
         raise UsageError("--layers has no effect: an objective has the layers of its loss terms")
     if not is_objective:
         others = {"set": settings, "scale": scale, "preset": preset}
-        given = [name for name, value in others.items() if value is not None]
-        for name in (*given, *sorted(options.keys() - _OF_BACKBONE)):
+        stated = [name for name, value in others.items() if value is not None]
+        for name in (*stated, *sorted(options.keys() - _OF_BACKBONE)):
             raise UsageError(f"`{name}` is of an objective; add --objective, --texture or --job")
     from ...plugins.manager import load_plugins
     from ..export.variant import Variant, read_precision, read_size
@@ -144,9 +144,9 @@ def command(
         fixed = read_size(size) if size and "x" in size else None
         flags |= {"size": size} if size and not dynamic else {}
         flags |= {} if preset is None else {"preset": preset}
-        made = _job(objective, job, settings or [], flags, plugins)
+        chosen = _job(objective, job, settings or [], flags, plugins)
         variant = Variant(fixed, dynamic, opset, precision)
-        record, summary = _write_objective(output, job, made, variant, scale, plugins)
+        record, summary = _write_objective(output, job, chosen, variant, scale, plugins)
     else:
         fixed = None if size in (None, "dynamic") else read_size(size)
         variant = Variant(fixed, fixed is None, opset, precision)

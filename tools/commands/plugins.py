@@ -84,9 +84,9 @@ def check(
     from ..plugins.checking import check_plugin
 
     folders = plugins_dir or []
-    found = named_plugin(name, find_plugins(folders=plugin_folders(folders)[0]))
+    plugin = named_plugin(name, find_plugins(folders=plugin_folders(folders)[0]))
     plugins = load_plugins(folders=folders)
-    (record,) = [record for record in plugins.records if record.name == found.name]
+    (record,) = [record for record in plugins.records if record.name == plugin.name]
     checks = []
     if not as_json:
         print_line(f"{record.name} ({record.origin})")

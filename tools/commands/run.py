@@ -16,6 +16,7 @@ from ..console.printing import keep_stdout_for_data, print_json, print_line, pri
 
 if TYPE_CHECKING:
     from ...core.job.model import Job
+    from ...core.job.paths import JobFile
     from ...core.outputs.targets import Target
     from ...core.run.job_run import Saving
     from ...plugins.manager import Plugins
@@ -92,7 +93,7 @@ def command(
         )
     kept = shared_flags.checkpoint_choice(checkpoint, no_checkpoint)
     from ...core.job.toml import job_toml
-    from ...core.outputs.record import changed_inputs, read_job_file
+    from ...core.outputs.record import read_job_file
     from ...core.outputs.targets import Target
     from ...core.planning.job_files import make_job
     from ...core.planning.planner import make_plan
@@ -119,8 +120,6 @@ def command(
     from ...core.files import check_is_no_input
     from ..queue.saving import read_saving
 
-    if file:
-        print_problems(changed_inputs(file, make_plan(chosen, plugins.registry)))
     targets = [Target.read(text) for text in output or []]
     check_is_no_input([target.path for target in targets], [job] if job else [])
     with stop_signals() as stops:
@@ -134,7 +133,7 @@ def command(
             plugins_dir=plugins_dir or (),
             default_name=not output,
         )
-        return paint(chosen, plugins, targets, writers, saving, as_json)
+        return paint(chosen, plugins, targets, writers, saving, as_json, file)
 
 
 def paint(
@@ -144,12 +143,15 @@ def paint(
     writers: Mapping[str, Mapping[str, Any]],
     saving: Saving,
     as_json: bool,
+    file: JobFile | None = None,
 ) -> int:
     """Run a job, show its progress and its outputs, and return the exit code.
 
-    Without `outputs`, the result is written to a new file in the current folder.
+    Without `outputs`, the result is written to a new file in the current folder. `file` is the one
+    that the job was read from: inputs that differ from those in its record are reported.
     """
     from ...core.outputs.names import reserved_name
+    from ...core.outputs.record import changed_inputs
     from ...core.outputs.targets import Target
     from ...core.planning.planner import make_plan
     from ...core.run.checkpointing import default_output
@@ -158,6 +160,8 @@ def paint(
     from ..queue.job_run import run_planned
 
     plan = make_plan(job, plugins.registry)
+    if file is not None:
+        print_problems(changed_inputs(file, plan))
     with ExitStack() as stack:
         if not outputs:
             former = default_output(saving.checkpoints, plan, plugins.registry)

@@ -1,4 +1,4 @@
-"""What objectives can be exported; all others are refused, with the reason."""
+"""Limits of the objectives that can be exported; others are refused, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an exported file is like: its size, its opset, its precision."""
+"""Form of an exported file: its size, its opset, its precision."""
 
 from __future__ import annotations
 

@@ -48,9 +48,9 @@ def installation(name: str) -> Change:
     Raises UsageError for anything else.
     """
     _check_no_option(name)
-    own = f"stylectl=={importlib.metadata.version('stylectl')}"
+    pinned = f"stylectl=={importlib.metadata.version('stylectl')}"
     end = (
-        f"with what it requires, in {sys.prefix}; {own} stays as it is. A plugin's code runs "
+        f"with what it requires, in {sys.prefix}; {pinned} stays as it is. A plugin's code runs "
         "whenever stylectl loads its plugins"
     )
     requirement = None if name.endswith(_ARCHIVES) or name.startswith(".") else _requirement(name)
@@ -64,12 +64,14 @@ def installation(name: str) -> Change:
         # pip takes a bare name for a distribution's.
         target = str(path) if path.is_absolute() else os.path.join(os.curdir, path)  # noqa: PTH118
         return Change(
-            f"Installs {path}, {end}", _pip("install", target, own), _distribution_in(path)
+            f"Installs {path}, {end}",
+            _pip("install", target, pinned),
+            _distribution_in(path),
         )
     source = "" if requirement.url else " from the package index"
     return Change(
         f"Installs {requirement}{source}, {end}",
-        _pip("install", str(requirement), own),
+        _pip("install", str(requirement), pinned),
         canonicalize_name(requirement.name),
     )
 

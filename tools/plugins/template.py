@@ -103,11 +103,14 @@ def _files(kinds: Collection[Kind]) -> dict[str, str]:
     """Return the text of each file, by its path in the template."""
     chosen = [part for kind, part in _PARTS.items() if kind in kinds]
     others = [word for kind, part in _PARTS.items() if kind not in kinds for word in part.words]
-    own = dict.fromkeys(
+    modules_and_tests = dict.fromkeys(
         [f"{_PACKAGE}/{module}" for part in chosen for module in part.modules]
         + [f"tests/{part.test}" for part in chosen]
     )
-    texts = {path: (_TEMPLATE / path).read_text("utf-8") for path in (*_PLAIN, *_SHARED, *own)}
+    texts = {
+        path: (_TEMPLATE / path).read_text("utf-8")
+        for path in (*_PLAIN, *_SHARED, *modules_and_tests)
+    }
     for path in _SHARED:
         lines = texts[path].splitlines(keepends=True)
         texts[path] = "".join(line for line in lines if not any(word in line for word in others))

@@ -62,12 +62,12 @@ def find_images(flag: str, source: Path, recursive: bool) -> Images:
     left_out: list[Path] = []
     for name, subfolders, names in os.walk(source, onerror=_cannot_read):
         folder = Path(name)
-        found = set(images_in(folder))
-        files += found
+        images = set(images_in(folder))
+        files += images
         left_out += [
             folder / other
             for other in names
-            if not other.startswith(".") and folder / other not in found
+            if not other.startswith(".") and folder / other not in images
         ]
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         linked = [name for name in subfolders if (folder / name).is_symlink()]

@@ -114,9 +114,9 @@ class MatrixProfile:
             curves = [_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")]
         except (KeyError, IndexError, ValueError, struct.error):
             return None
-        made = cls(np.array(columns).T, np.array(curves))
-        usable = abs(np.linalg.det(made.to_xyz)) > 1e-6 and (np.diff(made.curves) >= 0).all()
-        return made if usable and (made.curves[:, -1] > made.curves[:, 0]).all() else None
+        matrix, levels = np.array(columns).T, np.array(curves)
+        rises = (np.diff(levels) >= 0).all() and (levels[:, -1] > levels[:, 0]).all()
+        return cls(matrix, levels) if rises and abs(np.linalg.det(matrix)) > 1e-6 else None
 
     def encoded(self, pixels: np.ndarray) -> np.ndarray:
         """Convert pixels (H, W, 3), sRGB-encoded in [0, 1], to the profile's encoding, in float32.

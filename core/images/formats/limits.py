@@ -41,8 +41,8 @@ class Layout:
         if is_final and self.mode in (("RGB", "L", "P") if any_mode else ("RGB",)):
             return 0
         is_gray = self.mode in ("1", "L", "LA", "La") or self.mode[0] in "IF"
-        each = 1 if any_mode and is_gray and not self.has_profile else 4
-        return each * self.size[0] * self.size[1]
+        bytes_per_pixel = 1 if any_mode and is_gray and not self.has_profile else 4
+        return bytes_per_pixel * self.size[0] * self.size[1]
 
 
 class Use(ABC):

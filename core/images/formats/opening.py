@@ -189,12 +189,12 @@ def _needed_bytes(image: Image.Image, use: Use, divisor: int = 1) -> int:
 
 
 def _bytes_of_decoder(image: Image.Image) -> int:
-    each = _OF_DECODER.get(str(image.format), 0)
+    bytes_per_pixel = _OF_DECODER.get(str(image.format), 0)
     if image.format == "PPM" and isinstance(image, ImageFile.ImageFile):
-        each = _OF_PPM.get(image.tile[0].codec_name, 0)
+        bytes_per_pixel = _OF_PPM.get(image.tile[0].codec_name, 0)
     elif "progressive" in image.info:  # coefficients of all of a JPEG, also for a part of its size
-        each = 2 * len(image.getbands())
-    return each * image.width * image.height + segment_bytes(_tags(image))
+        bytes_per_pixel = 2 * len(image.getbands())
+    return bytes_per_pixel * image.width * image.height + segment_bytes(_tags(image))
 
 
 def _may_be_turned(image: Image.Image) -> bool:

@@ -95,7 +95,7 @@ def _maps(model: ModelProto, image: ImageInput, constants: Mapping[str, list[int
         for output in node.output
         if output
     }
-    found = geometries(nodes, image.name)
+    by_name = geometries(nodes, image.name)
     layers = {
         name: LayerInfo(
             name,
@@ -105,7 +105,7 @@ def _maps(model: ModelProto, image: ImageInput, constants: Mapping[str, list[int
             geometry.smallest_side,
             geometry.exact_stride,
         )
-        for name, geometry in found.items()
+        for name, geometry in by_name.items()
         if name in small.known and name in layouts and layouts[name].is_map
     }
     fixed = inference.shapes(image.fixed) if image.fixed else None

@@ -40,7 +40,7 @@ def image_inputs(model: ModelProto, source: str) -> tuple[ImageInput, ...]:
     elements = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
-    found: list[ImageInput] = []
+    layouts: list[ImageInput] = []
     if len(inputs) == 1 and inputs[0].type.tensor_type.elem_type in elements:
         tensor = inputs[0].type.tensor_type
         sizes = [dim.dim_value for dim in tensor.shape.dim]
@@ -48,15 +48,15 @@ def image_inputs(model: ModelProto, source: str) -> tuple[ImageInput, ...]:
             if len(sizes) == 4 and (sizes[channels] or 3) == 3 and sizes[other] != 1:
                 height, width = sizes[rows : rows + 2]
                 fixed = (height, width) if height and width else None
-                found.append(ImageInput(inputs[0].name, tensor.elem_type, channels == 3, fixed))
-        stated = [layout for layout in found if sizes[3 if layout.channels_last else 1] == 3]
-        found = stated or found
-    if not found:
+                layouts.append(ImageInput(inputs[0].name, tensor.elem_type, channels == 3, fixed))
+        stated = [layout for layout in layouts if sizes[3 if layout.channels_last else 1] == 3]
+        layouts = stated or layouts
+    if not layouts:
         raise WeightsError(
             f"{source}: should have one input, an image (N, 3, H, W) or (N, H, W, 3) in float32 or "
             f"float16, not {_described(inputs)}"
         )
-    return tuple(found)
+    return tuple(layouts)
 
 
 def _described(inputs: list[ValueInfoProto]) -> str:

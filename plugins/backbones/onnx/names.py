@@ -22,11 +22,11 @@ def with_free_names(model: ModelProto) -> ModelProto:
     """
     graph = model.graph
     inputs = {value.name for value in graph.input}
-    made = [name for node in graph.node for name in node.output]
-    made += [tensor.name for tensor in graph.initializer]
-    taken = {*made, *inputs}
+    computed = [name for node in graph.node for name in node.output]
+    computed += [tensor.name for tensor in graph.initializer]
+    taken = {*computed, *inputs}
     names: dict[str, str] = {}
-    for name in made:
+    for name in computed:
         if name in names or not (name == _IMAGE or name.startswith(_PREFIXES)):
             continue
         new = _OTHER + name

@@ -1,4 +1,4 @@
-"""What the ONNX forms of several loss terms share: means over positions, sums of squares."""
+"""Shared parts of the ONNX forms of loss terms: means over positions, sums of squares."""
 
 from __future__ import annotations
 
