@@ -145,7 +145,7 @@ class NetworkCheck:
                 limit = _FEATURES[self.precision]
                 yield from self._compared("conversion", distances, limit, image)
             if number == 0:
-                distances = gradient_distances(backend, image, backend.features)
+                distances = gradient_distances(backend, image)
                 yield from self._compared("differences", distances, TOLERANCE, image)
 
     def _compared(

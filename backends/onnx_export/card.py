@@ -1,4 +1,4 @@
-"""The model card: what a file says of itself, in its metadata."""
+"""The model card: the description of an ONNX file in its metadata."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ...core.interfaces.backbone import Backbone
 
 _PREFIX = "stylectl."
 _UNKNOWN = "unknown"
+#: Key of the hash of a network's weights.
+WEIGHTS = "weights_sha256"
 
 #: Description of an image that a model takes.
 INPUT = "RGB, sRGB-encoded, in [0, 1], NCHW; the network's preprocessing is inside"
@@ -36,7 +38,7 @@ def card_of(model: onnx.ModelProto) -> dict[str, str]:
 def backbone_card(backbone: Backbone, model: onnx.ModelProto, precision: str) -> dict[str, str]:
     """Return the part of the card that describes the network of a model.
 
-    The network's layers and the hash of its weights are added by `export_trunk`.
+    `export_trunk` has added the network's layers and the hash of its weights.
     """
     return {
         "source": backbone.source or _UNKNOWN,

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...core.errors import BackendError
 from ...core.interfaces.backbone import LayerInfo
 from ...core.interfaces.trunk import Trunk
+from ..accuracy.distances import relative_l2
 from ..offline import import_onnxruntime
 from .export import IMAGE
 
@@ -75,5 +76,5 @@ def _distances(session: InferenceSession, trunk: Trunk, image: Tensor) -> dict[s
                 f"the exported model's layer {layer} has the shape {output.shape}, "
                 f"torch's {tuple(reference.shape)}"
             )
-        distances[layer] = float((torch.from_numpy(output) - reference).norm() / reference.norm())
+        distances[layer] = relative_l2(torch.from_numpy(output), reference)
     return distances

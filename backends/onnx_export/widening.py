@@ -47,23 +47,21 @@ def widened(model: ModelProto) -> ModelProto:
 
 
 class WidenedFile(Backbone):
-    """An ONNX file as a backbone, in float32 throughout."""
+    """An ONNX file as a backbone, in float32 throughout; `model` is its model for some layers."""
 
-    def __init__(self, file: Backbone) -> None:
+    def __init__(self, file: Backbone, model: ModelProto) -> None:
         self.name, self.layers, self.aliases = file.name, file.layers, file.aliases
         self.default_content_layers = file.default_content_layers
         self.default_style_layers = file.default_style_layers
-        self._file = file
+        self._file, self._model = file, bytes(widened(model).SerializeToString())
 
     def trunk(self, layers: Collection[str]) -> Trunk:
         """See Backbone.trunk."""
         return self._file.trunk(layers)
 
     def onnx_model(self, layers: Collection[str]) -> bytes | None:
-        """Return the model in float32, or None if the file has no halves."""
-        serialized = self._file.onnx_model(layers)
-        model = ModelProto.FromString(serialized or b"")
-        return bytes(widened(model).SerializeToString()) if has_halves(model) else None
+        """See Backbone.onnx_model."""
+        return self._model
 
 
 def _graphs(graph: GraphProto) -> Iterator[GraphProto]:

@@ -3,10 +3,12 @@
 from .backward import cotangent_name
 from .differentiate import GradientModels, differentiate, layers_without_gradient
 from .errors import NoGradientError
+from .forward import captured
 
 __all__ = [
     "GradientModels",
     "NoGradientError",
+    "captured",
     "cotangent_name",
     "differentiate",
     "layers_without_gradient",

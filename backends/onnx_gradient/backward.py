@@ -14,6 +14,8 @@ from .forward import ForwardGraph, Node
 
 #: Opset of the backward graph's operators, whatever the forward model's is.
 OPSET = 18
+#: IR version of opset 18's release or later, which onnxruntime 1.20 reads.
+IR_VERSION = 10
 
 #: Beginning of the names that the differentiation makes, which no value of a forward graph has.
 PREFIX = "gradient/"

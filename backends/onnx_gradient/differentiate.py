@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper
 
-from .backward import OPSET, BackwardGraph, Finished, cotangent_name
+from .backward import IR_VERSION, OPSET, BackwardGraph, Finished, cotangent_name
 from .errors import NoGradientError
 from .forward import ForwardGraph, Node, ValueType
 from .rules import RULES, RULES_OF_SEVERAL_OUTPUTS
-
-#: IR version of opset 18's release or later, which onnxruntime 1.20 reads.
-_IR_VERSION = 10
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ def _backward_model(forward: ForwardGraph, finished: Finished) -> onnx.ModelProt
     )
     opset = helper.make_opsetid("", OPSET)
     return helper.make_model(
-        graph, opset_imports=[opset], ir_version=_IR_VERSION, producer_name="stylectl"
+        graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="stylectl"
     )
 
 

@@ -99,7 +99,7 @@ class ForwardGraph:
         self._producers = {value: node for node in self.nodes for value in node.outputs}
         self._users: dict[str, list[str]] = {}
         for node, proto in zip(self.nodes, graph.node, strict=True):
-            for value in {*node.inputs, *_captured(proto)}:
+            for value in {*node.inputs, *captured(proto)}:
                 self._users.setdefault(value, []).append(node.operator)
 
     def type(self, value: str) -> ValueType:
@@ -133,11 +133,11 @@ class ForwardGraph:
             positions = frozenset(
                 position for position, value in enumerate(node.input) if value in active
             )
-            captured = frozenset(_captured(node) & active)
-            if positions or captured:
+            in_subgraphs = frozenset(captured(node) & active)
+            if positions or in_subgraphs:
                 # No gradient passes through a value of integers (a shape, an index); one that
                 # stands for numbers of the image is active, so that its readers are refused.
-                if node.op_type in _QUANTIZING or quantized & {*node.input, *captured}:
+                if node.op_type in _QUANTIZING or quantized & {*node.input, *in_subgraphs}:
                     quantized.update(node.output)
                 active.update(
                     value
@@ -155,18 +155,18 @@ class ForwardGraph:
                     for attribute in node.attribute
                 },
                 positions,
-                captured,
+                in_subgraphs,
             )
 
 
-def _captured(node: onnx.NodeProto) -> set[str]:
+def captured(node: onnx.NodeProto) -> set[str]:
     """Return the values of the graph that a node's subgraphs use."""
     names: set[str] = set()
     for attribute in node.attribute:
         for graph in (*attribute.graphs, attribute.g):
             inner = {value.name for value in (*graph.input, *graph.initializer)}
             for part in graph.node:
-                names |= ({*part.input} | _captured(part)) - inner
+                names |= ({*part.input} | captured(part)) - inner
                 inner |= {*part.output}
             names |= {value.name for value in graph.output} - inner
     return names

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ...core.interfaces.terms import IMAGE_LAYER
 from ..onnx_export.card import opset_of
-from ..onnx_gradient import cotangent_name, differentiate
+from ..onnx_gradient import captured, cotangent_name, differentiate
+from ..onnx_gradient.backward import IR_VERSION, OPSET
 from .fragment import Fragment
-from .loss_graph import IR_VERSION, OPSET, Dimensions, content_name
+from .loss_graph import Dimensions, content_name, layer_name
 from .losses import Losses, OnnxTerm, write_losses
 from .shared_kernels import with_shared_kernels
 
@@ -48,7 +49,7 @@ def objective_model(
     losses = write_losses(terms, {**layers, IMAGE_LAYER: sizes}, element, least_norm)
 
     objective = Fragment("objective")
-    names = {image.name: IMAGE, **{layer: layer for layer in layers}}
+    names = {image.name: IMAGE, **{layer: layer_name(layer) for layer in layers}}
     objective.add(pair.forward.graph, _NETWORK, names=names)
     takes_content = content is None and bool(losses.content_layers)
     if content is None:
@@ -90,18 +91,11 @@ def _add_content_network(
     for node in reversed(network.graph.node):
         if needed.intersection(node.output):
             nodes.append(node)
-            needed.update(_inputs(node))
+            needed.update(node.input, captured(node))
     graph = onnx.GraphProto(node=reversed(nodes))
     objective.add(graph, _CONTENT_NETWORK, names={**constants, **names})
     if IMAGE_LAYER in content_layers:
         objective.alias(CONTENT, content_name(IMAGE_LAYER))
-
-
-def _inputs(node: onnx.NodeProto) -> set[str]:
-    """Return the names that a node reads, those of the graphs inside it among them."""
-    graphs = [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs)]
-    inner = (_inputs(inner) | set(inner.output) for graph in graphs for inner in graph.node)
-    return set(node.input).union(*inner, *({value.name for value in g.output} for g in graphs))
 
 
 def _model(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -15,6 +15,9 @@ from ...core.interfaces.optimizer import Evaluation
 from ..accuracy.distances import relative_l2
 from ..offline import import_onnxruntime
 from .assembly import GRADIENT, LOSS
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession  # noqa: TID251 - for its types alone
 
 onnxruntime = import_onnxruntime()
 
@@ -43,16 +46,20 @@ class ObjectiveDistances:
     gradients: tuple[float, ...]
 
 
+def open_model(model: onnx.ModelProto) -> InferenceSession:
+    """Open a model in ONNX Runtime on the CPU."""
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+
+
 def check_objective(
-    model: onnx.ModelProto, cases: Iterable[tuple[Feeds, Evaluation]]
+    session: InferenceSession, cases: Iterable[tuple[Feeds, Evaluation]]
 ) -> ObjectiveDistances:
-    """Compare the model, in ONNX Runtime on the CPU, with evaluations of the objective.
+    """Compare an open model with evaluations of the objective.
 
     The model gets the inputs of each case. Raises BackendError where a tolerance is exceeded.
     """
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
     names = [output.name for output in session.get_outputs()]
     worst, gradients = 0.0, []
     for feeds, expected in cases:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,21 +22,15 @@ class Fragment:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
 
-    def add(
-        self,
-        graph: onnx.GraphProto,
-        prefix: str = "",
-        keep: Collection[str] = (),
-        names: Mapping[str, str] = {},
-    ) -> None:
+    def add(self, graph: onnx.GraphProto, prefix: str = "", names: Mapping[str, str] = {}) -> None:
         """Add the nodes and constants of a graph.
 
-        Values are renamed by `names`, or get the `prefix`, but for those to `keep`. Constants that
-        are there already are the same.
+        Values are renamed by `names`, or get the `prefix`. Constants that are there already are the
+        same.
         """
 
         def renamed(name: str) -> str:
-            return names.get(name) or (name if name in keep or not name else prefix + name)
+            return names.get(name) or (prefix + name if name else "")
 
         computed = {name for node in self.nodes for name in node.output}
         for node in graph.node:

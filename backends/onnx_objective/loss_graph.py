@@ -12,20 +12,21 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 
 from ...core.errors import PluginError
-from ...core.interfaces.terms import LossGraph, Operand
-
-#: Opset of the operators that loss terms use, and of the gradients' operators.
-OPSET = 18
-#: IR version of opset 18's release or later, which onnxruntime 1.20 reads.
-IR_VERSION = 10
+from ...core.interfaces.terms import IMAGE_LAYER, LossGraph, Operand
+from ..onnx_gradient.backward import IR_VERSION, OPSET
 
 #: Dimensions of a layer: numbers, or names of sizes that are known only when the graph runs.
 Dimensions = Sequence[int | str]
 
 
+def layer_name(layer: str) -> str:
+    """Return the name of the value that has the result's features at a layer, or its pixels."""
+    return layer if layer == IMAGE_LAYER else f"layer/{layer}"
+
+
 def content_name(layer: str) -> str:
     """Return the name of the value that has the content image's features at a layer."""
-    return f"content/{layer}"
+    return f"content-layer/{layer}"
 
 
 class OnnxLossGraph(LossGraph):
@@ -49,7 +50,7 @@ class OnnxLossGraph(LossGraph):
     def layer(self, name: str) -> str:
         """Return the name of the result's features; see LossGraph.layer."""
         self._read[name] = self._dimensions(name)
-        return name
+        return layer_name(name)
 
     def content(self, name: str) -> str:
         """Return the name of the content image's features; see LossGraph.content."""
@@ -81,7 +82,7 @@ class OnnxLossGraph(LossGraph):
         The output gets the name `output`. Raises PluginError for a value that is not a scalar.
         """
         inputs = {
-            **self._read,
+            **{layer_name(name): dims for name, dims in self._read.items()},
             **{content_name(name): dims for name, dims in self._content.items()},
         }
         nodes = [*self._nodes, helper.make_node("Identity", [loss], [output], output)]

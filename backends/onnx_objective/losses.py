@@ -10,7 +10,7 @@ import onnx
 from ...core.interfaces.terms import LossGraph
 from ..onnx_gradient import cotangent_name, differentiate
 from .fragment import Fragment
-from .loss_graph import Dimensions, OnnxLossGraph
+from .loss_graph import Dimensions, OnnxLossGraph, layer_name
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def write_losses(
     content: dict[str, None] = {}
     gradients: dict[str, list[str]] = {}
     for term in terms:
-        graph = OnnxLossGraph(term.label, f"{term.name}/", layers, element)
+        graph = OnnxLossGraph(term.label, f"term/{term.name}/", layers, element)
         loss = graph.node("Mul", term.write(graph), term.weight)
         value = losses.values[term.name] = f"loss/{term.name}"
         model = graph.model(loss, value)
@@ -82,7 +82,7 @@ def _gradient(
     fragment: Fragment, model: onnx.ModelProto, loss: str, layer: str, element: int
 ) -> str:
     """Add the gradient of a loss at one of its layers, and return its name."""
-    pair = differentiate(model, by=layer)
+    pair = differentiate(model, by=layer_name(layer))
     prefix = f"{loss}/at/{layer}/"
     outside = {value.name for value in (*model.graph.input, *model.graph.output)}
     outside |= {name for node in model.graph.node for name in node.output}
@@ -90,10 +90,11 @@ def _gradient(
     # The forward model has the loss's own nodes again, and nodes for shapes of its values.
     added = onnx.GraphProto()
     added.node.extend(pair.forward.graph.node[len(model.graph.node) :])
-    names = {cotangent_name(loss): fragment.constant(1.0, element)}
+    names = {name: name for name in outside}
+    names[cotangent_name(loss)] = fragment.constant(1.0, element)
     for graph in (added, pair.backward.graph):
-        fragment.add(graph, prefix=prefix, keep=outside, names=names)
-    return prefix + cotangent_name(layer)
+        fragment.add(graph, prefix, names)
+    return prefix + cotangent_name(layer_name(layer))
 
 
 def _normalized(

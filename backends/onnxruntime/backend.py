@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import onnx
@@ -17,11 +18,12 @@ from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
 from ...core.machine.malloc import collect_and_return_memory
 from ..accuracy.network_check import NetworkCheck
-from ..disk_cache import cache_limit, key_of, trim
+from ..disk_cache import cache_limit, code_hash, key_of, trim
 from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE
-from ..onnx_export.widening import WidenedFile
+from ..onnx_export.widening import WidenedFile, has_halves
 from ..onnx_gradient import cotangent_name
+from ..pytorch import converted
 from ..pytorch.backend import TorchBackend
 from ..pytorch.converted import ConvertedBackbone, converter_version
 from ..pytorch.options import TorchOptions
@@ -80,7 +82,7 @@ class OnnxBackend(FeatureBackend):
             precision=options.precision,
             native=self.gradient == "native",
             folder=cache_folder() / "checked",
-            key=key_of(models.key, placement, _name_of(self.device), *_versions()),
+            key=key_of(models.key, placement, _name_of(self.device), *_versions(), _code()),
         )
         self._checked = False
         if not placement.compiles:
@@ -183,12 +185,17 @@ def _origin(
     file = OnnxOptions(device="cpu")
     if options.precision != "float32":
         return OnnxBackend(backbone, layers, file)
-    wide = WidenedFile(backbone)
-    return OnnxBackend(wide, layers, file) if wide.onnx_model(layers) else None
+    model = onnx.ModelProto.FromString(backbone.onnx_model(layers) or b"")
+    return OnnxBackend(WidenedFile(backbone, model), layers, file) if has_halves(model) else None
 
 
 def _name_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _code() -> str:
+    """Return the hash of the code that runs the models, which a check is one of."""
+    return code_hash(*sorted(Path(__file__).parent.glob("*.py")), Path(converted.__file__))
 
 
 def _versions() -> tuple[str, ...]:

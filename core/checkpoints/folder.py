@@ -28,11 +28,10 @@ _PATTERN = "*-" + 8 * "[0-9a-f]" + ".checkpoint"
 
 @dataclass(frozen=True)
 class StoredCheckpoint:
-    """A checkpoint on disk: its folder, its header, and the bytes that it takes."""
+    """A checkpoint on disk: its folder and its header."""
 
     folder: Path
     header: Header
-    size: int
 
 
 class HeldCheckpoint:
@@ -88,8 +87,7 @@ class Checkpoints:
         checkpoints = []
         for folder in self.folders():
             with suppress(CheckpointError, OSError):
-                header = read_header(folder / _FILE)
-                checkpoints.append(StoredCheckpoint(folder, header, _size(folder)))
+                checkpoints.append(StoredCheckpoint(folder, read_header(folder / _FILE)))
         return sorted(checkpoints, key=lambda stored: stored.header.written, reverse=True)
 
     def unreadable(self) -> list[Path]:
@@ -169,11 +167,6 @@ def checkpoints_in(folder: str | Path | None = None) -> Checkpoints:
     if Path(folder).exists() and not Path(folder).is_dir():
         raise UsageError(f"{folder}: this is a file; name a folder for the checkpoints")
     return Checkpoints(Path(folder))
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes of the files in a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _make_private(folder: Path) -> None:

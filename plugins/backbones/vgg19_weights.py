@@ -37,7 +37,8 @@ ORIGINS = {
 }
 
 #: torchvision's file, with the first digits of its SHA-256.
-PUBLISHED = {"https://download.pytorch.org/models/vgg19-dcbb9e9d.pth": "dcbb9e9d"}
+_ADDRESS = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+PUBLISHED = {_ADDRESS: published_hash(_ADDRESS)}
 
 #: Numbers of convolutions in the blocks of VGG-19, and their indices in torchvision's `features`.
 BLOCKS = (2, 2, 4, 4, 4)

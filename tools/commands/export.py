@@ -115,7 +115,7 @@ def command(
     int8: Annotated[
         bool, typer.Option("--int8", help="Short for --dtype int8.", rich_help_panel=_FILE)
     ] = False,
-    no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
+    no_plugin: shared_flags.PlainNoPlugin = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: shared_flags.PlainAsJson = False,
 ) -> None:
@@ -148,8 +148,8 @@ def command(
         variant = Variant(fixed, dynamic, opset, precision)
         record, summary = _write_objective(output, job, chosen, variant, scale, plugins)
     else:
-        fixed = None if size in (None, "dynamic") else read_size(size)
-        variant = Variant(fixed, fixed is None, opset, precision)
+        fixed = None if size is None else read_size(size)
+        variant = Variant(size=fixed, opset=opset, precision=precision)
         record, summary = _write_network(
             output, backbone or "vgg19", options, layers, variant, plugins
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 #: Keys of rows that have no column: the options have lines of their own, the others are in `from`.
-_IN_JSON_ONLY = ("options", "distribution", "version")
+_IN_JSON_ONLY = ("options", "distribution", "version", "folder")
 
 
 class Kind(StrEnum):
@@ -48,9 +47,12 @@ def command(
         str | None, typer.Option(metavar="BACKBONE[:MODEL]", help="The layers of a backbone.")
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Another folder of checkpoints.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", parser=shared_flags.path_of, help="Another folder of checkpoints."
+        ),
     ] = None,
-    no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    no_plugin: shared_flags.PlainNoPlugin = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: shared_flags.PlainAsJson = False,
 ) -> None:
@@ -59,7 +61,7 @@ def command(
     Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets.
     """
     if kind is Kind.CHECKPOINTS:
-        _show({kind.value: _checkpoints(checkpoint)}, as_json, hidden=("folder",))
+        _show({kind.value: _checkpoints(checkpoint)}, as_json)
         return
     if checkpoint is not None:
         raise UsageError("--checkpoint requires: stylectl list checkpoints")
@@ -76,17 +78,16 @@ def command(
     _show(tables, as_json)
 
 
-def _show(
-    tables: dict[str, list[dict[str, Any]]], as_json: bool, hidden: Sequence[str] = ("options",)
-) -> None:
-    """Print the tables; the columns `hidden` are in the JSON alone."""
+def _show(tables: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
+    """Print the tables, some of whose columns are in the JSON alone."""
     if as_json:
         print_json(tables)
     else:
-        _print(tables, hidden)
+        _print(tables)
 
 
 def _checkpoints(folder: Path | None) -> list[dict[str, Any]]:
+    from ...backends.disk_cache import size_of
     from ...core.checkpoints.folder import checkpoints_in
 
     checkpoints = checkpoints_in(folder)
@@ -98,7 +99,7 @@ def _checkpoints(folder: Path | None) -> list[dict[str, Any]]:
                 "output": ", ".join(header.request.outputs) or "(none)",
                 "of": ", ".join(_images(header.job)),
                 "steps": f"{header.steps} of {header.all_steps}",
-                "MB": round(stored.size / 1e6, 1),
+                "MB": round(size_of(stored.folder) / 1e6, 1),
                 "age": _age(time.time() - header.written),
                 "state": "running" if checkpoints.in_use(stored.folder) else "stopped",
                 "folder": str(stored.folder),
@@ -260,14 +261,14 @@ def _described(option: dict[str, Any]) -> str:
     return ". ".join([", ".join(words), option["description"]]).removesuffix(". ")
 
 
-def _print(tables: dict[str, list[dict[str, Any]]], hidden: Sequence[str]) -> None:
+def _print(tables: dict[str, list[dict[str, Any]]]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
     console = Console(emoji=False)
     for title, rows in tables.items():
-        columns = [key for key in rows[0] if key not in {*_IN_JSON_ONLY, *hidden}] if rows else []
+        columns = [key for key in rows[0] if key not in _IN_JSON_ONLY] if rows else []
         # A long name is folded, not cut, so that users can copy it.
         headers = [Column(key, overflow="fold") for key in columns]
         table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False)

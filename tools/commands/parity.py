@@ -52,7 +52,7 @@ def command(
             metavar="KEY=VALUE", help="Another option of the backend; may be given several times."
         ),
     ] = None,
-    no_plugin: Annotated[list[str] | None, typer.Option(help="Do not load this plugin.")] = None,
+    no_plugin: shared_flags.PlainNoPlugin = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: shared_flags.PlainAsJson = False,
 ) -> None:

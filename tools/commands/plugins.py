@@ -54,7 +54,7 @@ def new(
 
 @app.command("list")
 def list_plugins(
-    no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    no_plugin: shared_flags.PlainNoPlugin = None,
     plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: shared_flags.PlainAsJson = False,
 ) -> None:

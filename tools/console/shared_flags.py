@@ -124,6 +124,7 @@ AsJson = Annotated[
 ]
 
 #: For commands without panels.
+PlainNoPlugin = Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")]
 PlainAsJson = Annotated[
     bool, typer.Option("--json", callback=keep_stdout_for_data, help="Print one line of JSON.")
 ]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...backends.accuracy.exact import ExactBackend
+from ...backends.onnx_export.card import WEIGHTS, add_to_card, card_of
 from ...backends.onnx_export.export import export_trunk
 from ...backends.onnx_export.variants import (
     QuantizedBackbone,
@@ -21,7 +22,7 @@ from ...backends.onnx_export.variants import (
 )
 from ...backends.onnx_gradient import NoGradientError
 from ...backends.onnx_objective.assembly import CONTENT, IMAGE, objective_model
-from ...backends.onnx_objective.check import Feeds, ObjectiveDistances, check_objective
+from ...backends.onnx_objective.check import Feeds, ObjectiveDistances, check_objective, open_model
 from ...backends.onnx_objective.losses import OnnxTerm
 from ...core.errors import BackendError
 from ...core.interfaces.backbone import Backbone
@@ -71,21 +72,23 @@ def export_objective(
     check_plan(plan, variant)
     if variant.precision == "int8":
         plan = replace(plan, backbone=QuantizedBackbone(plan.backbone))
-    is_model = plan.backbone.onnx_model(plan.layers) is not None
-    with Session(Plan.open_backend if is_model else _exact) as session:
+    file = plan.backbone.onnx_model(plan.layers)
+    with Session(_exact if file is None else Plan.open_backend) as session:
         prepared = session.prepare(plan)
         index = chosen_scale(prepared, scale)
         run = session.open(prepared)
         check_run(run, index, variant)
         inputs = run.inputs_at(index)
         start = run.first_image(inputs)
-        if not is_model:
+        if file is None:
             inputs = _in_float64(inputs)
-        model = _model(run, inputs, variant)
-        distances = {}
-        for size, cases in _cases(run, inputs, start, variant):
-            distances[size] = check_objective(model, cases)
-        reference = "the backend onnx" if is_model else f"torch {torch.__version__} in float64"
+        model = _model(run, inputs, variant, file)
+        evaluator = open_model(model)
+        distances = {
+            size: check_objective(evaluator, cases)
+            for size, cases in _cases(run, inputs, start, variant, model)
+        }
+        reference = f"torch {torch.__version__} in float64" if file is None else "the backend onnx"
         add_objective_card(model, run, index, variant, distances, reference, start_file)
     notices = []
     if len(prepared.scales) > 1:
@@ -105,7 +108,9 @@ def _in_float64(inputs: ScaleInputs) -> ScaleInputs:
     return replace(inputs, content=inputs.content.double(), styles=styles)
 
 
-def _model(run: OpenRun, inputs: ScaleInputs, variant: Variant) -> onnx.ModelProto:
+def _model(
+    run: OpenRun, inputs: ScaleInputs, variant: Variant, file: bytes | None
+) -> onnx.ModelProto:
     plan, backend = run.plan, run.backend
     binder = Binder.of(plan, backend, inputs)
     terms = [
@@ -119,7 +124,7 @@ def _model(run: OpenRun, inputs: ScaleInputs, variant: Variant) -> onnx.ModelPro
         for planned in plan.terms
     ]
     height, width = inputs.content.shape[2:]
-    network, weights = _network(plan.backbone, plan.layers, variant)
+    network, weights = _network(plan.backbone, plan.layers, variant, file)
     network = with_size(network, _SIDES if variant.dynamic else (height, width))
     content = None
     if not variant.dynamic:
@@ -130,25 +135,26 @@ def _model(run: OpenRun, inputs: ScaleInputs, variant: Variant) -> onnx.ModelPro
         model = objective_model(network, terms, content, least_norm)
     except NoGradientError as error:
         raise BackendError(f"the objective has no ONNX form: {error}") from None
+    if digest := card_of(network).get(WEIGHTS):
+        add_to_card(model, {WEIGHTS: digest})
     if weights:
         model = with_int8_weights(model, weights)
     return model if variant.opset is None else with_opset(model, variant.opset)
 
 
 def _network(
-    backbone: Backbone, layers: tuple[str, ...], variant: Variant
+    backbone: Backbone, layers: tuple[str, ...], variant: Variant, file: bytes | None
 ) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
     """Return the network's model, and the weights that are to be stored as int8."""
-    serialized = backbone.onnx_model(layers)
-    if serialized is not None:
-        return onnx.ModelProto.FromString(serialized), {}
+    if file is not None:
+        return onnx.ModelProto.FromString(file), {}
     trunk = backbone.trunk(layers)
     weights = dict(quantizable_weights(trunk)) if variant.precision == "int8" else {}
     return export_trunk(trunk, backbone, layers), weights
 
 
 def _cases(
-    run: OpenRun, inputs: ScaleInputs, start: Tensor, variant: Variant
+    run: OpenRun, inputs: ScaleInputs, start: Tensor, variant: Variant, model: onnx.ModelProto
 ) -> Iterator[tuple[tuple[int, int], list[tuple[Feeds, Evaluation]]]]:
     """Yield sizes, and the objective at some images of these sizes.
 
@@ -157,7 +163,7 @@ def _cases(
     generator = torch.Generator().manual_seed(0)
     height, width = start.shape[2:]
     noise = torch.rand(start.shape, generator=generator)
-    yield (height, width), _evaluated(run, inputs, [start, noise, 0.5 * start + 0.25], variant)
+    yield (height, width), _evaluated(run, inputs, [start, noise, 0.5 * start + 0.25], model)
     if not variant.dynamic:
         return
     side = run.plan.deepest.smallest_side
@@ -166,14 +172,14 @@ def _cases(
         resized = torch.full((1, 3, *size), 0.5) if content is None else content.tensor(*size)
         images = [torch.rand(1, 3, *size, generator=generator) for _ in range(2)]
         at_size = replace(inputs, content=resized.to(inputs.content))
-        yield size, _evaluated(run, at_size, images, variant)
+        yield size, _evaluated(run, at_size, images, model)
 
 
 def _evaluated(
-    run: OpenRun, inputs: ScaleInputs, images: list[Tensor], variant: Variant
+    run: OpenRun, inputs: ScaleInputs, images: list[Tensor], model: onnx.ModelProto
 ) -> list[tuple[Feeds, Evaluation]]:
     objective = run.objective(inputs)
-    takes_content = variant.dynamic and any("content" in t.term.reads for t in run.plan.terms)
+    takes_content = any(value.name == CONTENT for value in model.graph.input)
     feeds = {CONTENT: inputs.content.float().numpy()} if takes_content else {}
     return [
         ({**feeds, IMAGE: image.numpy()}, objective.evaluate(image.to(inputs.content)))

@@ -1,4 +1,4 @@
-"""The card of an exported objective: what the program that uses it has to know."""
+"""The card of an exported objective, for the program that uses it."""
 
 from __future__ import annotations
 

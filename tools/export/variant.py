@@ -29,8 +29,8 @@ _NAMES: dict[str, Precision] = {
 class Variant:
     """A variant of an exported file.
 
-    - `size`: (height, width) in pixels, None for that of the job.
-    - `dynamic`: for images of any size.
+    - `size`: (height, width) in pixels; None: that of the job, for a network any size.
+    - `dynamic`: of an objective: for images of any size.
     - `opset`: None for the lowest that has all operators.
     - `precision`: of the weights and, with float16, of the activations.
     """

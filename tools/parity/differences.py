@@ -28,6 +28,6 @@ def _figures(plan: Plan, tested: FeatureBackend, tolerances: Tolerances) -> Iter
         if fixed.flat:  # where maxima tie, the slopes to both sides differ
             continue
         with attributed_to(plan.network):
-            distances = gradient_distances(tested, fixed.image, tested.features)
+            distances = gradient_distances(tested, fixed.image)
         for layer, value in distances.items():
             yield Figure(Quantity.GRADIENT_SLOPES, layer, fixed.name, value, limit)

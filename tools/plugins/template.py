@@ -8,7 +8,6 @@ not chosen is left out.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ...core.errors import OutputError, UsageError
+from ...core.leftovers import PRIVATE, temporary_folder
 
 _TEMPLATE = Path(__file__).parent.parent.parent / "examples" / "stylectl-plugin-demo"
 _PACKAGE = "src/stylectl_plugin_demo"
@@ -87,8 +87,8 @@ def write_plugin(name: str, kinds: Collection[Kind]) -> Path:
     if folder.exists():
         raise UsageError(f"{folder}: exists already")
     try:
-        with tempfile.TemporaryDirectory(dir=".", prefix=".stylectl-") as private:
-            complete = Path(private) / folder
+        with temporary_folder(Path(), PRIVATE) as private:
+            complete = private / folder
             for source, text in _files(kinds).items():
                 file = complete / _named(source, name)
                 file.parent.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the command line: 130 after Ctrl-C, 1 if a result failed, else 0."""
+        """Exit code of the command line: 130 after Ctrl-C, another after a signal, 1, or 0."""
         if self.interrupted:
             return getattr(self.stopped_by, "exit_code", 130)
         return 1 if self.failed else 0

@@ -107,12 +107,14 @@ class _Worker:
         for problem in self._plugins.problems:
             self._listener(Notice(problem))
         to_do: list[Task] = []
+        finished: list[Task] = []
         for task in self._tasks:
             if self._state(task) == "finished":
                 self._found.append(task.path)
-                self._remove_checkpoint(task)
+                finished.append(task)
             else:
                 to_do.append(task)
+        self._remove_checkpoints(finished)
         with self._session:
             if to_do:
                 check(self._session, to_do)
@@ -190,12 +192,17 @@ class _Worker:
         self._listener(TaskDone(task, painted=True))
         self._saving.stops.raise_deferred()
 
-    def _remove_checkpoint(self, task: Task) -> None:
-        """Remove the checkpoint of a finished result, whose process was killed before it did."""
-        if self._saving.checkpoints:
-            checkpoints, output = self._saving.checkpoints.folder, str(task.path.resolve())
-            checkpoints.clean()
-            remove_finished(checkpoints, task.plan, self._plugins.registry, [output])
+    def _remove_checkpoints(self, finished: Sequence[Task]) -> None:
+        """Remove the checkpoints of finished results, whose processes were killed before."""
+        if not self._saving.checkpoints:
+            return
+        checkpoints = self._saving.checkpoints.folder
+        checkpoints.clean()
+        outputs = {stored.header.request.outputs for stored in checkpoints.stored()}
+        for task in finished:
+            output = str(task.path.resolve())
+            if (output,) in outputs:
+                remove_finished(checkpoints, task.plan, self._plugins.registry, [output])
 
     def _state(self, task: Task) -> State:
         return state_of(task.path, task.plan, self._hashes[task.path])

@@ -1,4 +1,4 @@
-"""Gradient rules for matrix products, sums and means."""
+"""Gradient rules for matrix products."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from ..backward import BackwardGraph, Rule
 from ..forward import Dimension, Node
-from .elementwise import divided, summed_to, unbroadcast
+from .elementwise import summed_to, unbroadcast
 
 
 def _matmul(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -73,37 +73,4 @@ def _gemm(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     return gradients
 
 
-def _reduce_sum(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    return {0: _spread(graph, node, gradient)}
-
-
-def _reduce_mean(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    """Divide by the number of averaged elements; also the rule of GlobalAveragePool."""
-    before = graph.emit("ReduceProd", graph.shape(node.inputs[0]), keepdims=0)
-    after = graph.emit("ReduceProd", graph.emit("Shape", gradient), keepdims=0)
-    count = graph.emit("Div", before, after)
-    return {0: _spread(graph, node, divided(graph, gradient, count, like=node.inputs[0]))}
-
-
-def _spread(graph: BackwardGraph, node: Node, gradient: str) -> str:
-    """Repeat the gradient along the axes that were summed."""
-    if node.operator != "GlobalAveragePool" and not node.attributes.get("keepdims", 1):
-        if "axes" in node.attributes:  # before opset 13 (ReduceSum) and 18
-            axes = graph.integers(*node.attributes["axes"])
-        elif node.input(1):
-            axes = graph.saved(node.inputs[1])
-        else:
-            axes = graph.integers(*range(len(graph.forward.dimensions(node.inputs[0]))))
-        gradient = graph.emit("Unsqueeze", gradient, axes)
-    return graph.emit("Expand", gradient, graph.shape(node.inputs[0]))
-
-
-RULES: Mapping[str, Rule] = MappingProxyType(
-    {
-        "Gemm": _gemm,
-        "GlobalAveragePool": _reduce_mean,
-        "MatMul": _matmul,
-        "ReduceMean": _reduce_mean,
-        "ReduceSum": _reduce_sum,
-    }
-)
+RULES: Mapping[str, Rule] = MappingProxyType({"Gemm": _gemm, "MatMul": _matmul})

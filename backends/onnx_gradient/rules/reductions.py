@@ -7,12 +7,21 @@ from types import MappingProxyType
 
 from ..backward import BackwardGraph, Rule
 from ..forward import Node
+from .elementwise import divided
 
 _GLOBAL = frozenset({"GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"})
 
 
 def _reduce_sum(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     return {0: _spread(graph, node, gradient)}
+
+
+def _reduce_mean(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Divide by the number of averaged elements; also the rule of GlobalAveragePool."""
+    before = graph.emit("ReduceProd", graph.shape(node.inputs[0]), keepdims=0)
+    after = graph.emit("ReduceProd", graph.emit("Shape", gradient), keepdims=0)
+    count = graph.emit("Div", before, after)
+    return {0: _spread(graph, node, divided(graph, gradient, count, like=node.inputs[0]))}
 
 
 def _reduce_l1(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -108,6 +117,7 @@ def _axes(graph: BackwardGraph, node: Node) -> str:
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
+        "GlobalAveragePool": _reduce_mean,
         "GlobalLpPool": _global_lp_pool,
         "GlobalMaxPool": _extremum,
         "ReduceL1": _reduce_l1,
@@ -115,8 +125,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "ReduceLogSum": _reduce_log_sum,
         "ReduceLogSumExp": _reduce_log_sum_exp,
         "ReduceMax": _extremum,
+        "ReduceMean": _reduce_mean,
         "ReduceMin": _extremum,
         "ReduceProd": _reduce_prod,
+        "ReduceSum": _reduce_sum,
         "ReduceSumSquare": _reduce_sum_square,
     }
 )

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .small_values import LARGEST, Array, computed, constant_value, is_small
 from .subgraphs import rename_uses, subgraphs
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
-
-_Array = np.ndarray[Any, Any]
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 #: Operators whose values are computed if their inputs are known. Their outputs are hardly larger
 #: than their inputs.
@@ -25,8 +24,6 @@ _FOLDED = frozenset(
     | {"Identity", "Less", "LessOrEqual", "Mul", "Not", "Or", "Reshape", "Slice", "Squeeze", "Sub"}
     | {"Transpose", "Unsqueeze", "ConstantOfShape", "ReduceProd", "ReduceSum"}
 )
-#: Most elements of a value that is computed: those of shapes and pads, not weights.
-_LARGEST = 256
 
 
 def without_known_branches(model: ModelProto) -> ModelProto:
@@ -46,7 +43,7 @@ def without_known_branches(model: ModelProto) -> ModelProto:
     return model
 
 
-def _resolved(model: ModelProto, known: Mapping[str, _Array]) -> ModelProto | None:
+def _resolved(model: ModelProto, known: Mapping[str, Array]) -> ModelProto | None:
     """Return the model with its known values as constants, and with known branches.
 
     Returns None if that changes nothing.
@@ -111,7 +108,7 @@ def _inlined(
     return nodes
 
 
-def _known(model: ModelProto) -> dict[str, _Array]:
+def _known(model: ModelProto) -> dict[str, Array]:
     """Return the small values of a model with inferred shapes that do not depend on the image."""
     import onnx
 
@@ -121,7 +118,7 @@ def _known(model: ModelProto) -> dict[str, _Array]:
     known = {
         tensor.name: onnx.numpy_helper.to_array(tensor)
         for tensor in graph.initializer
-        if _is_small(tensor) and tensor.name not in overridable
+        if is_small(tensor) and tensor.name not in overridable
     }
     partial: dict[str, tuple[int | None, ...]] = {}  # shapes of which some sizes are known
     for node in graph.node:
@@ -132,23 +129,20 @@ def _known(model: ModelProto) -> dict[str, _Array]:
             if sizes is not None:
                 partial[node.output[0]] = sizes
         value = _value(node, known, partial, model)
-        if value is not None and value.size <= _LARGEST:
+        if value is not None and value.size <= LARGEST:
             known[node.output[0]] = value
     return known
 
 
 def _value(
     node: NodeProto,
-    known: Mapping[str, _Array],
+    known: Mapping[str, Array],
     partial: Mapping[str, tuple[int | None, ...]],
     model: ModelProto,
-) -> _Array | None:
+) -> Array | None:
     """Return the value of a node's output, or None if it is unknown or not to be computed."""
-    import onnx
-
-    if node.op_type == "Constant" and node.attribute[0].name == "value":
-        tensor = node.attribute[0].t
-        return onnx.numpy_helper.to_array(tensor) if _is_small(tensor) else None
+    if node.op_type == "Constant":
+        return constant_value(node)
     if node.op_type == "Shape" and node.output[0] in partial:
         return _sizes(partial[node.output[0]])
     if node.op_type == "Gather" and node.input[0] in partial and node.input[1] in known:
@@ -159,42 +153,9 @@ def _value(
     if node.op_type not in _FOLDED or not all(name in known for name in node.input if name):
         return None
     inputs = {name: known[name] for name in node.input if name}
-    if (
-        node.op_type == "ConstantOfShape"
-        and np.prod(inputs[node.input[0]].astype(float)) > _LARGEST
-    ):
+    if node.op_type == "ConstantOfShape" and np.prod(inputs[node.input[0]].astype(float)) > LARGEST:
         return None
-    return _computed(node, inputs, model)
-
-
-def _computed(node: NodeProto, inputs: Mapping[str, _Array], model: ModelProto) -> _Array | None:
-    from onnx import ValueInfoProto, helper
-    from onnx.reference import ReferenceEvaluator
-
-    types = [
-        helper.make_tensor_value_info(
-            name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
-        )
-        for name, value in inputs.items()
-    ]
-    outputs = [ValueInfoProto(name=node.output[0])]
-    single = helper.make_model(
-        helper.make_graph([node], "value", types, outputs),
-        opset_imports=model.opset_import,
-        ir_version=model.ir_version,
-    )
-    try:
-        (value,) = ReferenceEvaluator(single).run(None, dict(inputs))
-    except Exception:  # of settings that do not fit each other: the runtime will say so
-        return None
-    return np.asarray(value)
-
-
-def _is_small(tensor: TensorProto) -> bool:
-    count = 1
-    for size in tensor.dims:
-        count *= size
-    return count <= _LARGEST and not tensor.external_data
+    return computed(node, inputs, model).get(node.output[0])
 
 
 def _shape(value: ValueInfoProto) -> tuple[int | None, ...] | None:
@@ -206,7 +167,7 @@ def _shape(value: ValueInfoProto) -> tuple[int | None, ...] | None:
     )
 
 
-def _sizes(sizes: tuple[int | None, ...]) -> _Array | None:
+def _sizes(sizes: tuple[int | None, ...]) -> Array | None:
     """Return the sizes as a vector, or None if one is unknown."""
     if any(size is None for size in sizes):
         return None

@@ -11,6 +11,7 @@ from ....core.files import real_path, status_of
 from ....core.shown import one_line
 from .branches import without_known_branches
 from .names import with_free_names
+from .subgraphs import subgraphs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -159,9 +160,8 @@ def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
     """Yield the nodes of a graph and of its subgraphs."""
     for node in graph.node:
         yield node
-        for attribute in node.attribute:
-            for subgraph in [*attribute.graphs, attribute.g]:
-                yield from _nodes(subgraph)
+        for subgraph in subgraphs(node):
+            yield from _nodes(subgraph)
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -174,8 +174,8 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
             yield from (attribute.t, *attribute.tensors)
             for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
                 yield from (sparse.values, sparse.indices)
-            for subgraph in [*attribute.graphs, attribute.g]:
-                yield from _tensors(subgraph)
+        for subgraph in subgraphs(node):
+            yield from _tensors(subgraph)
 
 
 def _line(error: Exception) -> str:

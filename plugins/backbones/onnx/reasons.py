@@ -1,4 +1,4 @@
-"""Why values of an ONNX model cannot be layers."""
+"""Reasons why values of an ONNX model cannot be layers."""
 
 from __future__ import annotations
 

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ....core.errors import WeightsError
 from .inputs import ImageInput
+from .small_values import LARGEST, Array, computed, constant_value, is_small
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, TensorProto, TypeProto
+    from onnx import ModelProto, NodeProto, TypeProto
 
 Shape = tuple[int, ...]
-_Array = np.ndarray[Any, Any]
 
-#: Most numbers of an array from which shapes are computed; larger ones are weights.
-_LARGEST_TABLE = 256
 #: Operators between sizes and the shapes, slices, pads and factors that they lead to.
 _ARITHMETIC = frozenset(
     {"Abs", "Add", "And", "Cast", "Ceil", "Concat", "ConstantOfShape", "Div", "Equal", "Expand"}
@@ -80,7 +78,7 @@ class ShapeInference:
         return Shapes(known, other, elements)
 
     def _outputs(
-        self, node: NodeProto, types: Mapping[str, TypeProto], arrays: Mapping[str, _Array]
+        self, node: NodeProto, types: Mapping[str, TypeProto], arrays: Mapping[str, Array]
     ) -> dict[str, TypeProto]:
         """Return the types of a node's outputs; nothing where onnx cannot infer them."""
         import onnx
@@ -110,12 +108,9 @@ class ShapeInference:
         return outputs
 
     def _arrays(
-        self, node: NodeProto, types: Mapping[str, TypeProto], arrays: Mapping[str, _Array]
-    ) -> dict[str, _Array]:
+        self, node: NodeProto, types: Mapping[str, TypeProto], arrays: Mapping[str, Array]
+    ) -> dict[str, Array]:
         """Return the arrays that a node computes from known ones, if they are small."""
-        import onnx
-        from onnx.reference import ReferenceEvaluator
-
         if node.op_type in ("Shape", "Size"):
             shape = _known_shape(types[node.input[0]]) if node.input[0] in types else None
             if shape is None:
@@ -126,28 +121,12 @@ class ShapeInference:
             return {node.output[0]: size if node.op_type == "Size" else np.array(part, np.int64)}
         shapes = [_known_shape(types[name]) for name in node.output if name in types]
         is_small = len(shapes) == len(node.output) and all(
-            shape is not None and np.prod(shape, dtype=float) <= _LARGEST_TABLE for shape in shapes
+            shape is not None and np.prod(shape, dtype=float) <= LARGEST for shape in shapes
         )
         inputs = {name: arrays[name] for name in node.input if name in arrays}
         if not is_small or node.op_type not in _ARITHMETIC or {*node.input} - {"", *inputs}:
             return {}
-        graph = onnx.helper.make_graph(
-            [node],
-            "arithmetic",
-            [
-                onnx.helper.make_tensor_value_info(
-                    name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
-                )
-                for name, array in inputs.items()
-            ],
-            [onnx.ValueInfoProto(name=name) for name in node.output],
-        )
-        single = onnx.helper.make_model(graph, opset_imports=self._model.opset_import)
-        try:
-            outputs = ReferenceEvaluator(single).run(None, inputs)
-        except Exception:  # of settings that do not fit each other
-            return {}
-        return {name: np.asarray(array) for name, array in zip(node.output, outputs, strict=True)}
+        return computed(node, inputs, self._model)
 
 
 def tables(model: ModelProto, source: str) -> dict[str, list[int]]:
@@ -165,30 +144,15 @@ def tables(model: ModelProto, source: str) -> dict[str, list[int]]:
         raise WeightsError(f"{source}: damaged, a constant cannot be read ({error})") from None
 
 
-def _small_constants(model: ModelProto) -> Iterator[tuple[str, _Array]]:
+def _small_constants(model: ModelProto) -> Iterator[tuple[str, Array]]:
     import onnx
 
     for tensor in model.graph.initializer:
-        if _is_small(tensor):
+        if is_small(tensor):
             yield tensor.name, onnx.numpy_helper.to_array(tensor)
     for node in model.graph.node:
-        if node.op_type != "Constant":
-            continue
-        for attribute in node.attribute:
-            value = onnx.helper.get_attribute_value(attribute)
-            if attribute.name == "value" and _is_small(value):
-                yield node.output[0], onnx.numpy_helper.to_array(value)
-            elif attribute.name in ("value_int", "value_ints"):
-                yield node.output[0], np.array(value, np.int64)
-            elif attribute.name in ("value_float", "value_floats"):
-                yield node.output[0], np.array(value, np.float32)
-
-
-def _is_small(tensor: TensorProto) -> bool:
-    count = 1
-    for size in tensor.dims:
-        count *= size
-    return count <= _LARGEST_TABLE and not tensor.external_data
+        if (value := constant_value(node)) is not None:
+            yield node.output[0], value
 
 
 def _known_shape(inferred: TypeProto) -> Shape | None:

@@ -47,7 +47,7 @@ def test_a_right_gradient_is_close(height: int, width: int, seed: int) -> None:
     # Smooth: rounding by 6e-8, at a step of 1e-3, moves a slope by 1e-4; several times that.
     for backbone, limit in ((TinyBackbone(), 1e-3), (KinkedBackbone(), TOLERANCE)):
         backend = opened(backbone)
-        assert max(gradient_distances(backend, fixed, backend.features).values()) < limit
+        assert max(gradient_distances(backend, fixed).values()) < limit
 
 
 @settings(max_examples=15, deadline=None)
@@ -55,7 +55,7 @@ def test_a_right_gradient_is_close(height: int, width: int, seed: int) -> None:
 def test_a_factor_is_seen(height: int, width: int, seed: int, factor: float) -> None:
     backend = Wrong(TinyBackbone(), ["smooth1_1", "smooth2_1"], BackendOptions(device="cpu"))
     backend.factor = factor
-    distances = gradient_distances(backend, image(height, width, seed), backend.features)
+    distances = gradient_distances(backend, image(height, width, seed))
     # Of the directions, all would have to be nearly orthogonal to the gradient, for both layers.
     assert max(distances.values()) > TOLERANCE
     assert all(distance < abs(factor - 1) + 0.01 for distance in distances.values())
@@ -66,5 +66,5 @@ def test_a_factor_is_seen(height: int, width: int, seed: int, factor: float) -> 
 def test_a_part_that_lacks_is_seen(height: int, width: int, seed: int) -> None:
     backend = Wrong(TinyBackbone(), ["smooth1_1", "smooth2_1"], BackendOptions(device="cpu"))
     backend.lacks = True
-    distances = gradient_distances(backend, image(height, width, seed), backend.features)
+    distances = gradient_distances(backend, image(height, width, seed))
     assert max(distances.values()) > TOLERANCE

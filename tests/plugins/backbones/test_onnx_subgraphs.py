@@ -159,6 +159,16 @@ def test_a_known_branch_is_part_of_the_network(
     assert distance(torch.from_numpy(gradient), exact) < 1e-2
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_branch_may_hang_on_a_constant_of_any_form(tmp_path: Path, number: int) -> None:
+    stated = helper.make_node("Constant", [], ["number"], value_ints=[number])
+    cast: dict[str, Any] = {"op_type": "Cast", "inputs": ["number"], "to": TensorProto.BOOL}
+    path = saved(tmp_path / "network.onnx", [stated, *conditional(cast)], {})
+    model = read_onnx(path, "file")
+    assert not any(node.op_type == "If" for node in model.graph.node)
+    assert any(node.op_type == "Mul" for node in model.graph.node) is (number == 0)
+
+
 def prepared(image: Tensor, preprocessing: str) -> Tensor:
     def channels(*values: float) -> Tensor:
         return torch.tensor(values).view(3, 1, 1)

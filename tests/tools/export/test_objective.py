@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ from stylectl import (
     hooks,
 )
 from stylectl.backends.onnx_export.card import card_of, opset_of
+from stylectl.backends.onnx_objective.assembly import objective_model
+from stylectl.backends.onnx_objective.losses import OnnxTerm
 from stylectl.core.errors import StylectlError
 from stylectl.core.interfaces.terms import IMAGE_LAYER
 from stylectl.core.job.building import build_job
@@ -37,6 +40,7 @@ from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.session import Session
 from stylectl.plugins.manager import load_plugins
 from stylectl.plugins.testing.network import KinkedBackbone, TinyBackbone
+from stylectl.tools.export.network import export_network
 from stylectl.tools.export.objective import ExportedObjective, export_objective
 from stylectl.tools.export.variant import Variant
 
@@ -383,3 +387,38 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(kind, match=complaint):
         export(variant, **options)
+
+
+@pytest.mark.parametrize("layer", ["loss", "gradient", "content", "mean_0", "constant_0"])
+def test_a_layer_may_be_called_like_a_value_of_the_objective(layer: str) -> None:
+    image = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3, 4, 5])
+    output = onnx.helper.make_tensor_value_info(layer, onnx.TensorProto.FLOAT, [1, 3, 4, 5])
+    nodes = [onnx.helper.make_node("Mul", ["image", "image"], [layer])]
+    graph = onnx.helper.make_graph(nodes, "network", [image], [output])
+    opset = onnx.helper.make_opsetid("", 18)
+    network = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10)
+
+    def mean_difference(graph: LossGraph) -> str:
+        difference = graph.node("Sub", graph.layer(layer), graph.content(layer))
+        return graph.node("ReduceMean", difference, keepdims=0)
+
+    terms = [OnnxTerm("content", "the term", 2.0, {}, mean_difference)]
+    features = {layer: torch.full((1, 3, 4, 5), 0.25), IMAGE_LAYER: torch.zeros(1, 3, 4, 5)}
+    model = objective_model(network, terms, features)
+    pixels = np.random.default_rng(0).random((1, 3, 4, 5), np.float32)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    loss, gradient = session.run(["loss", "gradient"], {"image": pixels})
+    # Sums of 60 numbers below 1, each rounded by 6e-8.
+    np.testing.assert_allclose(loss, 2 * (np.square(pixels).mean() - 0.25), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gradient, 4 * pixels / pixels.size, rtol=1e-5)
+
+
+def test_the_page_has_every_key_of_the_card() -> None:
+    """Of an objective, and of a network."""
+    page = (Path(__file__).parents[3] / "docs" / "export.md").read_text("utf-8")
+    named = set(re.findall(r"`(\w+)`", page[page.index("## The model card") :]))
+    network = export_network(TinyBackbone(), ["smooth2_1"], PLAIN).model
+    objective = export(term=[term("style")]).exported.model
+    for model in (network, objective):
+        assert len(card_of(model)["weights_sha256"]) == 64
+        assert card_of(model).keys() <= named

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stylectl.backends.onnx_gradient import NoGradientError, differentiate
 from torch import Tensor
 
 from ..checking import build, check, integers, node, values
@@ -67,6 +68,13 @@ def test_axes_that_are_stated_but_none() -> None:
     constants = {"axes": np.zeros(0, np.int64)}
     model = build([node("ReduceMax", "axes", keepdims=0)], constants, output_rank=0)
     check(model, torch.amax, 2, 4, 3, 5)
+
+
+@pytest.mark.parametrize("operator", ["ReduceSum", "ReduceL1"])
+def test_a_reduction_that_reduces_no_axis_is_refused(operator: str) -> None:
+    model = build([node(operator, keepdims=0, noop_with_empty_axes=1)], {}, opset=18)
+    with pytest.raises(NoGradientError, match=f"{operator}.*it reduces no axis"):
+        differentiate(model)
 
 
 @pytest.mark.parametrize("zeros", [1, 2])
