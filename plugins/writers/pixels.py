@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import Base
 
 from ...core.images.formats.icc import MatrixProfile
 from ...core.interfaces.result import Result
 from ...core.interfaces.source_image import Metadata
 
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCHES = 282, 283, 296, 2
-_ARTIST, _COPYRIGHT = 315, 33432
+#: Unit of a resolution in EXIF.
+_INCHES = 2
 
 #: Keys of the record with which a result is made again, and recognised as finished.
 _JOB_KEYS = ("job", "format", "inputs", "interrupted")
@@ -72,9 +73,9 @@ class Carried:
         """EXIF data with resolution, copyright and artist; empty if there are none."""
         exif = Image.Exif()
         if self.dpi:
-            exif[_X_RESOLUTION], exif[_Y_RESOLUTION] = self.dpi
-            exif[_RESOLUTION_UNIT] = _INCHES
-        for tag, text in ((_ARTIST, self.artist), (_COPYRIGHT, self.copyright)):
+            exif[Base.XResolution], exif[Base.YResolution] = self.dpi
+            exif[Base.ResolutionUnit] = _INCHES
+        for tag, text in ((Base.Artist, self.artist), (Base.Copyright, self.copyright)):
             if text:
                 exif[tag] = text
         return exif.tobytes() if len(exif) else b""

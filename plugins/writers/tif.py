@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
+from PIL.ExifTags import Base
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.result import Result
@@ -14,8 +15,6 @@ from ...core.interfaces.specs import WriterArguments, WriterSpec
 from ...core.interfaces.writer import Writer, WriteRequest
 from .. import hooks
 from .pixels import carried, channels, in_its_profile, whole_numbers
-
-_ARTIST, _COPYRIGHT = 315, 33432
 
 #: Most bytes of pixels in a plain TIFF, whose offsets have 32 bits; the rest is for its tags.
 _MOST_BYTES = 2**32 - 2**25
@@ -64,8 +63,8 @@ class TIFWriter(Writer):
             resolution=beside.dpi,
             resolutionunit="INCH" if beside.dpi else None,
             extratags=[
-                (tag, "s", 0, text, True)
-                for tag, text in ((_ARTIST, beside.artist), (_COPYRIGHT, beside.copyright))
+                (int(tag), "s", 0, text, True)
+                for tag, text in ((Base.Artist, beside.artist), (Base.Copyright, beside.copyright))
                 if text
             ],
         )

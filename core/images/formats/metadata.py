@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
+from PIL.ExifTags import Base
 
 from ...interfaces.source_image import Metadata
 
-_ARTIST, _COPYRIGHT = 315, 33432
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _CENTIMETERS = 282, 283, 296, 3
+#: Unit of a resolution in EXIF; the other is inches.
+_CENTIMETERS = 3
 _MOST_DPI = 100_000.0
 #: Longest text that is kept, in characters.
 _MOST_TEXT = 2000
@@ -25,8 +26,8 @@ def metadata_of(image: Image.Image) -> Metadata:
     profile = image.info.get("icc_profile")
     return Metadata(
         dpi=_dpi(image.info.get("dpi"), exif),
-        copyright=_text(exif.get(_COPYRIGHT)),
-        artist=_text(exif.get(_ARTIST)),
+        copyright=_text(exif.get(Base.Copyright)),
+        artist=_text(exif.get(Base.Artist)),
         profile=profile if isinstance(profile, bytes) else None,
     )
 
@@ -34,8 +35,8 @@ def metadata_of(image: Image.Image) -> Metadata:
 def _dpi(of_format: Any, exif: Mapping[int, Any]) -> tuple[float, float] | None:
     sides, factor = of_format, 1.0
     if of_format is None:
-        sides = exif.get(_X_RESOLUTION), exif.get(_Y_RESOLUTION)
-        factor = 2.54 if exif.get(_RESOLUTION_UNIT) == _CENTIMETERS else 1.0
+        sides = exif.get(Base.XResolution), exif.get(Base.YResolution)
+        factor = 2.54 if exif.get(Base.ResolutionUnit) == _CENTIMETERS else 1.0
     try:
         across, down = (float(side) * factor for side in sides)
     except (TypeError, ValueError, ZeroDivisionError):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import Base
 
 from ...errors import ImageError
 from .limits import Layout, Limits, Use
@@ -23,11 +24,14 @@ from .samples import Range, UnknownSamplesError, to_levels, white_of
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
+_BITS, _COMPRESSION, _PHOTOMETRIC = 258, 259, 262
 _PLANAR, _MAX_SAMPLE, _SAMPLE_FORMAT, _SUBSAMPLING = 284, 281, 339, 530
 _EXTRA_SAMPLES = 338
 _WIDTH, _HEIGHT, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 278, 322, 323
-_COPIED_TAGS = (_ORIENTATION, 282, 283, 296, 315, 33432)
+_COPIED_TAGS = (
+    *(Base.Orientation, Base.XResolution, Base.YResolution, Base.ResolutionUnit),
+    *(Base.Artist, Base.Copyright),
+)
 _ICC_PROFILE = 34675
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
@@ -148,7 +152,7 @@ def _layout(page: TiffPage) -> Layout:
     return Layout(
         (page.imagelength, page.imagewidth),
         "RGB" if page.photometric == _RGB else "L",
-        is_turned=page.tags.valueof(_ORIENTATION, 1) != 1,
+        is_turned=page.tags.valueof(int(Base.Orientation), 1) != 1,
         has_profile=_ICC_PROFILE in page.tags,
         has_alpha=bool(page.extrasamples),
     )
