@@ -10,6 +10,7 @@ from . import hooks
 
 _SUMMARIES = {
     "balanced": "the best-looking result for the time",
+    "balanced-0.1": "the preset balanced of stylectl 0.1",
     "draft": "a first impression within seconds: 256 px, 70 steps",
     "paper": "the settings of Gatys, Ecker and Bethge (2015)",
 }
@@ -17,6 +18,6 @@ _SUMMARIES = {
 
 @hooks.presets
 def presets() -> Iterable[PresetSpec]:
-    """Return the presets `balanced`, `draft` and `paper`."""
+    """Return the presets `balanced`, `balanced-0.1`, `draft` and `paper`."""
     for name, table in PRESETS.items():
         yield PresetSpec(name=name, summary=_SUMMARIES[name], table=table)

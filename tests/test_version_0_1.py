@@ -97,9 +97,9 @@ def test_show_prints_what_it_printed() -> None:
 def test_a_job_file_makes_the_plan_that_it_is(registry: Registry, name: str) -> None:
     file = read_job_file(FIXTURES / name).here(registry.option_models)
     table = json.loads(json.dumps(plan_of(FIXTURES / name, registry).job.as_table()))
-    since = {name: table.pop(name) for name in ("color_profile", "metadata")}
+    since = {name: table.pop(name) for name in ("color_profile", "metadata", "motifs")}
     assert table == json.loads(json.dumps(file))
-    assert since == {"color_profile": "srgb", "metadata": "full"}
+    assert since == {"color_profile": "srgb", "metadata": "full", "motifs": 1.0}
 
 
 @pytest.mark.parametrize(("name", "count"), [("manifest.csv", 2), ("manifest.toml", 1)])

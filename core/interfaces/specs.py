@@ -33,6 +33,9 @@ class NoOptions(BaseModel):
 #: Letters and digits of ASCII, ``_``, ``-`` and ``+``, which jobs and flags can have unquoted.
 _NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_+-]*")
 
+#: The name of a preset may have dots too, since no option is written after it.
+_PRESET_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.+-]*")
+
 #: Lower case, with its dot; one part, as in `Path.suffix`.
 _SUFFIX = re.compile(r"\.[a-z0-9_+-]+")
 
@@ -102,9 +105,9 @@ class Spec:
     """Base of all contributions: the name in a job, a one-line summary, the options' model.
 
     A name has letters and digits of ASCII, ``_``, ``-`` and ``+``; neither of the last two comes
-    first. An option may not be called ``name``, ``weight`` or ``layers``, which are keys of the job
-    itself. The model rejects unknown options (``extra="forbid"``). Raises PluginError where that is
-    not so.
+    first. That of a preset may also have dots. An option may not be called ``name``, ``weight`` or
+    ``layers``, which are keys of the job itself. The model rejects unknown options
+    (``extra="forbid"``). Raises PluginError where that is not so.
     """
 
     name: str
@@ -114,7 +117,8 @@ class Spec:
     def __post_init__(self) -> None:
         """Check the fields that all contributions have. Raises PluginError."""
         label = f"{type(self).__name__} {one_line(repr(self.name))}"
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        pattern = _PRESET_NAME if isinstance(self, PresetSpec) else _NAME
+        if not isinstance(self.name, str) or not pattern.fullmatch(self.name):
             raise PluginError(
                 f"{label}: a name has letters and digits of ASCII, '_', '-' and '+', and begins "
                 "with none of the last two"

@@ -38,7 +38,9 @@ def build_job(
     known = {name: option_named(name) for name in values}
     from_file = regular(file or {})
     base = starting_values(values, from_file, preset, find_preset)
-    from_file.pop("preset", None)
+    file_preset = from_file.pop("preset", None)
+    if preset is None and file_preset is None and _is_complete(from_file):
+        base = {}  # a printed or recorded job, perhaps older than a value of the default preset
     if preset is not None and from_file.keys() >= base.keys():
         raise UsageError("`preset` has no effect: the job file sets every value of a preset")
     table = laid_over(base, from_file)
@@ -48,8 +50,7 @@ def build_job(
         job = Job.model_validate(table)
     except ValidationError as error:
         raise UsageError(_worded(error, table, known)) from None
-    if known:
-        _mark_inherited(job, from_file, known)
+    _mark_inherited(job, base, from_file, known)
     return job
 
 
@@ -94,8 +95,15 @@ def _is_texture(file: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     return no_content and is_pair(values.get("size", file.get("size")))
 
 
-def _mark_inherited(job: Job, file: Mapping[str, Any], options: Mapping[str, Option]) -> None:
-    """Mark values of the job file that are defaults as not set.
+def _is_complete(file: Mapping[str, Any]) -> bool:
+    """Return whether a job file states all that has no default."""
+    return all(key in file for key, field in Job.model_fields.items() if field.is_required())
+
+
+def _mark_inherited(
+    job: Job, preset: Mapping[str, Any], file: Mapping[str, Any], options: Mapping[str, Option]
+) -> None:
+    """Mark the preset's values, and values of the job file that are defaults, as not set.
 
     The record of a finished result spells out every default. Where an option that is set now
     removes the effect of such a value, as `init` may with the `seed`, the value is left out without
@@ -105,6 +113,11 @@ def _mark_inherited(job: Job, file: Mapping[str, Any], options: Mapping[str, Opt
     places = {
         option.place for option in options.values() if isinstance(option.place, JobKey | ChoiceKey)
     }
+    for key in preset.keys() - file.keys():
+        if JobKey(key) not in places:
+            job.model_fields_set.discard(key)
+    if not options:
+        return
     fields = Job.model_fields
     for key in file:
         if JobKey(key) not in places and getattr(job, key) == fields[key].default:

@@ -15,6 +15,8 @@ from .options.text import bytes_of
 DEFAULT_MAX_PIXELS = 16384 * 16384
 #: The strength that leaves the loss terms' weights unchanged.
 NEUTRAL_STRENGTH = 0.5
+#: The motifs that leave the style layers' weights unchanged.
+NEUTRAL_MOTIFS = 1.0
 #: Longest side of a result in pixels.
 LONGEST_SIDE = 65536
 
@@ -84,6 +86,14 @@ class Job(BaseModel):
         le=1,
         allow_inf_nan=False,
         description="0 is nearly the photograph, 1 all painting; 0.5 takes the weights as they are",
+    )
+    motifs: float = Field(
+        default=NEUTRAL_MOTIFS,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="0 is strokes and colors alone, 1 also the painting's objects, by the weights "
+        "of the style layers as they are",
     )
     normalize_gradients: bool = Field(
         default=False, description="give each term's gradient at each layer an L1 norm of 1"

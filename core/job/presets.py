@@ -32,8 +32,8 @@ PAPER: dict[str, Any] = {
     ],
 }
 
-#: The best-looking result for the time.
-BALANCED: dict[str, Any] = {
+#: The best-looking result for the time, as of version 0.1.
+BALANCED_0_1: dict[str, Any] = {
     "scales": "auto",
     "iterations": 300,
     "backbone": {"name": "vgg19", "pooling": "max"},
@@ -45,6 +45,9 @@ BALANCED: dict[str, Any] = {
         {"name": "tv", "weight": 10.0, "power": 2, "reduction": "mean"},
     ],
 }
+
+#: The best-looking result for the time.
+BALANCED: dict[str, Any] = BALANCED_0_1 | {"motifs": 1.0}
 
 #: A first impression within seconds.
 DRAFT: dict[str, Any] = BALANCED | {"size": 256, "iterations": 70}
@@ -74,7 +77,7 @@ class _Copies(Mapping[str, dict[str, Any]]):
 
 #: Values of the built-in presets, by name.
 PRESETS: Mapping[str, dict[str, Any]] = _Copies(
-    {"balanced": BALANCED, "draft": DRAFT, "paper": PAPER}
+    {"balanced": BALANCED, "balanced-0.1": BALANCED_0_1, "draft": DRAFT, "paper": PAPER}
 )
 
 

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 from ..errors import ImageError, UsageError
 from ..interfaces.optimizer import Initializer
 from ..job.choices import TermChoice
-from ..job.model import Job
+from ..job.model import NEUTRAL_MOTIFS, Job
 from .terms import PlannedTerm
+from .weights.motifs import STROKE
 
 if TYPE_CHECKING:
     from ..images.inputs import StyleInput
 
 
-def without_effect(job: Job, random: bool, balanced: bool) -> set[str]:
+def without_effect(job: Job, random: bool, balanced: bool, motifs: bool) -> set[str]:
     """Return the job's keys that have no effect.
 
-    `random`: the run draws random numbers; `balanced`: there are terms of style and of content.
-    Raises UsageError if such a key was set for this job, and not inherited from a job file beneath
-    other options.
+    `random`: the run draws random numbers; `balanced`: there are terms of style and of content;
+    `motifs`: a term of the style reads a layer that represents more than strokes. Raises UsageError
+    if such a key was set for this job, and not inherited from a job file beneath other options.
     """
     reasons = {}
     if not random:
@@ -33,8 +34,14 @@ def without_effect(job: Job, random: bool, balanced: bool) -> set[str]:
             "it balances terms of style against terms of content, and the job has only one kind; "
             "change a term's own weight"
         )
+    if not motifs:
+        reasons["motifs"] = (
+            "it scales the weights of deep style layers, and the job has none with a receptive "
+            f"field of more than {STROKE} px; add a deeper one, or set it to 1"
+        )
     for key, reason in reasons.items():
-        if key in job.model_fields_set:
+        is_neutral = key == "motifs" and job.motifs == NEUTRAL_MOTIFS  # undoes that of a job file
+        if key in job.model_fields_set and not is_neutral:
             raise UsageError(f"{key} has no effect: {reason}")
     return set(reasons)
 

@@ -19,8 +19,8 @@ from .preview import previewed
 from .registry import Registry
 from .requirements import check_installed, stated_requirements
 from .seamless import check_wraps, wrapping_choice
-from .strength import balances
 from .terms import plan_term
+from .weights.strength import balances
 
 
 def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) -> Plan:
@@ -48,7 +48,7 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     if job.normalize_gradients:
         with attributed_to(optimizer_label):
             optimizer = optimizer.without_values()
-    planned = [plan_term(choice, registry, backbone, job.strength) for choice in job.terms]
+    planned = [plan_term(choice, registry, backbone, job) for choice in job.terms]
     if job.preview:
         growing = {choice.name for choice, planned_term in planned if planned_term.term.grows}
         return make_plan(previewed(job, growing), registry, backbones)
@@ -59,7 +59,12 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     if not any(layer != IMAGE_LAYER for term in terms for layer in term.term.layers):
         raise UsageError("nothing to minimise: no loss term with a weight reads the network")
     random = initializer.random or any(registry.terms.get(choice.name).random for choice in chosen)
-    unused = without_effect(job, random, balances(term.term for term in terms))
+    unused = without_effect(
+        job,
+        random,
+        balanced=balances(term.term for term in terms),
+        motifs=any(term.has_motifs for term in terms),
+    )
     check_regions(job, terms)
     check_colors(job, terms)
     # Every default that has an effect is set by name, so that it is printed.

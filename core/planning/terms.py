@@ -12,17 +12,20 @@ from ..interfaces.backbone import Backbone
 from ..interfaces.specs import LossTermArguments, LossTermSpec
 from ..interfaces.terms import IMAGE_LAYER, LossTerm
 from ..job.choices import TermChoice
+from ..job.model import Job
 from ..validation import validated
 from .registry import Registry
-from .strength import factor
+from .weights import motifs, strength
 
 
 @dataclass(frozen=True)
 class PlannedTerm:
     """A term of the objective, created but not yet bound.
 
-    `weight` includes the factor of the job's strength; `label` names the term in messages;
-    `layer_weights` are the layers' weights within the term.
+    - `weight`: includes the factor of the job's strength.
+    - `label`: names the term in messages.
+    - `layer_weights`: the layers' weights within the term, with the factors of the job's motifs.
+    - `has_motifs`: whether the job's motifs can scale them.
     """
 
     name: str
@@ -30,32 +33,40 @@ class PlannedTerm:
     term: LossTerm
     label: str
     layer_weights: Mapping[str, float]
+    has_motifs: bool
 
 
 def plan_term(
-    choice: TermChoice, registry: Registry, backbone: Backbone, strength: float
+    choice: TermChoice, registry: Registry, backbone: Backbone, job: Job
 ) -> tuple[TermChoice, PlannedTerm]:
     """Create a term; return its choice spelled out, and the term.
 
-    The choice has the layers under their canonical names and the values of all options. Raises
-    UsageError and PluginError.
+    The choice has the layers under their canonical names and the values of all options; the term
+    has the job's strength and motifs in its weights. Raises UsageError and PluginError.
     """
     spec = registry.terms.get(choice.name)
     label = registry.terms.label(spec.name)
     options = validated(spec.options, choice.options, label)
     layers = _layers(spec, choice, backbone)
     spelled_out = {"name": choice.name, "weight": choice.weight, "layers": layers or None}
-    nonzero_layers = {name: weight for name, weight in layers.items() if weight > 0}
-    if layers and not nonzero_layers:
+    layer_weights = {name: weight for name, weight in layers.items() if weight > 0}
+    if layers and not layer_weights:
         raise UsageError(f"loss term {spec.name}: the weights of its layers are all zero")
+    has_motifs = spec.layers_from == "style" and motifs.scales_any(layer_weights, backbone)
+    if has_motifs:
+        layer_weights = motifs.scaled(layer_weights, backbone, job.motifs)
+        if not layer_weights:
+            raise UsageError(
+                f"loss term {spec.name}: `motifs={job.motifs:g}` leaves out all of its layers; "
+                "name shallower ones as well, or take a larger number"
+            )
     with attributed_to(label):
-        term = spec.create(LossTermArguments(layers=nonzero_layers, options=options))
+        term = spec.create(LossTermArguments(layers=layer_weights, options=options))
     check_term(term, backbone, label)
+    weight = choice.weight * strength.factor(term, job.strength)
     return (
         TermChoice.model_validate({**spelled_out, **options.model_dump(exclude_none=True)}),
-        PlannedTerm(
-            choice.name, choice.weight * factor(term, strength), term, label, nonzero_layers
-        ),
+        PlannedTerm(choice.name, weight, term, label, layer_weights, has_motifs),
     )
 
 

@@ -224,7 +224,8 @@ def _images(planned: PlannedTerm, job: Job, inputs: Inputs) -> Images:
 def _key(planned: PlannedTerm, choice: TermChoice, job: Job, inputs: ScaleInputs) -> str:
     """Hash of what the term's loss depends on: its settings, and its images at the scale."""
     settings = choice.model_dump(exclude={"weight"})
-    values: list[object] = [settings, job.seed, job.seamless, inputs.tilers]
+    layers = sorted(planned.layer_weights.items())
+    values: list[object] = [settings, layers, job.seed, job.seamless, inputs.tilers]
     if "content" in planned.term.reads:
         values += [inputs.content, inputs.content_mask]
     if "styles" in planned.term.reads:

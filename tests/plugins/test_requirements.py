@@ -238,7 +238,7 @@ def test_a_preset_of_a_plugin_is_a_preset(
     assert [term.name for term in texture.job.terms] == ["style", "tv", "darkness"]
     app(["list", "presets", "--json"], prog_name="stylectl", standalone_mode=False)
     rows = json.loads(capsys.readouterr().out)["presets"]
-    assert [row["name"] for row in rows] == ["balanced", "draft", "paper", "night"]
+    assert [row["name"] for row in rows] == ["balanced", "balanced-0.1", "draft", "paper", "night"]
     settings = ["--set", "preset=draft,night", "--set", "size=32", "--set", "iterations=1"]
     app(["sweep", *settings, "-o", "s.png"], prog_name="stylectl", standalone_mode=False)
     assert (Path("s-cells") / "preset=night.png").is_file()

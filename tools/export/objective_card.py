@@ -45,6 +45,8 @@ def add_objective_card(
     terms = [_settings(term, plan) for term in job.terms]
     for term, planned in zip(terms, plan.terms, strict=True):
         term["weight"] = planned.weight  # with the job's strength
+        if "layers" in term:
+            term["layers"] = dict(planned.layer_weights)  # with its motifs
     add_to_card(
         model,
         {

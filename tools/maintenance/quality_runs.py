@@ -43,7 +43,7 @@ _REFERENCE: dict[str, Any] = {
 #: Keys of a job on which the objective of the last scale depends.
 _OBJECTIVE_KEYS = (
     *("content", "styles", "size", "upscale", "preview", "seamless", "color", "content_mask"),
-    *("regions", "strength", "backbone", "terms"),
+    *("regions", "strength", "motifs", "backbone", "terms"),
 )
 
 

@@ -90,6 +90,13 @@ _OPTIONS = (
         see="controls.md#strength",
     ),
     _option(
+        "motifs",
+        _JOB,
+        "From 0, the painting's strokes and colors alone, to 1, its objects as well.",
+        metavar="X",
+        see="controls.md#motifs",
+    ),
+    _option(
         "preview",
         _JOB,
         "A small, quick result that predicts the job's.",

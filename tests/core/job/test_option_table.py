@@ -32,6 +32,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "metadata": ("job", "job"),
     "max_pixels": ("1000", 1000),
     "strength": ("0.25", 0.25),
+    "motifs": ("0.75", 0.75),
     "preview": ("false", False),
     "seed": ("5", 5),
     "content_weight": ("2.5", 2.5),

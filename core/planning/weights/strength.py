@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..interfaces.terms import LossTerm
-from ..job.model import NEUTRAL_STRENGTH
+from ...interfaces.terms import LossTerm
+from ...job.model import NEUTRAL_STRENGTH
 
 #: Strength 1 multiplies the ratio of style to content by this factor, strength 0 divides it by it.
 RANGE = 1e3

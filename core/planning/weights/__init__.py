@@ -1,0 +1,1 @@
+"""Controls that scale the weights of the loss terms and of their layers."""
