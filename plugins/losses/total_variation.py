@@ -22,6 +22,9 @@ from .statistics.onnx_forms import number_of_elements, sum_of_elements
 if TYPE_CHECKING:
     from torch import Tensor
 
+#: Side in pixels of the squares over which the content's variance is taken.
+_WINDOW = 5
+
 
 class TotalVariationOptions(BaseModel):
     """Options of the loss term `tv`."""
@@ -35,6 +38,14 @@ class TotalVariationOptions(BaseModel):
         default="mean",
         description="sum of the differences, or that divided by the number of values, 3 per pixel",
     )
+    flat: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="smooth only where the content image is flat: where the standard deviation of "
+        "its colors over 5 x 5 pixels is about this or less, such as 0.05; unset: everywhere",
+    )
 
 
 class TotalVariationLoss(LossTerm):
@@ -42,55 +53,109 @@ class TotalVariationLoss(LossTerm):
 
         sum |x right - x|^power + |x below - x|^power
 
+    With the option `flat`, a difference between two pixels is multiplied by u of both,
+
+        u = w exp(-v / (2 flat^2))
+
+    where v is the variance of the content image over 5 x 5 pixels, the mean of the colors'
+    variances, and w the weight of the pixel in the content's region. So flat areas are smoothed,
+    and edges and textures of the content are not.
+
     If the result wraps, the last column's neighbor is the first, and likewise with the rows. On
     pixels in [0, 1]; summed over the batch. The loss reads the whole image at once, which needs no
     network and little memory, so that tiles are not needed.
     """
 
+    regional = True
     layers = (IMAGE_LAYER,)
-    reads = frozenset()
 
     def __init__(self, arguments: LossTermArguments[TotalVariationOptions]) -> None:
         self._options = arguments.options
+        self.reads = frozenset() if arguments.options.flat is None else frozenset({"content"})
         self.grows = arguments.options.reduction == "sum"
 
     def bind(self, references: References) -> Loss:
-        """Return the loss, which has no targets."""
-        return partial(self._loss, references.wraps)
+        """Compute the weights of the pixels, if there are any, and return the loss."""
+        weights = None
+        if self._options.flat is not None:
+            weights = flatness(references.content[IMAGE_LAYER], self._options.flat)
+            if references.content_region:
+                weights = weights * references.content_region[IMAGE_LAYER].to(weights)
+        return partial(self._loss, references.wraps, weights)
 
     def onnx_loss(self, references: References, graph: LossGraph) -> str:
         """Add the nodes of the loss; see LossTerm.onnx_loss."""
         image = graph.layer(IMAGE_LAYER)
+        weights = None
+        if self._options.flat is not None:
+            weights = _onnx_flatness(graph, graph.content(IMAGE_LAYER), self._options.flat)
+            if references.content_region:
+                weights = graph.node("Mul", weights, references.content_region[IMAGE_LAYER])
         losses = []
         for axis in (3, 2):
-            following = graph.node("Slice", image, (1,), (LONGEST_SIDE,), (axis,))
-            first = graph.node("Slice", image, (0,), (1,), (axis,))
-            if references.wraps:
-                following = graph.node("Concat", following, first, axis=axis)
-                difference = graph.node("Sub", following, image)
-            else:
-                preceding = graph.node("Slice", image, (0,), (-1,), (axis,))
-                difference = graph.node("Sub", following, preceding)
+            following, preceding = _onnx_neighbors(graph, image, axis, references.wraps)
+            difference = graph.node("Sub", following, preceding)
             if self._options.power == 1:
                 powers = graph.node("Abs", difference)
             else:
                 powers = graph.node("Mul", difference, difference)
+            if weights is not None:
+                pair = _onnx_neighbors(graph, weights, axis, references.wraps)
+                powers = graph.node("Mul", powers, graph.node("Mul", *pair))
             losses.append(sum_of_elements(graph, powers))
         loss = graph.node("Add", *losses)
         if self._options.reduction == "mean":
             loss = graph.node("Div", loss, number_of_elements(graph, image))
         return loss
 
-    def _loss(self, wraps: bool, features: Features) -> Tensor:
+    def _loss(self, wraps: bool, weights: Tensor | None, features: Features) -> Tensor:
         image = features[IMAGE_LAYER]
-        horizontal, vertical = (
-            image.diff(dim=dim, append=image.narrow(dim, 0, 1) if wraps else None) for dim in (3, 2)
-        )
-        loss = self._total(horizontal) + self._total(vertical)
+        loss = self._total(image, 3, wraps, weights) + self._total(image, 2, wraps, weights)
         return loss / image[0].numel() if self._options.reduction == "mean" else loss
 
-    def _total(self, difference: Tensor) -> Tensor:
-        return (difference.abs() if self._options.power == 1 else difference.square()).sum()
+    def _total(self, image: Tensor, dim: int, wraps: bool, weights: Tensor | None) -> Tensor:
+        difference = image.diff(dim=dim, append=image.narrow(dim, 0, 1) if wraps else None)
+        powers = difference.abs() if self._options.power == 1 else difference.square()
+        if weights is not None:
+            following = weights.roll(-1, dim)
+            pairs = (weights * following).narrow(dim, 0, difference.shape[dim])
+            powers = powers * pairs
+        return powers.sum()
+
+
+def flatness(content: Tensor, deviation: float) -> Tensor:
+    """Compute how flat an image is around each pixel, (N, C, H, W) -> (N, 1, H, W) in (0, 1].
+
+    It is exp(-v / (2 deviation^2)), with v the variance over the part of a square of 5 x 5 pixels
+    that is inside the image, the mean over the channels.
+    """
+    from torch.nn import functional
+
+    means, mean_squares = (
+        functional.avg_pool2d(values, _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
+        for values in (content, content.square())
+    )
+    variance = (mean_squares - means.square()).mean(1, keepdim=True).clamp_min(0)
+    return (variance / (-2 * deviation**2)).exp()
+
+
+def _onnx_flatness(graph: LossGraph, content: str, deviation: float) -> str:
+    """Add the nodes of `flatness`."""
+    window: dict[str, object] = {"kernel_shape": [_WINDOW] * 2, "pads": [_WINDOW // 2] * 4}
+    means = graph.node("AveragePool", content, **window)
+    squares = graph.node("AveragePool", graph.node("Mul", content, content), **window)
+    variances = graph.node("Sub", squares, graph.node("Mul", means, means))
+    variance = graph.node("Max", graph.node("ReduceMean", variances, (1,), keepdims=1), 0.0)
+    return graph.node("Exp", graph.node("Mul", variance, -1 / (2 * deviation**2)))
+
+
+def _onnx_neighbors(graph: LossGraph, values: str, axis: int, wraps: bool) -> tuple[str, str]:
+    """Add the nodes of all pairs of neighbors along an axis: the following, and the preceding."""
+    following = graph.node("Slice", values, (1,), (LONGEST_SIDE,), (axis,))
+    if wraps:
+        first = graph.node("Slice", values, (0,), (1,), (axis,))
+        return graph.node("Concat", following, first, axis=axis), values
+    return following, graph.node("Slice", values, (0,), (-1,), (axis,))
 
 
 @hooks.loss_terms

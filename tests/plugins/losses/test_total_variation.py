@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 import pytest
 import torch
+from pydantic import ValidationError
 from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References
 from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
@@ -69,3 +71,82 @@ def test_an_edge_costs_its_length_times_its_height() -> None:
     image[..., 3:] = 0.5
     assert bound(1, "sum")({IMAGE_LAYER: image}).item() == 4 * 0.5
     assert bound(2, "sum")({IMAGE_LAYER: image}).item() == 4 * 0.25
+
+
+def guided(content: Tensor, flat: float, power: Power = 2, **references: Any) -> Loss:
+    options = TotalVariationOptions(power=power, reduction="sum", flat=flat)
+    return TotalVariationLoss(LossTermArguments(layers={}, options=options)).bind(
+        References(content={IMAGE_LAYER: content}, styles=(), **references)
+    )
+
+
+def variance_around(content: Tensor, y: int, x: int) -> float:
+    """The mean over the colors of the variances over the part of 5 x 5 pixels in the image."""
+    square = content[0, :, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].flatten(1)
+    return float(square.var(1, correction=0).mean())
+
+
+@pytest.mark.parametrize("power", EVERY_POWER)
+@pytest.mark.parametrize("wraps", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_pairs_are_weighted_by_the_flatness_of_the_content(
+    power: Power, wraps: bool, masked: bool
+) -> None:
+    height, width, flat = 4, 7, 0.3
+    image, content = picture(1, 3, height, width), picture(2, 3, height, width)[1:]
+    mask = picture(1, 1, height, width)
+    weights = [
+        [
+            math.exp(-variance_around(content, y, x) / (2 * flat**2))
+            * (mask[0, 0, y, x].item() if masked else 1)
+            for x in range(width)
+        ]
+        for y in range(height)
+    ]
+    expected = 0.0
+    for y in range(height):
+        for x in range(width):
+            for below, right in ((y, x + 1), (y + 1, x)):
+                if wraps:
+                    below, right = below % height, right % width
+                if below < height and right < width:
+                    differences = (image[0, :, below, right] - image[0, :, y, x]).abs() ** power
+                    pair = weights[y][x] * weights[below][right]
+                    expected += pair * differences.sum().item()
+    region = {IMAGE_LAYER: mask} if masked else {}
+    loss = guided(content, flat, power, wraps=wraps, content_region=region)
+    # The variance is a difference of two means of squares, some 1e-16 each.
+    assert loss({IMAGE_LAYER: image}).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_flat_content_image_smooths_everywhere() -> None:
+    image = picture(1, 3, 5, 8)
+    everywhere = bound(2, "sum")({IMAGE_LAYER: image})
+    loss = guided(torch.full_like(image, 0.7), 0.05)({IMAGE_LAYER: image})
+    assert loss.item() == pytest.approx(everywhere.item(), rel=1e-9)
+
+
+def test_an_edge_of_the_content_image_is_free_and_the_flat_area_beside_it_is_not() -> None:
+    content = torch.zeros(1, 3, 8, 20, dtype=torch.float64)
+    content[..., 10:] = 1.0
+    edge, flat = torch.zeros_like(content), torch.zeros_like(content)
+    edge[..., 10:] = 0.5
+    flat[..., 4:] = 0.5
+    loss = guided(content, 0.05)
+    assert loss({IMAGE_LAYER: edge}).item() < 1e-12
+    assert loss({IMAGE_LAYER: flat}).item() == pytest.approx(8 * 3 * 0.25)
+
+
+def test_the_content_image_is_read_only_where_it_is_needed() -> None:
+    def reads(**options: Any) -> frozenset[str]:
+        arguments = LossTermArguments(layers={}, options=TotalVariationOptions(**options))
+        return TotalVariationLoss(arguments).reads
+
+    assert reads() == frozenset()
+    assert reads(flat=0.05) == {"content"}
+
+
+@pytest.mark.parametrize("flat", [0, -0.1, 1.5, float("nan"), "sky"])
+def test_a_deviation_that_is_none_is_refused(flat: Any) -> None:
+    with pytest.raises(ValidationError, match="flat"):
+        TotalVariationOptions(flat=flat)

@@ -205,6 +205,8 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "covariance": {"term": terms("covariance")},
     "moments": {"term": terms("moments")},
     "tv, power 1": {"term": [term("tv", power=1)]},
+    "tv, flat": {"term": [term("tv", flat=0.1)]},
+    "tv, flat, power 1": {"term": [term("tv", flat=0.1, power=1)]},
     "tv, sum": {"term": [term("tv", reduction="sum")]},
     "all": {"term": terms("content", "style", "tv", "covariance", "moments")},
     "normalized gradients": {"normalize_gradients": True},

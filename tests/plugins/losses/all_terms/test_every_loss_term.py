@@ -69,6 +69,7 @@ CASES = [
         for power in (1, 2)
         for reduction in ("mean", "sum")
     ),
+    Case("tv", {"flat": 0.3}, CONTENT, False, False, None),
 ]
 
 #: Distances themselves, not their squares: they have a slope, or a rounded one, at zero.
