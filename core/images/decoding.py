@@ -48,6 +48,7 @@ def _source_image(path: str, sha256: str, frame: Opened, use: PixelsUse) -> Sour
     strips = Strips(image)
     file_size: Size = frame.size if strips.is_sideways else frame.size[::-1]
     pixels = use.pixels(strips, file_size)
+    (height, width), margins = file_size, pixels.margins
     pixels.rgb.info.clear()  # a profile would not fit any more
     return SourceImage(
         path,
@@ -55,8 +56,9 @@ def _source_image(path: str, sha256: str, frame: Opened, use: PixelsUse) -> Sour
         pixels.rgb,
         pixels.alpha,
         metadata,
-        (*frame.notices, *(f"{path}: {notice}" for notice in strips.notices)),
+        (*frame.notices, *(f"{path}: {notice}" for notice in (*strips.notices, *pixels.notices))),
         has_palette,
-        file_size,
+        (height - margins.top - margins.bottom, width - margins.left - margins.right),
         pixels.resampled,
+        margins,
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import ImageError, UsageError
 from ..interfaces.source_image import SourceImage
+from ..job.choices import Crop
 from ..job.model import Job
 from ..sizes.fitting import Size, result_size
 from .alpha import without_hidden_colors
@@ -19,6 +20,7 @@ from .decoding import read_image
 from .files import ListFiles, is_folder, style_files
 from .formats.icc import MatrixProfile
 from .formats.limits import Limits
+from .margins.cropping import Cropped, cropped_like
 from .masks import mask_of, opacity, resized
 from .reduction import AsMap, AsMask, AtSizes, PixelsUse, SizesOf
 from .region_maps import RegionMap, paired_regions, region_map
@@ -132,7 +134,7 @@ class _Masked:
 
     @classmethod
     def of(cls, image: SourceImage) -> _Masked:
-        return cls(image.path, *image.size)
+        return cls(image.path, *image.outer_size)
 
 
 class _Reader:
@@ -163,8 +165,8 @@ class _Reader:
         mask = self._mask(job.content_mask, masked)
         return Inputs(content, styles, start, mask, self._hashes, tuple(self._notices))
 
-    def _image(self, path: str, sizes_of: SizesOf) -> SourceImage:
-        image = self._read(path, AtSizes(sizes_of))
+    def _image(self, path: str, sizes_of: SizesOf, crop: Crop = "none") -> SourceImage:
+        image = self._read(path, Cropped(AtSizes(sizes_of), crop, path))
         if image.alpha is not None:
             width, height = image.rgb.size
             self._limits.check_memory(path, width, height, _FILLING * height * width)
@@ -216,7 +218,8 @@ class _Reader:
         folders = []
         for _, style in used:
             sizes_of = partial(self._used_sizes.of_style, content, style.size)
-            folders.append([self._image(path, sizes_of) for path in self._files_of(style.image)])
+            paths = self._files_of(style.image)
+            folders.append([self._image(path, sizes_of, style.crop) for path in paths])
         if self._job.regions:
             masks = self._mapped_regions([number for number, _ in used], masked, folders)
         else:
@@ -256,15 +259,17 @@ class _Reader:
                 )
         content_map = self._map(regions.content, masked)
         maps = [
-            self._map(regions.styles[number], _Masked.of(images[0]))
+            self._map(regions.styles[number], _Masked.of(images[0]), images[0])
             for number, images in zip(numbers, folders, strict=True)
         ]
         paired, notices = paired_regions(content_map, maps)
         self._notices |= dict.fromkeys(notices)
         return [[(region, own_region) for region, own_region in pairs] for pairs in paired]
 
-    def _map(self, path: str, masked: _Masked) -> RegionMap:
+    def _map(self, path: str, masked: _Masked, style: SourceImage | None = None) -> RegionMap:
         image = self._covering_image(path, masked, AsMap())
+        if style is not None:
+            image = cropped_like(image, style)
         read = region_map(image, self._largest_side())
         self._notices |= dict.fromkeys(read.notices)
         return read

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from ..interfaces.source_image import resized
+from ..interfaces.source_image import NO_MARGINS, Margins, resized
 from ..sizes.fitting import Size
 from .formats.limits import Layout, Use
 from .formats.strips import Strips
@@ -28,11 +28,13 @@ _LEAST_SIDE = 4096
 
 @dataclass(frozen=True)
 class Pixels:
-    """Pixels of an image, as in `SourceImage`."""
+    """Pixels of an image, as in `SourceImage`; the notices are without its path."""
 
     rgb: Image.Image
     alpha: Image.Image | None = None
     resampled: Mapping[Size, Image.Image] = field(default_factory=dict)
+    margins: Margins = NO_MARGINS
+    notices: tuple[str, ...] = ()
 
 
 class PixelsUse(Use):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,18 @@ class Metadata:
     profile: bytes | None = None
 
 
+class Margins(NamedTuple):
+    """Widths of what is left out at the sides of an image, in pixels of the file, upright."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+
+NO_MARGINS = Margins()
+
+
 @dataclass(frozen=True)
 class SourceImage:
     """A decoded image file.
@@ -38,8 +50,9 @@ class SourceImage:
     - `metadata`: what a result keeps of the content image's.
     - `notices`: how the file was read, for the user.
     - `has_palette`: whether the file has a palette, as maps and masks of some programs do.
-    - `file_size`: (height, width) in the file, upright, if `rgb` is smaller.
+    - `file_size`: (height, width) in the file, upright, without the margins, if `rgb` is smaller.
     - `resampled`: `rgb` of the file resampled to the sizes (height, width) that a run uses.
+    - `margins`: of the file, which are left out in all of this.
     """
 
     path: str
@@ -51,11 +64,18 @@ class SourceImage:
     has_palette: bool = False
     file_size: tuple[int, int] | None = None
     resampled: Mapping[tuple[int, int], Image.Image] = field(default_factory=dict)
+    margins: Margins = NO_MARGINS
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels, of the file."""
+        """(height, width) in pixels, of the file without the margins."""
         return self.file_size or (self.rgb.height, self.rgb.width)
+
+    @property
+    def outer_size(self) -> tuple[int, int]:
+        """(height, width) in pixels, of the file with the margins."""
+        (height, width), margins = self.size, self.margins
+        return height + margins.top + margins.bottom, width + margins.left + margins.right
 
     def rgb_at(self, height: int, width: int) -> Image.Image:
         """Return `rgb` resampled with an antialiasing filter."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike, fspath
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from ..deprecation import warn_deprecated
 from .tables import choice_table, current_style
+
+#: What is left out at the edges of a style image: the margin of a scan if there is one, nothing, or
+#: (left, top, right, bottom) in pixels of the file.
+Crop = Literal["auto", "none"] | tuple[int, int, int, int]
 
 #: A weight: zero or more, and finite.
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -84,7 +88,7 @@ class StyleImage(BaseModel):
 
     `weight` is its weight among the styles; only ratios matter. `size` is the size at which the
     image is seen, where 1 is the size of the result. `mask` is an image that is white where in the
-    result the style is wanted.
+    result the style is wanted. `crop` is what is left out at the edges.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,6 +99,19 @@ class StyleImage(BaseModel):
         default=1.0, gt=0, le=8, description="relative size of the image: 0.5 halves its motifs"
     )
     mask: ImagePath | None = None
+    crop: Crop = "auto"
+
+    @field_validator("crop", mode="plain")
+    @classmethod
+    def _word_or_widths(cls, value: object) -> object:
+        if value in ("auto", "none"):
+            return value
+        widths = tuple(value) if isinstance(value, list | tuple) else ()
+        if len(widths) == 4 and all(type(width) is int and width >= 0 for width in widths):
+            return widths
+        raise ValueError(
+            "should be auto, none, or four whole numbers of pixels: left, top, right, bottom"
+        )
 
     @model_validator(mode="before")
     @classmethod

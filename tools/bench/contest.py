@@ -81,7 +81,8 @@ def hold_contest(
 
         for options in backends:
             job = _checked_job({**images, **common, **options}, objective, plugins_dir)
-            job |= {"content": str(content), "styles": [{"image": str(style)}]}
+            # The peer crops nothing.
+            job |= {"content": str(content), "styles": [{"image": str(style), "crop": "none"}]}
             folders = [str(folder.resolve()) for folder in plugins_dir]
             entry = Entry(OURSELVES, str(content), str(style), "", threads, job, folders)
             settings = [options["backend"], *filter(None, [options.get("precision")])]

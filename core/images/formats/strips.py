@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 
 import numpy as np
 from PIL import Image
@@ -60,6 +61,7 @@ class Strips:
         self._turn = _TURNS.get(image.getexif().get(Base.Orientation, 1))
         self.is_sideways = self._turn in _SIDEWAYS
         self.size = image.size if self.is_sideways else image.size[::-1]
+        self._corner: tuple[int, int] | None = None
         self.notices: list[str] = []
         self._is_deep = image.mode[0] == "I" or image.mode == "F"
         if self._is_deep:
@@ -73,6 +75,12 @@ class Strips:
         self.has_alpha = self.has_alpha and any(
             self.alpha(*edges).getextrema() != (255, 255) for edges in self.edges()
         )
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> Strips:
+        """Return the part between two columns and two rows, as of an image of its own."""
+        part = copy(self)
+        part.size, part._corner = (bottom - top, right - left), (top, left)
+        return part
 
     def edges(self, unit: int = 1) -> Iterator[tuple[int, int]]:
         """Yield the first row of each strip, and the row after its last.
@@ -102,7 +110,7 @@ class Strips:
         With `any_mode` a gray image and one with a palette stay "L" and "P", in less memory.
         """
         image = self._image
-        is_plain = self._turn is None and self._to_srgb is None
+        is_plain = self._turn is None and self._to_srgb is None and self._corner is None
         if is_plain and image.mode in (("RGB", "L", "P") if any_mode else ("RGB",)):
             return image
         is_gray = self._is_deep or image.mode in ("1", "L", "LA", "La")
@@ -124,8 +132,17 @@ class Strips:
 
     def _rows(self, top: int, bottom: int) -> Image.Image:
         """Return rows of the upright image, in the mode of the file."""
+        if self._corner is None:
+            return self._full_rows(top, bottom)
+        first_row, left = self._corner
+        rows = self._full_rows(first_row + top, first_row + bottom)
+        return rows.crop((left, 0, left + self.size[1], rows.height))
+
+    def _full_rows(self, top: int, bottom: int) -> Image.Image:
+        """Return rows of all of the upright image."""
+        height = self._image.width if self.is_sideways else self._image.height
         if self._turn in _BACKWARDS:
-            top, bottom = self.size[0] - bottom, self.size[0] - top
+            top, bottom = height - bottom, height - top
         if self.is_sideways:
             box = (top, 0, bottom, self._image.height)
         else:

@@ -7,7 +7,7 @@ says whether a validation error, located as by pydantic, belongs to the option.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -204,7 +204,7 @@ class Texture(StyleImages):
 
 @dataclass(frozen=True)
 class EachStyle(Place):
-    """A key of all style images, with one value for each.
+    """A key of all style images, with one value for each; "none" stands for None.
 
     `one_for_all`: a single value is that of all of them. `needs_several`: a job with a single style
     image is an error.
@@ -215,12 +215,12 @@ class EachStyle(Place):
     needs_several: bool = False
 
     def put(self, table: Table, value: Any, option: str) -> None:
-        """Set the key of each style image; "none" stands for None. See Place.put."""
+        """Set the key of each style image. See Place.put."""
         from ..model import Job  # imported late: the help texts need no pydantic
 
         default = Job.model_fields["styles"].default[0].image
         styles = table.get("styles") or [{"image": default}]
-        values = list(value) if isinstance(value, list | tuple) else [value]
+        values = self.values_of(value)
         if self.needs_several and len(styles) == 1:
             raise UsageError(f"`{option}` has no effect with a single style image")
         if self.one_for_all and len(values) == 1:
@@ -228,15 +228,35 @@ class EachStyle(Place):
         if len(styles) != len(values):
             raise UsageError(f"`{option}` has {len(values)} values for {len(styles)} style images")
         table["styles"] = [
-            {**style, self.key: None if style_value == "none" else style_value}
+            {**style, self.key: style_value}
             for style, style_value in zip(styles, values, strict=True)
         ]
+
+    def values_of(self, value: Any) -> list[Any]:
+        """Return the value of each style image, or the single one."""
+        values = value if isinstance(value, list | tuple) else [value]
+        return [None if style_value == "none" else style_value for style_value in values]
 
     def holds(self, location: Location, table: Table) -> bool:
         """Return whether `location` is the key of a style image. See Place.holds."""
         if self.needs_several and location == ("styles",):  # the weights are all zero
             return True
         return location[:1] == ("styles",) and location[2:] == (self.key,)
+
+
+@dataclass(frozen=True)
+class EachCrop(EachStyle):
+    """What is left out at the edges of the style images: a word or four numbers for each."""
+
+    def values_of(self, value: Any) -> list[Any]:
+        """Return the value of each style image, or the single one; four numbers are one value."""
+        if not isinstance(value, list | tuple) or _are_numbers(value):
+            return [value]
+        return list(value)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return bool(values) and not any(isinstance(value, str | list | tuple) for value in values)
 
 
 @dataclass(frozen=True)

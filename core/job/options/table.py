@@ -15,6 +15,7 @@ from .places import (
     AddedTerms,
     ChoiceKey,
     ChoiceName,
+    EachCrop,
     EachStyle,
     JobKey,
     Place,
@@ -137,6 +138,19 @@ _OPTIONS = (
         **_FILES,
         metavar="FILE|none",
         repeats=True,
+    ),
+    _option(
+        "style_crop",
+        _LOSS,
+        "Edges of a style image to leave out: auto (a scan's margin), none, or four widths in "
+        "pixels; once, or once for each style image.",
+        EachCrop("crop", one_for_all=True),
+        read=text.crops,
+        parts=True,
+        metavar="auto|none|LEFT,TOP,RIGHT,BOTTOM",
+        repeats=True,
+        read_one=text.crop,
+        see="controls.md#margins-of-scans",
     ),
     _option(
         "content_mask",

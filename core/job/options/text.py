@@ -28,6 +28,8 @@ _UNITS = {
     "TIB": 2**40,
 }
 
+_CROP = "`{}`: {!r} is neither auto, none nor LEFT,TOP,RIGHT,BOTTOM in pixels"
+
 
 def word(_option: str, text: str) -> str:
     """Return the text itself."""
@@ -61,6 +63,34 @@ def size(option: str, text: str) -> int | tuple[int, int]:
 def numbers(option: str, text: str) -> list[float]:
     """Return the numbers between commas, as in ``3,7``."""
     return [number(option, part) for part in text.split(",")]
+
+
+def crops(option: str, text: str) -> list[str | list[int]]:
+    """Return the words and groups of four integers between commas: ``auto``, ``9,0,9,0,none``."""
+    values: list[str | list[int]] = []
+    widths: list[int] = []
+    for part in text.split(","):
+        if part.strip() in ("auto", "none") and not widths:
+            values.append(part.strip())
+            continue
+        try:
+            widths.append(int(part))
+        except ValueError:
+            raise UsageError(_CROP.format(option, text)) from None
+        if len(widths) == 4:
+            values.append(widths)
+            widths = []
+    if widths:
+        raise UsageError(_CROP.format(option, text))
+    return values
+
+
+def crop(option: str, text: str) -> str | list[int]:
+    """Return ``auto``, ``none``, or the four integers of ``LEFT,TOP,RIGHT,BOTTOM``."""
+    values = crops(option, text)
+    if len(values) > 1:
+        raise UsageError(_CROP.format(option, text))
+    return values[0]
 
 
 def layers(option: str, text: str) -> list[str] | dict[str, float]:

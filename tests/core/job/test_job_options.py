@@ -119,6 +119,12 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
         ("styles",),
         [{"image": "x.jpg"}, {"image": "y.jpg", "mask": "m.png"}],
     ),
+    (
+        "style_crop",
+        ["none", [4, 3, 2, 1]],
+        ("styles",),
+        [{"image": "x.jpg", "crop": "none"}, {"image": "y.jpg", "crop": [4, 3, 2, 1]}],
+    ),
     ("content_mask", "m.png", ("content_mask",), "m.png"),
     (
         "regions",
@@ -168,6 +174,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "style_weights": {"styles": ["x.jpg", "y.jpg"]},
     "style_size": {"styles": ["x.jpg", "y.jpg"]},
     "style_mask": {"styles": ["x.jpg", "y.jpg"]},
+    "style_crop": {"styles": ["x.jpg", "y.jpg"]},
     "regions": {"styles": ["x.jpg", "y.jpg"]},
     "preprocessing": {"weights": "own.pth"},
     "gradient": {"backend": "onnx"},
@@ -754,3 +761,52 @@ def test_a_term_that_the_job_has_is_changed_and_keeps_the_rest(registry: Registr
     style = {term.name: term for term in after}["style"]
     assert style.weight == 5.0
     assert style.layers == {term.name: term for term in before}["style"].layers
+
+
+# Crops of the style images
+
+
+@pytest.mark.parametrize(
+    ("value", "crops"),
+    [
+        ("none", ["none", "none"]),
+        ([9, 8, 7, 6], [(9, 8, 7, 6)] * 2),
+        ((9, 8, 7, 6), [(9, 8, 7, 6)] * 2),
+        ([[9, 8, 7, 6]], [(9, 8, 7, 6)] * 2),
+        (["auto", (9, 8, 7, 6)], ["auto", (9, 8, 7, 6)]),
+    ],
+)
+def test_one_crop_is_that_of_all_styles_and_several_are_one_for_each(
+    value: Any, crops: list[Any]
+) -> None:
+    job = build_job({"styles": ["x.jpg", "y.jpg"], "style_crop": value})
+    assert [style.crop for style in job.styles] == crops
+
+
+@pytest.mark.parametrize(
+    "value", ["", "some", -1, [1, 2, 3], [1, 2, 3, -4], [1.5, 2, 3, 4], [1, 2, 3, 4, 5], [[1, 2]]]
+)
+def test_a_crop_that_is_none_is_wrong_usage(value: Any) -> None:
+    with pytest.raises(UsageError, match="`style_crop`"):
+        build_job({"style_crop": value})
+
+
+@pytest.mark.parametrize(
+    ("text", "crops"),
+    [
+        ("auto", ["auto"]),
+        ("1,2,3,4", [[1, 2, 3, 4]]),
+        ("auto,none", ["auto", "none"]),
+        ("none,1,2,3,4,auto", ["none", [1, 2, 3, 4], "auto"]),
+    ],
+)
+def test_a_crop_is_read_from_text(text: str, crops: list[Any]) -> None:
+    assert OPTIONS["style_crop"].read("style_crop", text) == crops
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,auto", "1,2,3,4,5", "1.5,2,3,4", "all"])
+def test_text_that_is_no_crop_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="`style_crop`"):
+        OPTIONS["style_crop"].read("style_crop", text)
+    with pytest.raises(UsageError, match="`style_crop`"):
+        OPTIONS["style_crop"].read_one("style_crop", text)

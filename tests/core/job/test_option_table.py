@@ -40,6 +40,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "style_weights": ("3,7", [3.0, 7.0]),
     "style_size": ("0.5", 0.5),
     "style_mask": ("m.png", "m.png"),
+    "style_crop": ("9,0,8,7", (9, 0, 8, 7)),
     "content_mask": ("m.png", "m.png"),
     "regions": ("a.png,b.png", "a.png"),
     "color": ("luminance", "luminance"),
@@ -92,6 +93,8 @@ def test_set_reads_an_option_into_its_place_in_the_job(name: str) -> None:
             assert job.styles[0].size == expected
         case "style_mask":
             assert job.styles[0].mask == expected
+        case "style_crop":
+            assert job.styles[0].crop == expected
         case "regions":
             assert job.regions is not None
             assert job.regions.content == expected
