@@ -38,7 +38,7 @@ _REST = 0.97
 #: Pixels that differ from the margin in a row, at its end.
 _SPECK = 3
 #: Least side of an image that is searched; most lines of pixels that are examined at each side.
-_LEAST_SIDE, _LINES = 48, 1024
+_LEAST_SIDE, _LINES = 48, 512
 
 
 def find_margins(strips: Strips) -> Margins:
