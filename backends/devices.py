@@ -24,7 +24,10 @@ def find_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     match = re.fullmatch(r"(cpu|mps|cuda)(?::(\d+))?", name)
     if match is None:
-        raise UsageError(f"unknown device {name!r}; choose auto, cpu, cuda, cuda:N or mps")
+        raise UsageError(
+            f"unknown device {name!r}; choose auto, cpu, cuda, cuda:N or mps; "
+            "`stylectl list devices` shows those of other backends"
+        )
     kind, index = match.groups()
     if kind == "cuda" and not torch.cuda.is_available():
         built_with_cuda = torch.version.cuda
