@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from .core.interfaces.backbone import Backbone, LayerInfo
     from .core.interfaces.backend import (
+        BackendDevice,
         BackendOptions,
         FeatureBackend,
         Features,
@@ -116,7 +117,9 @@ _HOMES = {
         "PluginError StylectlError UsageError WeightsError"
     ),
     ".core.interfaces.backbone": "Backbone LayerInfo",
-    ".core.interfaces.backend": "BackendOptions FeatureBackend Features LazyCotangents Pullback",
+    ".core.interfaces.backend": (
+        "BackendDevice BackendOptions FeatureBackend Features LazyCotangents Pullback"
+    ),
     ".core.interfaces.contract": "check_image check_layers checked_pullback",
     ".core.interfaces.events": "Event Notice RunFinished RunStarted ScaleStarted StepDone",
     ".core.interfaces.optimizer": (
@@ -156,6 +159,7 @@ __all__ = [
     "BackboneArguments",
     "BackboneSpec",
     "BackendArguments",
+    "BackendDevice",
     "BackendError",
     "BackendOptions",
     "BackendSpec",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import get_args
 
 import torch
 
 from ..core.errors import BackendError, UsageError
+from ..core.interfaces.backend import BackendDevice, Precision
+from ..core.machine.processor import processor_name
 
 
 def find_device(name: str) -> torch.device:
@@ -20,7 +24,10 @@ def find_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     match = re.fullmatch(r"(cpu|mps|cuda)(?::(\d+))?", name)
     if match is None:
-        raise UsageError(f"unknown device {name!r}; choose auto, cpu, cuda, cuda:N or mps")
+        raise UsageError(
+            f"unknown device {name!r}; choose auto, cpu, cuda, cuda:N or mps; "
+            "`stylectl list devices` shows those of other backends"
+        )
     kind, index = match.groups()
     if kind == "cuda" and not torch.cuda.is_available():
         built_with_cuda = torch.version.cuda
@@ -47,6 +54,28 @@ def check_precision(device: torch.device, precision: str) -> None:
     """
     if precision != "float32" and not _supports(device, precision):
         raise BackendError(f"the device {device} has no {precision}; use `precision=float32`")
+
+
+def precisions_of(device: torch.device) -> tuple[Precision, ...]:
+    """Return the precisions in which the device computes."""
+    names: tuple[Precision, ...] = get_args(Precision)
+    return tuple(name for name in names if name == "float32" or _supports(device, name))
+
+
+def torch_devices() -> Iterator[BackendDevice]:
+    """Yield the devices of the backend `torch` on this machine."""
+    names = {"cpu": processor_name()}
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        names[f"cuda:{index}"] = torch.cuda.get_device_name(index)
+    if torch.backends.mps.is_available():
+        names["mps"] = processor_name()
+    for name, hardware in names.items():
+        yield BackendDevice(
+            name=name,
+            hardware=hardware,
+            runtime=f"PyTorch {torch.__version__}",
+            precisions=precisions_of(torch.device(name)),
+        )
 
 
 def _supports(device: torch.device, precision: str) -> bool:

@@ -43,19 +43,27 @@ _SMALL, _LARGE = 29, 112
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The network in float32 on the CPU, and the precision whose tolerances hold beside it."""
+
+    backend: FeatureBackend
+    precision: Precision
+
+
+@dataclass(frozen=True)
 class NetworkCheck:
     """The check of the backbone `name` in a backend; its result is kept in `folder`.
 
     `key` identifies the models, and what runs them. `smallest_side` is that of the images that the
     network takes; a `restricted` one, an ONNX file, may not take all larger ones. `origin` opens
-    the same network in float32 on the CPU, or returns None if there is no other. The gradient is
-    `native`, or PyTorch's.
+    the same network in float32 on the CPU, or returns None if the backend is that. The gradient
+    is `native`, or PyTorch's.
     """
 
     name: str
     smallest_side: int
     restricted: bool
-    origin: Callable[[], FeatureBackend | None]
+    origin: Callable[[], Origin | None]
     precision: Precision
     native: bool
     folder: Path
@@ -78,13 +86,13 @@ class NetworkCheck:
 
     def _check(self, backend: FeatureBackend, sizes: Sequence[Size], folder: Path) -> None:
         if not sizes:
-            sizes = _sizes(self.smallest_side, self.restricted)
+            sizes = sizes_for(self.smallest_side, restricted=self.restricted)
         images = self._images(backend, sizes)
         origin = self.origin()
         if origin is None:
             measured = dict(self._beside_differences(backend, images))
         else:
-            with origin:
+            with origin.backend:
                 measured = dict(self._beside_origin(backend, origin, images))
         if not measured:
             raise _DoesNotRunError
@@ -112,23 +120,20 @@ class NetworkCheck:
     def _beside_origin(
         self,
         backend: FeatureBackend,
-        origin: FeatureBackend,
+        origin: Origin,
         images: Iterable[tuple[Tensor, Features]],
     ) -> Iterator[tuple[str, float]]:
         """Compare the features of all images, and the gradient at the first, with the origin's.
 
         Without a native gradient, that of an export is PyTorch's own, which the origin has too.
         """
-        # A file that runs in float32 has an origin because its own numbers are halves.
-        halves = self.restricted and self.precision == "float32"
-        precision: Precision = "fp16" if halves else self.precision
+        features_limit, gradient_limit = _FEATURES[origin.precision], _GRADIENT[origin.precision]
         for number, (image, features) in enumerate(images):
-            expected = origin.features(image)
-            distances = _distances(features, expected)
-            yield from self._compared("features", distances, _FEATURES[precision], image)
+            distances = _distances(features, origin.backend.features(image))
+            yield from self._compared("features", distances, features_limit, image)
             if number == 0 and (self.native or self.restricted):
-                distances = _gradient_distances(backend, origin, image)
-                yield from self._compared("gradient", distances, _GRADIENT[precision], image)
+                distances = _gradient_distances(backend, origin.backend, image)
+                yield from self._compared("gradient", distances, gradient_limit, image)
 
     def _beside_differences(
         self, backend: FeatureBackend, images: Iterable[tuple[Tensor, Features]]
@@ -181,8 +186,8 @@ _ADVICE = {
 }
 
 
-def _sizes(side: int, restricted: bool) -> Sequence[Size]:
-    """Return the sizes for a network that takes images of `side` pixels or more.
+def sizes_for(side: int, *, restricted: bool) -> Sequence[Size]:
+    """Return the sizes of the images that try a network that takes images of `side` pixels or more.
 
     The size of a restricted one may have to be in whole strides, or the one that most networks are
     trained at.

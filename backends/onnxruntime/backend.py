@@ -17,7 +17,7 @@ from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
 from ...core.machine.malloc import collect_and_return_memory
-from ..accuracy.network_check import NetworkCheck
+from ..accuracy.network_check import NetworkCheck, Origin
 from ..disk_cache import cache_limit, code_hash, key_of, trim
 from ..offline import import_onnxruntime
 from ..onnx_export.export import IMAGE
@@ -30,7 +30,9 @@ from ..pytorch.options import TorchOptions
 from .loading import Loader
 from .models import Models, cache_folder, open_models
 from .options import OnnxOptions
-from .providers import find_place
+from .providers.finding import find_place
+from .providers.place import Place
+from .refusals import Trial
 from .session import Session, to_onnx, to_torch
 from .tensorrt import ShapeRange, shape_ranges
 from .vjp import NativeVjp
@@ -66,23 +68,31 @@ class OnnxBackend(FeatureBackend):
                 backbone,
                 self.layers,
                 half=placement.half,
-                on_cpu=self.device.type == "cpu",
+                on_cpu=placement.on_cpu,
                 convolution=options.convolution,
             )
         )
         self.gradient, self.gradient_reason = _gradient_choice(options, models)
         self._torch = self._torch_backend(backbone, options) if self.gradient == "torch" else None
+        self._smallest_side = backbone.deepest(self.layers).smallest_side
         with self._named():
             self._load({})
         self._check = NetworkCheck(
             backbone.name,
-            backbone.deepest(self.layers).smallest_side,
+            self._smallest_side,
             restricted=models.from_file,
-            origin=partial(_origin, backbone, self.layers, options, models.from_file),
+            origin=partial(_origin, backbone, self.layers, options, placement),
             precision=options.precision,
             native=self.gradient == "native",
             folder=cache_folder() / "checked",
-            key=key_of(models.key, placement, _name_of(self.device), *_versions(), _code()),
+            key=key_of(
+                models.key,
+                placement,
+                self._refusals,
+                _name_of(self.device),
+                *_versions(),
+                _code(),
+            ),
         )
         self._checked = False
         if not placement.compiles:
@@ -91,6 +101,8 @@ class OnnxBackend(FeatureBackend):
         trim(cache_folder(), limit)
         self.details = {
             "onnxruntime": onnxruntime.__version__,
+            **({"provider": placement.title} if placement.title else {}),
+            **({"on_the_cpu": self._refusals} if self._refusals else {}),
             "gradient": self.gradient,
             "gradient_because": self.gradient_reason,
             **({"onnx2pytorch": converter_version()} if self._torch and models.from_file else {}),
@@ -155,14 +167,22 @@ class OnnxBackend(FeatureBackend):
 
     def _load(self, ranges: Mapping[str, ShapeRange]) -> None:
         loader = Loader(self._place, self._models.key, self._models.fresh)
-        self._forward = loader.session(self._models.forward, ranges)
+        native, self._refusals = self.gradient == "native", ""
+        backward: Session | None = None
+        if self._place.title:
+            trial = Trial(loader, self._models, self.layers, self._half, self._smallest_side)
+            tried = trial.load(native=native)
+            self._forward, backward, self._refusals = tried.forward, tried.backward, tried.refusals
+        else:
+            self._forward = loader.session(self._models.forward, ranges)
+            if native and self._models.backward:
+                backward = loader.session(self._models.backward, ranges)
         self._open: list[Session | TorchBackend] = [self._forward]
         self._vjp: Callable[[Tensor], tuple[Features, Pullback]]
         if self._torch:
             self._open.append(self._torch)
             self._vjp = self._torch.vjp
-        elif self._models.backward:
-            backward = loader.session(self._models.backward, ranges)
+        elif backward:
             self._open.append(backward)
             self._vjp = NativeVjp(self._forward, backward, self.layers, self._half)
 
@@ -177,16 +197,23 @@ def _named(network: str) -> Iterator[None]:
 
 
 def _origin(
-    backbone: Backbone, layers: Sequence[str], options: OnnxOptions, from_file: bool
-) -> FeatureBackend | None:
-    """Open the network in float32 on the CPU; return None if the backend itself is that."""
-    if not from_file:
-        return TorchBackend(backbone, layers, TorchOptions(device="cpu", convolution="direct"))
+    backbone: Backbone, layers: Sequence[str], options: OnnxOptions, place: Place
+) -> Origin | None:
+    """Open the network in float32 on the CPU; return None if the backend itself is that.
+
+    An ONNX file whose numbers are halves is compared as if it were run in halves.
+    """
+    serialized = backbone.onnx_model(layers)
+    if serialized is None:
+        direct = TorchOptions(device="cpu", convolution="direct")
+        return Origin(TorchBackend(backbone, layers, direct), options.precision)
     file = OnnxOptions(device="cpu")
-    if options.precision != "float32":
-        return OnnxBackend(backbone, layers, file)
-    model = onnx.ModelProto.FromString(backbone.onnx_model(layers) or b"")
-    return OnnxBackend(WidenedFile(backbone, model), layers, file) if has_halves(model) else None
+    model = onnx.ModelProto.FromString(serialized)
+    if options.precision == "float32" and has_halves(model):
+        return Origin(OnnxBackend(WidenedFile(backbone, model), layers, file), "fp16")
+    if options.precision != "float32" or place.title:
+        return Origin(OnnxBackend(backbone, layers, file), options.precision)
+    return None
 
 
 def _name_of(device: torch.device) -> str:
@@ -195,7 +222,7 @@ def _name_of(device: torch.device) -> str:
 
 def _code() -> str:
     """Return the hash of the code that runs the models, which a check is one of."""
-    return code_hash(*sorted(Path(__file__).parent.glob("*.py")), Path(converted.__file__))
+    return code_hash(*sorted(Path(__file__).parent.rglob("*.py")), Path(converted.__file__))
 
 
 def _versions() -> tuple[str, ...]:

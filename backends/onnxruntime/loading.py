@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -11,7 +11,9 @@ import onnx
 from ...core.errors import BackendError
 from .models import cache_folder
 from .optimized import optimized
-from .providers import Place, provider_library
+from .providers.known import known_provider
+from .providers.nvidia import provider_library
+from .providers.place import ON_CPU, Place
 from .session import Session
 from .tensorrt import ShapeRange, version_of, with_engines
 
@@ -35,6 +37,8 @@ class Loader:
         """
         if self.place.compiles:
             return self._compiled(model, ranges)
+        if self.place.title:
+            return self._elsewhere(model)
         if self.fresh:
             return Session(model, self.place.providers, self.place.device)
         folder = cache_folder() / "optimized"
@@ -43,6 +47,23 @@ class Loader:
                 return Session(file, self.place.providers, self.place.device)
         except BackendError:  # no room for the optimised model, or it was deleted just now
             return Session(model, self.place.providers, self.place.device)
+
+    def on_cpu(self, model: Path) -> Session:
+        """Return a model that the place's provider refuses, ready to run on the CPU.
+
+        Raises BackendError when ONNX Runtime cannot load it.
+        """
+        return replace(self, place=ON_CPU).session(model, {})
+
+    def _elsewhere(self, model: Path) -> Session:
+        """Return the model on a provider whose compiled form of it cannot be kept."""
+        (name, options), *others = self.place.providers
+        known = known_provider(name)
+        if known is not None:
+            graph = onnx.load(model, load_external_data=False).graph
+            options = {**options, **known.graph_options(graph)}
+        providers = ((name, options), *others)
+        return Session(model, providers, self.place.device, self.place.hardware)
 
     def _compiled(self, model: Path, ranges: Mapping[str, ShapeRange]) -> Session:
         inputs = onnx.load(model).graph.input

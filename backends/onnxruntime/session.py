@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from .messages import first_line, is_out_of_memory
 if TYPE_CHECKING:
     from onnxruntime import OrtValue  # noqa: TID251 - for its types alone
 
+    from .providers.packages import Hardware
+
 onnxruntime = import_onnxruntime()
 
 #: Name and options of a provider.
@@ -29,12 +32,22 @@ _FATAL_ONLY = 4
 class Session:
     """A model, ready to run on one device."""
 
-    def __init__(self, model: Path, providers: Sequence[Provider], device: torch.device) -> None:
-        """Load the model. Raises BackendError if it or the first provider cannot be loaded."""
+    def __init__(
+        self,
+        model: Path,
+        providers: Sequence[Provider],
+        device: torch.device,
+        hardware: Hardware | None = None,
+    ) -> None:
+        """Load the model. Raises BackendError if it or the first provider cannot be loaded.
+
+        `hardware` is that of a first provider from a package.
+        """
         _prepare_process()
         self._device = device
-        self._session: Any = load(model, session_options(), providers)
-        self._session.disable_fallback()
+        options = session_options()
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        self._session: Any = load(model, options, providers, hardware)
         loaded = self._session.get_providers()
         if providers[0][0] not in loaded:
             raise BackendError(f"ONNX Runtime did not load {providers[0][0]}, only {loaded}")
@@ -69,15 +82,37 @@ class Session:
         binding.synchronize_outputs()
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 
+    def operators(self) -> dict[str, Counter[str]]:
+        """Return the number of nodes of each operator that each provider runs, by its name."""
+        counts: dict[str, Counter[str]] = {}
+        for part in self._session.get_provider_graph_assignment_info():
+            operators = Counter(node.op_type for node in part.get_nodes())
+            counts.setdefault(part.ep_name, Counter()).update(operators)
+        return counts
+
     def close(self) -> None:
         """Free the model's memory."""
         self._session = None
 
 
-def load(model: Path, options: Any, providers: Sequence[Provider]) -> Any:
-    """Return ONNX Runtime's own session. Raises BackendError when the model cannot be loaded."""
+def load(
+    model: Path, options: Any, providers: Sequence[Provider], hardware: Hardware | None = None
+) -> Any:
+    """Return ONNX Runtime's own session, on the `hardware` of a first provider from a package.
+
+    Raises BackendError when the model cannot be loaded.
+    """
+    listed: list[Provider] | None = list(providers)
+    if hardware is not None:  # what this provider does not support runs on the CPU
+        options.add_provider_for_devices([hardware.handle], providers[0][1])
+        listed = None
     try:
-        return onnxruntime.InferenceSession(str(model), options, providers=list(providers))
+        return onnxruntime.InferenceSession(
+            str(model),
+            options,
+            providers=listed,
+            enable_fallback=0,  # else it would print an error, and run the model on the CPU
+        )
     except Exception as error:  # its exceptions have no common base
         message = first_line(error)
         raise BackendError(f"ONNX Runtime cannot load the model: {message}") from None

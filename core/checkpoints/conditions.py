@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -15,6 +14,7 @@ import torch
 from ..interfaces.backend import FeatureBackend
 from ..job.halves import how_computed
 from ..job.paths import is_in_file_system, map_paths
+from ..machine.processor import processor_name
 from ..planning.plan import Plan
 from ..planning.registry import Registry
 from ..sizes.tiles import Tilers
@@ -40,7 +40,7 @@ def planned_conditions(plan: Plan, registry: Registry) -> Conditions:
     computed = options.model_dump(include={*how_computed(type(options))} - {"device"})
     machine = {
         "threads": torch.get_num_threads(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
     return _plain(
@@ -114,14 +114,3 @@ def _origins(plan: Plan, registry: Registry) -> dict[str, str]:
     }
     terms = {f"the loss term {term.name}": registry.terms.origin(term.name) for term in plan.terms}
     return origins | terms
-
-
-def _processor() -> str:
-    """Return the name of the processor."""
-    if platform.system() == "Linux":
-        with open("/proc/cpuinfo") as file:  # noqa: PTH123
-            for line in file:
-                key, _, name = line.partition(":")
-                if key.strip() == "model name":
-                    return name.strip()
-    return platform.processor() or platform.machine()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -29,6 +30,24 @@ Pullback = Callable[[Features], "Tensor"]
 #: Arithmetic of the network. tf32 is float32 whose products use 11 bits of each factor; images,
 #: features, losses and gradients are full float32 in every precision.
 Precision = Literal["float32", "tf32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendDevice:
+    """A device of a backend on this machine, or one that it could have.
+
+    - `name`: as the option `device` takes it.
+    - `hardware`: the name of the hardware.
+    - `runtime`: name and version of what computes there.
+    - `precisions`: those that it computes in.
+    - `unusable`: why it cannot be used, and what to do about it; "" if it can be.
+    """
+
+    name: str
+    hardware: str = ""
+    runtime: str = ""
+    precisions: tuple[Precision, ...] = ()
+    unusable: str = ""
 
 
 class BackendOptions(BaseModel):

@@ -6,7 +6,7 @@ What `create` gets is one frozen object, so that later versions can add to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -18,7 +18,7 @@ from ..job.presets import Preset
 from ..job.tables import plain_copy
 from ..shown import one_line
 from .backbone import Backbone
-from .backend import BackendOptions, FeatureBackend
+from .backend import BackendDevice, BackendOptions, FeatureBackend
 from .optimizer import Initializer, Optimizer
 from .terms import LossTerm
 from .writer import Writer
@@ -144,7 +144,8 @@ class BackendSpec(Spec, Generic[O]):
     """A backend.
 
     `create` returns a backend that is ready to run the layers of its `BackendArguments`; it raises
-    BackendError when this machine cannot. `options` extends `BackendOptions`.
+    BackendError when this machine cannot. `options` extends `BackendOptions`. `devices` returns
+    those of this machine, and may return others with the reason why they cannot be used.
     """
 
     create: Callable[[BackendArguments[O]], FeatureBackend]
@@ -153,6 +154,7 @@ class BackendSpec(Spec, Generic[O]):
         options: type[O]
     else:
         options: type[BackendOptions] = BackendOptions
+    devices: Callable[[], Iterable[BackendDevice]] | None = None
 
     def __post_init__(self) -> None:
         """Check the model of the options as well. Raises PluginError."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 from stylectl.backends.devices import check_precision
-from stylectl.backends.onnxruntime.providers import find_place
+from stylectl.backends.onnxruntime.providers.finding import find_place
 from stylectl.core.errors import BackendError
 from stylectl.plugins.backends import backends
 from stylectl.testing import BackendSuite
@@ -23,9 +23,9 @@ def lacking(precision: str) -> bool:
     return False
 
 
-def on_cuda() -> bool:
+def usable(device: str) -> bool:
     try:
-        find_place("cuda", "float32")
+        find_place(device, "float32")
     except BackendError:
         return False
     return True
@@ -64,13 +64,29 @@ class TestOnnxWithTheGradientOfTorch(TestOnnx):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not on_cuda(), reason="this machine has no CUDA that ONNX Runtime can use")
+@pytest.mark.skipif(not usable("cuda"), reason="this machine has no CUDA that ONNX Runtime can use")
 class TestOnnxOnCuda(TestOnnx):
     devices = ("cuda",)
     precisions = ("float32", "tf32", "fp16")
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not on_cuda(), reason="this machine has no CUDA that ONNX Runtime can use")
+@pytest.mark.skipif(not usable("cuda"), reason="this machine has no CUDA that ONNX Runtime can use")
 class TestOnnxOnCudaWithTheGradientOfTorch(TestOnnxOnCuda):
     options: ClassVar = {"gradient": "torch"}
+
+
+@pytest.mark.skipif(not usable("openvino:CPU"), reason="OpenVINO and an Intel processor are needed")
+class TestOnnxOnOpenVino(TestOnnx):
+    devices = ("openvino:CPU",)
+
+
+@pytest.mark.skipif(not usable("webgpu"), reason="WebGPU and a GPU are needed")
+class TestOnnxOnWebGpu(TestOnnx):
+    devices = ("webgpu",)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not usable("trt-rtx"), reason="TensorRT for RTX and a GPU are needed")
+class TestOnnxOnTensorRtForRtx(TestOnnx):
+    devices = ("trt-rtx",)

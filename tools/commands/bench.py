@@ -34,7 +34,10 @@ def command(
     size: Annotated[int, typer.Option(help="Long side of the result in pixels.")] = 512,
     backend: Annotated[
         list[str] | None,
-        typer.Option(help="The backend to measure; several are measured in turn."),
+        typer.Option(
+            metavar="NAME[@DEVICE]",
+            help="The backend to measure; several are measured in turn.",
+        ),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Preset whose layers and losses are evaluated.")
@@ -66,7 +69,8 @@ def command(
     plugins = load_plugins(folders=folders)
     print_problems(plugins.problems)
     registry = plugins.registry
-    runtimes = _runtimes(backend or ["torch"], options, registry)
+    contenders = backend or ["torch"]
+    runtimes = _runtimes(contenders, options, registry)
     if peer:
         for flag, value in (("--preset", preset), ("--repeats", repeats)):
             if value is not None:
@@ -97,29 +101,32 @@ def command(
         return
     for measurement in measurements:
         print_line(_in_words(measurement))
-    for measurement in measurements[1:]:
+    for contender, measurement in zip(contenders[1:], measurements[1:], strict=True):
         ratio = measurement.seconds / measurements[0].seconds
-        print_line(
-            f"{measurement.backend} takes {ratio:.2f} times as long as {measurements[0].backend}"
-        )
+        print_line(f"{contender} takes {ratio:.2f} times as long as {contenders[0]}")
 
 
 def _runtimes(
-    names: Sequence[str], options: Mapping[str, Any], registry: Registry
+    contenders: Sequence[str], options: Mapping[str, Any], registry: Registry
 ) -> list[dict[str, Any]]:
     """Return the options of each backend, without those that it does not have.
 
-    Raises UsageError for an option that none of the backends has.
+    A contender is a backend's name, and may state a device of its own. Raises UsageError for an
+    option that none of the backends has.
     """
     from ...core.interfaces.backend import BackendOptions
 
-    models = [registry.backends.get(name).options.model_fields for name in names]
+    named = [contender.partition("@")[::2] for contender in contenders]
+    models = [registry.backends.get(name).options.model_fields for name, _ in named]
     for option in options.keys() - BackendOptions.model_fields.keys():
         if not any(option in model for model in models):
-            raise UsageError(f"{flag_of(option)} has no effect on {', '.join(names)}")
+            names = ", ".join(name for name, _ in named)
+            raise UsageError(f"{flag_of(option)} has no effect on {names}")
     return [
-        {"backend": name} | {option: options[option] for option in options if option in model}
-        for name, model in zip(names, models, strict=True)
+        {"backend": name}
+        | {option: options[option] for option in options if option in model}
+        | ({"device": device} if device else {})
+        for (name, device), model in zip(named, models, strict=True)
     ]
 
 

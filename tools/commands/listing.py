@@ -38,11 +38,19 @@ class Kind(StrEnum):
     OPTIMIZERS = "optimizers"
     INITIALIZERS = "initializers"
     PRESETS = "presets"
+    DEVICES = "devices"
     CHECKPOINTS = "checkpoints"
 
 
+#: Kinds that are listed by name alone: they are no contributions of plugins. Devices are found by
+#: loading every runtime.
+_BY_NAME = (Kind.DEVICES, Kind.CHECKPOINTS)
+
+
 def command(
-    kind: Annotated[Kind | None, typer.Argument(help="Left out: all but the checkpoints.")] = None,
+    kind: Annotated[
+        Kind | None, typer.Argument(help="Left out: all but devices and checkpoints.")
+    ] = None,
     layers: Annotated[
         str | None, typer.Option(metavar="BACKBONE[:MODEL]", help="The layers of a backbone.")
     ] = None,
@@ -56,9 +64,10 @@ def command(
     plugins_dir: shared_flags.PlainPluginsDir = None,
     as_json: shared_flags.PlainAsJson = False,
 ) -> None:
-    """List plugins and their contributions, with options; or the checkpoints of unfinished runs.
+    """List plugins and their contributions, with options; or devices; or unfinished runs.
 
     Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets.
+    Devices are those of the backends on this machine; unfinished runs have checkpoints.
     """
     if kind is Kind.CHECKPOINTS:
         _show({kind.value: _checkpoints(checkpoint)}, as_json)
@@ -72,8 +81,10 @@ def command(
         if kind is not Kind.BACKBONES:
             raise UsageError("--layers requires: stylectl list backbones")
         tables = _layers(plugins.registry, layers)
+    elif kind is Kind.DEVICES:
+        tables = _devices(plugins.registry)
     else:
-        kinds = [kind] if kind else [listed for listed in Kind if listed is not Kind.CHECKPOINTS]
+        kinds = [kind] if kind else [listed for listed in Kind if listed not in _BY_NAME]
         tables = {listed.value: _rows(plugins, listed) for listed in kinds}
     _show(tables, as_json)
 
@@ -147,6 +158,26 @@ def _rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
         row["options"] = _options(spec.options)
         rows.append(row)
     return rows
+
+
+def _devices(registry: Registry) -> dict[str, list[dict[str, Any]]]:
+    """Return the devices of each backend that lists them, and those that cannot be used."""
+    from ...core.attribution import attributed_to
+
+    usable, unusable = [], []
+    for spec in registry.backends:
+        if spec.devices is None:
+            continue
+        with attributed_to(registry.backends.label(spec.name)):
+            devices = [*spec.devices()]
+        for device in devices:
+            row = {"backend": spec.name, "device": device.name}
+            if device.unusable:
+                unusable.append({**row, "because": device.unusable})
+                continue
+            described = {"hardware": device.hardware, "runtime": device.runtime}
+            usable.append({**row, **described, "precisions": [*device.precisions]})
+    return {"devices": usable} | ({"not usable here": unusable} if unusable else {})
 
 
 def _brings(plugins: Plugins, record: PluginRecord) -> list[str]:

@@ -257,7 +257,11 @@ _OPTIONS = (
         see="backbones.md",
     ),
     _option(
-        "device", _WORK, "auto, cpu, cuda, cuda:N, mps or tensorrt.", ChoiceKey("backend", "device")
+        "device",
+        _WORK,
+        "auto, cpu, cuda, cuda:N, mps or tensorrt; openvino, webgpu, trt-rtx, coreml or ep:NAME.",
+        ChoiceKey("backend", "device"),
+        see="backends.md#execution-providers",
     ),
     _option(
         "gradient",

@@ -54,7 +54,7 @@ def test_the_bench_names_a_bad_option(program: Program, tmp_path: Path) -> None:
 
 def test_backends_are_measured_in_turn(program: Program, tmp_path: Path) -> None:
     options = ("--size", "64", "--repeats", "2", "--device", "cpu", "--json")
-    both = ("--backend", "torch", "--backend", "onnx", "--gradient", "native")
+    both = ("--backend", "torch", "--backend", "onnx@cpu", "--gradient", "native")
     done = program("bench", *options, *both, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     first, second = json.loads(done.stdout)["backends"]
@@ -63,6 +63,12 @@ def test_backends_are_measured_in_turn(program: Program, tmp_path: Path) -> None
     assert first["gflop"] == second["gflop"]
     assert min(first["seconds"], second["seconds"]) > 0
     assert second["seconds_to_first"] > second["seconds_to_start"] > 0
+
+
+def test_a_backend_may_have_a_device_of_its_own(program: Program, tmp_path: Path) -> None:
+    done = program("bench", "--size", "64", "--backend", "onnx@nowhere", folder=tmp_path)
+    assert done.returncode == 2
+    assert "unknown device 'nowhere'" in done.stderr
 
 
 def test_a_gradient_that_no_backend_can_choose_is_wrong_usage(

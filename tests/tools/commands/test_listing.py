@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from stylectl.backends.onnxruntime.providers.known import KNOWN
+from stylectl.backends.onnxruntime.providers.packages import installed_modules
 
 Listed = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -42,6 +44,34 @@ def test_everything_is_listed_with_its_origin(listed: Listed) -> None:
     ):
         (row,) = [row for row in found[kind] if row["name"] == name]
         assert "built-in" in row["from"]
+
+
+def test_devices_are_listed_with_reasons_why_some_are_not_usable(
+    program: Listed, tmp_path: Path
+) -> None:
+    (tmp_path / "onnxruntime_ep_broken.py").write_text("raise RuntimeError('on purpose')")
+    done = program("list", "devices", "--json", folder=tmp_path)
+    tables = json.loads(done.stdout)
+    usable = {(row["backend"], row["device"]): row for row in tables["devices"]}
+    for backend in ("torch", "onnx"):
+        row = usable[backend, "cpu"]
+        assert row["hardware"]
+        assert "float32" in row["precisions"]
+    reasons = {row["device"]: row["because"] for row in tables["not usable here"]}
+    assert "RuntimeError: on purpose" in reasons["onnxruntime_ep_broken"]
+    for known in KNOWN.values():
+        if known.module and known.module not in installed_modules():
+            assert "not installed: pip install" in reasons[known.name]
+
+
+def test_packages_of_providers_are_imported_for_devices_alone(
+    program: Listed, tmp_path: Path
+) -> None:
+    (tmp_path / "onnxruntime_ep_noted.py").write_text("open('imported', 'w')")
+    for words in (["list", "--help"], ["list", "backends"], ["list", "devices"]):
+        assert not (tmp_path / "imported").exists()
+        program(*words, folder=tmp_path)
+    assert (tmp_path / "imported").exists()
 
 
 def test_options_have_defaults_values_and_descriptions(listed: Listed) -> None:
