@@ -67,7 +67,8 @@ def main() -> None:
 
 def _models() -> list[str]:
     models = import_torchvision("torchvision.models")
-    return [*_BUILTIN, *(name for name in models.list_models(models) if name not in _BUILTIN)]
+    others = (name for name in models.list_models(models) if name not in ("vgg19", *_BUILTIN))
+    return [*_BUILTIN, *others]
 
 
 def _backbone(choice: dict[str, str]) -> Backbone:
