@@ -36,17 +36,16 @@ def chain_model(
     steps = trunk.upto(layers)
     if not all(_is_plain(step) for _, step in steps):
         return None
-    half = any(weight.dtype == torch.float16 for weight in trunk.parameters())
-    graph = _Graph(half)
+    graph = _Graph(_element(trunk))
     x, reduction = _normalized(graph, trunk, image), 1
     outputs = {}
     for name, step in steps:
         is_layer = name in layers
-        x = graph.step(step, x, name if is_layer and not half else "")
+        x = graph.step(step, x, name if is_layer and graph.is_single else "")
         if isinstance(step, nn.MaxPool2d | nn.AvgPool2d):
             reduction *= _side(step)
         if is_layer:
-            if half:
+            if not graph.is_single:
                 graph.add("Cast", [x], output=name, to=TensorProto.FLOAT)
             outputs[name] = (graph.channels, reduction)
     layer_infos = [
@@ -111,17 +110,32 @@ def _side(pooling: nn.MaxPool2d | nn.AvgPool2d) -> int:
 def _normalized(graph: _Graph, trunk: ChainTrunk, image: str) -> str:
     x = graph.add("Sub", [image, graph.constant("mean", trunk.mean)])
     x = graph.add("Div", [x, graph.constant("scale", trunk.scale)])
-    return graph.add("Cast", [x], to=TensorProto.FLOAT16) if graph.half else x
+    return x if graph.is_single else graph.add("Cast", [x], to=graph.element)
+
+
+def _element(trunk: Trunk) -> int:
+    """Return the type of the trunk's weights in ONNX, float32 if it has none."""
+    dtype = next((weight.dtype for weight in trunk.parameters()), torch.float32)
+    others = {torch.float16: TensorProto.FLOAT16, torch.float64: TensorProto.DOUBLE}
+    return others.get(dtype, TensorProto.FLOAT)
 
 
 @dataclass
 class _Graph:
-    """A model's nodes and constants, as they are added; `channels` is the last step's number."""
+    """A model's nodes and constants, as they are added; `channels` is the last step's number.
 
-    half: bool
+    `element` is the type of the weights (onnx.TensorProto.FLOAT and the like).
+    """
+
+    element: int
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
     channels: int = 3
+
+    @property
+    def is_single(self) -> bool:
+        """True if the weights are float32, as the image and the layers are."""
+        return self.element == TensorProto.FLOAT
 
     def add(self, operator: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
         """Add a node, and return the name of its output: `output`, or a new one."""

@@ -19,6 +19,8 @@ from ...core.errors import BackendError, OutputError
 from ...core.files import whole_file
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.trunk import Trunk
+from ..onnx_gradient.subgraphs import renamed
+from ..onnx_shapes import check
 from .chain import chain_model
 
 #: Name of the models' one input.
@@ -27,6 +29,10 @@ IMAGE = "image"
 _OPSET = 18
 #: Lowest opset whose padding can wrap around.
 _WRAPPING_OPSET = 19
+#: Bytes of weights that a model can have: a serialized one has less than 2^31 bytes in all.
+_MOST_BYTES = 2_100_000_000
+#: Prefix of the outputs' names while torch exports, which gives the same names to other values.
+_OUTPUT = "stylectl/layer/"
 
 
 def export_trunk(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> onnx.ModelProto:
@@ -34,8 +40,16 @@ def export_trunk(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> onn
 
     The model takes `image`, (N, 3, H, W), float32, RGB, sRGB-encoded in [0, 1], and gives a
     float32 output (N, C, H', W') for each layer, under its name; between them the network has the
-    type of the trunk's weights. Raises BackendError when the trunk has no ONNX form.
+    type of the trunk's weights. Raises BackendError when the trunk has no ONNX form, or more
+    weights than a model can have.
     """
+    size = sum(weight.nbytes for weight in trunk.state_dict().values())
+    if size > _MOST_BYTES:
+        raise BackendError(
+            f"the backbone {backbone.name} has {size / 1e9:.1f} GB of weights up to the layer "
+            f"{backbone.deepest(layers).name}, and an ONNX model can have {_MOST_BYTES / 1e9:g} "
+            "GB; choose layers that are less deep, or use `backend=torch`"
+        )
     model = chain_model(trunk, layers, IMAGE, _opset(trunk)) or _exported(trunk, layers, backbone)
     metadata = {
         "backbone": backbone.name,
@@ -47,7 +61,7 @@ def export_trunk(trunk: Trunk, backbone: Backbone, layers: Sequence[str]) -> onn
     onnx.helper.set_model_props(
         model, {f"stylectl.{key}": value for key, value in metadata.items()}
     )
-    onnx.checker.check_model(model, full_check=True)
+    check(model)
     return model
 
 
@@ -96,7 +110,7 @@ def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.M
                 (example,),
                 dynamo=True,
                 input_names=[IMAGE],
-                output_names=list(layers),
+                output_names=[f"{_OUTPUT}{layer}" for layer in layers],
                 dynamic_shapes=({0: any_size, 2: any_size, 3: any_size},),
                 opset_version=_opset(trunk),
                 verbose=False,
@@ -111,6 +125,7 @@ def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.M
     model: onnx.ModelProto = program.model_proto
     for proto in (model.graph, *model.graph.node, *model.graph.value_info):
         del proto.metadata_props[:]  # names of files and stack traces of this machine
+    _name_layers(model.graph, layers)
     _name_sizes(model.graph, backbone)
     return model
 
@@ -118,6 +133,20 @@ def _exported(trunk: Trunk, layers: Sequence[str], backbone: Backbone) -> onnx.M
 def _opset(trunk: Trunk) -> int:
     wraps = any(getattr(module, "padding_mode", "") == "circular" for module in trunk.modules())
     return _WRAPPING_OPSET if wraps else _OPSET
+
+
+def _name_layers(graph: onnx.GraphProto, layers: Sequence[str]) -> None:
+    """Give the outputs the names of the layers, and other names to values that have these."""
+    taken = {value for node in graph.node for value in node.output}
+    names = {f"{_OUTPUT}{layer}": layer for layer in layers}
+    for layer in layers:
+        if layer in taken:
+            names[layer] = f"{_OUTPUT}before/{layer}"
+    nodes = renamed(graph.node, names)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    for info in (*graph.value_info, *graph.output):
+        info.name = names.get(info.name, info.name)
 
 
 def _name_sizes(graph: onnx.GraphProto, backbone: Backbone) -> None:

@@ -3,7 +3,7 @@
 from .backward import cotangent_name
 from .differentiate import GradientModels, differentiate, layers_without_gradient
 from .errors import NoGradientError
-from .forward import captured
+from .subgraphs import captured
 
 __all__ = [
     "GradientModels",

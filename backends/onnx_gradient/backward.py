@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 
 from .forward import ForwardGraph, Node
 
-#: Opset of the backward graph's operators, whatever the forward model's is.
+#: Opset of the backward graph's operators, whatever the forward model's is. Those of later opsets
+#: are the same.
 OPSET = 18
 #: IR version of opset 18's release or later, which onnxruntime 1.20 reads.
 IR_VERSION = 10
@@ -35,12 +36,15 @@ class BackwardGraph:
     Values are identified by their names. A rule may use any value of the forward graph, by `saved`:
     constants are copied, anything else becomes an output of the forward model and an input of the
     backward one. With `on_cpu`, the graph is for ONNX Runtime's CPU provider, which has some
-    operators that others lack.
+    operators that others lack. The names that it makes begin with `prefix`. A rule may raise
+    `opset`, that of the graph's operators.
     """
 
-    def __init__(self, forward: ForwardGraph, *, on_cpu: bool) -> None:
+    def __init__(self, forward: ForwardGraph, *, on_cpu: bool, prefix: str = PREFIX) -> None:
         self.forward = forward
         self.on_cpu = on_cpu
+        self.opset = OPSET
+        self._prefix = prefix
         self._nodes: list[onnx.NodeProto] = []
         self._first: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
@@ -61,7 +65,7 @@ class BackwardGraph:
         is last in the file. It would reach a mask behind the gradient's own nodes before them: all
         masks would be computed at the start, and held. So these nodes are first in the file.
         """
-        name = self._fresh_name(operator)
+        name = self.fresh_name(operator)
         self._first.append(helper.make_node(operator, list(inputs), [name], name, **attributes))
         return name
 
@@ -72,14 +76,14 @@ class BackwardGraph:
 
         Attributes that are None are left out.
         """
-        names = tuple(self._fresh_name(operator) for _ in range(outputs))
+        names = tuple(self.fresh_name(operator) for _ in range(outputs))
         present = {key: value for key, value in attributes.items() if value is not None}
         self._nodes.append(helper.make_node(operator, list(inputs), names, names[0], **present))
         return names
 
     def constant(self, value: np.ndarray[Any, Any]) -> str:
         """Add a constant, and return its name."""
-        name = self._fresh_name("constant")
+        name = self.fresh_name("constant")
         self._constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
@@ -113,7 +117,15 @@ class BackwardGraph:
         dimensions = self.forward.type(value).dimensions
         if dimensions is not None and all(isinstance(size, int) for size in dimensions):
             return self.integers(*(size for size in dimensions if isinstance(size, int)))
-        return self._shapes.setdefault(value, self._fresh_name("shape"))
+        return self._shapes.setdefault(value, self.fresh_name("shape"))
+
+    def finish_branch(self) -> tuple[Sequence[onnx.NodeProto], Sequence[onnx.TensorProto]]:
+        """Return the nodes and constants of a graph that follows on the forward graph's nodes."""
+        shape_nodes = [
+            helper.make_node("Shape", [value], [name], name) for value, name in self._shapes.items()
+        ]
+        nodes = (*shape_nodes, *self._first, *self._nodes)
+        return nodes, tuple(self._constants.values())
 
     def finish(self, result: str) -> Finished:
         """Return the backward graph that ends in `result`, and the values that it requires."""
@@ -132,9 +144,10 @@ class BackwardGraph:
             shapes=forward,
         )
 
-    def _fresh_name(self, word: str) -> str:
+    def fresh_name(self, word: str) -> str:
+        """Return a new name that contains the word."""
         self._count += 1
-        return f"{PREFIX}{word}_{self._count}"
+        return f"{self._prefix}{word}_{self._count}"
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ _DEQUANTIZING_OPSET = 19
 _ELEMENTS, _GROWTH = 2**20, 4
 
 
-def constants(model: onnx.ModelProto) -> dict[str, Array]:
-    """Return the initializers and constants of a model with inferred shapes, by name.
+def constants(model: onnx.ModelProto, inferred: onnx.GraphProto) -> dict[str, Array]:
+    """Return the initializers and constants of a model by name; its graph has inferred shapes.
 
     A value that nodes compute from constants alone is one too, if the operators are among those
     that store weights in another form, and the value is not much larger than the constants.
@@ -33,7 +33,7 @@ def constants(model: onnx.ModelProto) -> dict[str, Array]:
     stored: dict[str, Array] = {
         tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
     }
-    sizes = dict(_sizes(graph))
+    sizes = dict(_sizes(inferred))
     for node in graph.node:
         if node.domain not in ("", "ai.onnx"):
             continue

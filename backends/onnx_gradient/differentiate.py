@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 from onnx import helper
 
-from .backward import IR_VERSION, OPSET, BackwardGraph, Finished, cotangent_name
+from .backward import IR_VERSION, BackwardGraph, Finished, cotangent_name
 from .errors import NoGradientError
-from .forward import ForwardGraph, Node, ValueType
-from .rules import RULES, RULES_OF_SEVERAL_OUTPUTS
+from .expansion import expanded
+from .forward import ForwardGraph, ValueType
+from .propagation import propagate
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,21 @@ def differentiate(
     anywhere; with `on_cpu` they are made for ONNX Runtime's CPU provider. Raises NoGradientError,
     which names the operator and the node, for a node that no rule supports.
     """
-    forward = ForwardGraph(model, by)
+    model = expanded(model)
+    forward = ForwardGraph(model, (by,) if by else ())
     backward = BackwardGraph(forward, on_cpu=on_cpu)
-    result, unsupported = _propagated(forward, backward)
+    gradients, unsupported = propagate(backward, _cotangents(forward))
     for error in unsupported.values():
         raise error
+    result = gradients[forward.image]
     if not result:
         raise NoGradientError("no gradient of a graph whose outputs do not depend on its input")
     finished = backward.finish(result)
     saved = (*finished.saved, *finished.shapes.values())
     return GradientModels(
-        _with_outputs(model, forward, finished), _backward_model(forward, finished), saved
+        _with_outputs(model, forward, finished),
+        _backward_model(forward, finished, backward.opset),
+        saved,
     )
 
 
@@ -56,8 +60,8 @@ def layers_without_gradient(model: onnx.ModelProto) -> dict[str, str]:
 
     Raises NoGradientError for a model that cannot be read.
     """
-    forward = ForwardGraph(model)
-    _, unsupported = _propagated(forward, BackwardGraph(forward, on_cpu=True))
+    forward = ForwardGraph(expanded(model))
+    _, unsupported = propagate(BackwardGraph(forward, on_cpu=True), _cotangents(forward))
     reasons: dict[str, str] = {}
     for number, node in enumerate(forward.nodes):
         before = [node.inputs[position] for position in sorted(node.active)]
@@ -68,52 +72,6 @@ def layers_without_gradient(model: onnx.ModelProto) -> dict[str, str]:
         for output in node.outputs if inherited else ():
             reasons[output] = inherited[0]
     return {layer: reasons[layer] for layer in forward.layers if layer in reasons}
-
-
-def _propagated(
-    forward: ForwardGraph, backward: BackwardGraph
-) -> tuple[str, dict[int, NoGradientError]]:
-    """Propagate the layers' cotangents to the image, and return the gradient there.
-
-    It is "" if there is none. Also return the errors of the nodes that have no gradient, by the
-    nodes' positions, from the last to the first; nothing is propagated through them.
-    """
-    pending = {layer: [cotangent_name(layer)] for layer in forward.layers}
-    unsupported: dict[int, NoGradientError] = {}
-    for number, node in reversed([*enumerate(forward.nodes)]):
-        if not node.active and not node.captured:
-            continue
-        gradients = [_total(backward, pending.pop(output, [])) for output in node.outputs]
-        if not any(gradients):
-            continue
-        try:
-            parts = _parts(backward, node, gradients)
-        except NoGradientError as error:
-            unsupported[number] = error
-            continue
-        for position, part in parts.items():
-            pending.setdefault(node.inputs[position], []).append(part)
-    return _total(backward, pending.pop(forward.image, [])), unsupported
-
-
-def _total(backward: BackwardGraph, parts: list[str]) -> str:
-    total = ""
-    for part in parts:
-        total = backward.emit("Add", total, part) if total else part
-    return total
-
-
-def _parts(graph: BackwardGraph, node: Node, gradients: Sequence[str]) -> Mapping[int, str]:
-    """Return the gradients at the inputs of a node, by position, from those at its outputs."""
-    if node.captured:
-        raise node.unsupported("its subgraphs use values that depend on the image")
-    if node.operator in RULES_OF_SEVERAL_OUTPUTS:
-        return RULES_OF_SEVERAL_OUTPUTS[node.operator](graph, node, gradients)
-    if node.operator not in RULES:
-        raise node.unsupported("there is no rule for this operator")
-    if any(gradients[1:]):
-        raise node.unsupported("another output than its first is used")
-    return RULES[node.operator](graph, node, gradients[0])
 
 
 def _with_outputs(
@@ -132,7 +90,11 @@ def _with_outputs(
     return extended
 
 
-def _backward_model(forward: ForwardGraph, finished: Finished) -> onnx.ModelProto:
+def _cotangents(forward: ForwardGraph) -> list[tuple[str, str]]:
+    return [(layer, cotangent_name(layer)) for layer in forward.layers]
+
+
+def _backward_model(forward: ForwardGraph, finished: Finished, opset: int) -> onnx.ModelProto:
     inputs = [_value_info(value, forward.type(value)) for value in finished.saved]
     inputs += [
         _value_info(name, _shape_type(forward, value)) for value, name in finished.shapes.items()
@@ -142,9 +104,9 @@ def _backward_model(forward: ForwardGraph, finished: Finished) -> onnx.ModelProt
     graph = helper.make_graph(
         finished.nodes, "gradient", inputs, [output], list(finished.constants)
     )
-    opset = helper.make_opsetid("", OPSET)
+    imports = [helper.make_opsetid("", opset)]
     return helper.make_model(
-        graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="stylectl"
+        graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="stylectl"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from ..onnx_shapes import inferred_graph
 from .constants import constants
 from .errors import NoGradientError
+from .subgraphs import captured
 
 #: A size; the name of a size that is known only when the graph runs; or None.
 Dimension = int | str | None
@@ -72,35 +74,40 @@ class Node:
 class ForwardGraph:
     """An ONNX model with one input, the image, and a layer for each output.
 
-    A graph of several inputs is read as a function of one of them; the others are plain values.
+    A graph of several inputs is read as a function of some of them; the others are plain values.
     """
 
-    def __init__(self, model: onnx.ModelProto, by: str | None = None) -> None:
-        """Read the graph as a function of the input `by`, which may be left out if it is the only.
+    def __init__(self, model: onnx.ModelProto, by: Sequence[str] = ()) -> None:
+        """Read the graph as a function of the inputs `by`, which may be left out if it has one.
 
-        Raises NoGradientError if it is left out, and the graph does not have exactly one input.
+        Raises NoGradientError if they are left out, and the graph has no or several inputs.
         """
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-        graph = inferred.graph
+        graph = model.graph
+        inferred = inferred_graph(model)
         self.opset = max(
             (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
             default=1,
         )
-        self.constants = constants(inferred)
+        self.constants = constants(model, inferred)
         inputs = [value.name for value in graph.input if value.name not in self.constants]
-        if by is None and len(inputs) != 1:
+        if not by and len(inputs) != 1:
             raise NoGradientError(
                 f"no gradient of a graph with {len(inputs)} inputs; it must have one"
             )
-        self.image = by or inputs[0]
+        self.inputs: tuple[str, ...] = tuple(by or inputs)
         self.layers = tuple(value.name for value in graph.output)
-        self._types = dict(_types(graph))
+        self._types = dict(_types(graph, inferred))
         self.nodes = tuple(self._read(graph))
         self._producers = {value: node for node in self.nodes for value in node.outputs}
         self._users: dict[str, list[str]] = {}
         for node, proto in zip(self.nodes, graph.node, strict=True):
             for value in {*node.inputs, *captured(proto)}:
                 self._users.setdefault(value, []).append(node.operator)
+
+    @property
+    def image(self) -> str:
+        """The first input."""
+        return self.inputs[0]
 
     def type(self, value: str) -> ValueType:
         """Return the type of a value. Raises NoGradientError if it is unknown."""
@@ -128,7 +135,7 @@ class ForwardGraph:
         return rectified and self._users.get(value) == ["MaxPool"] and value not in self.layers
 
     def _read(self, graph: onnx.GraphProto) -> Iterator[Node]:
-        active, quantized = {self.image}, set[str]()
+        active, quantized = {*self.inputs}, set[str]()
         for node in graph.node:
             positions = frozenset(
                 position for position, value in enumerate(node.input) if value in active
@@ -159,22 +166,8 @@ class ForwardGraph:
             )
 
 
-def captured(node: onnx.NodeProto) -> set[str]:
-    """Return the values of the graph that a node's subgraphs use."""
-    names: set[str] = set()
-    for attribute in node.attribute:
-        for graph in (*attribute.graphs, attribute.g):
-            inner = {value.name for value in (*graph.input, *graph.initializer)}
-            for part in graph.node:
-                names |= ({*part.input} | captured(part)) - inner
-                inner |= {*part.output}
-            names |= {value.name for value in graph.output} - inner
-    return names
-
-
-def _types(graph: onnx.GraphProto) -> Iterator[tuple[str, ValueType]]:
-    value_infos: Iterable[onnx.ValueInfoProto] = [*graph.input, *graph.value_info, *graph.output]
-    for value in value_infos:
+def _types(graph: onnx.GraphProto, inferred: onnx.GraphProto) -> Iterator[tuple[str, ValueType]]:
+    for value in (*graph.input, *inferred.value_info, *inferred.output):
         tensor = value.type.tensor_type
         dimensions = None
         if tensor.HasField("shape"):

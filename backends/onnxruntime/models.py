@@ -178,6 +178,7 @@ def _source_hash() -> str:
         here,
         *(here.with_name(name) for name in ("winograd_rewrite.py", "trial.py")),
         backends / "pytorch" / "winograd.py",
+        backends / "onnx_shapes.py",
     ]
     for folder in ("onnx_export", "onnx_gradient"):
         modules += sorted((backends / folder).rglob("*.py"))

@@ -19,7 +19,16 @@ from . import (
     shaping,
     softmax,
 )
-from .spatial import convolution, lp_pooling, padding, pooling, resizing, sampling, transposed
+from .spatial import (
+    columns,
+    convolution,
+    lp_pooling,
+    padding,
+    pooling,
+    resizing,
+    sampling,
+    transposed,
+)
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
@@ -27,7 +36,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         for module in (
             *(activations, einsum, elementwise, functions, indexing, linear, normalization),
             *(quantization, reductions, shaping, softmax),
-            *(convolution, lp_pooling, padding, pooling, resizing, sampling, transposed),
+            *(columns, convolution, lp_pooling, padding, pooling, resizing, sampling, transposed),
         )
         for operator, rule in module.RULES.items()
     }

@@ -100,6 +100,13 @@ def _atanh(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]
     return {0: graph.emit("Div", gradient, graph.emit("Sub", graph.scalar(1, like=value), square))}
 
 
+def _remainder(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Pass the gradient to the dividend: the remainder grows with it, between its steps."""
+    if node.active != {0}:
+        raise node.unsupported("its divisor depends on the image")
+    return {0: unbroadcast(graph, gradient, node, 0)}
+
+
 def _sum(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     return {position: unbroadcast(graph, gradient, node, position) for position in node.active}
 
@@ -151,6 +158,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Max": _extremum,
         "Mean": _mean,
         "Min": _extremum,
+        "Mod": _remainder,
         "Pow": _pow,
         "Reciprocal": _reciprocal,
         "Round": _step,

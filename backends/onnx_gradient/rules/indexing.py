@@ -61,10 +61,44 @@ def _gather_elements(graph: BackwardGraph, node: Node, gradient: str) -> Mapping
 
 
 def _gather_nd(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    if node.attributes.get("batch_dims", 0):
-        raise node.unsupported("it has batch_dims")
-    inputs = zeros(graph, node.inputs[0]), graph.saved(node.inputs[1]), gradient
-    return {0: graph.emit("ScatterND", *inputs, reduction="add")}
+    """Add the gradient at the positions that were taken.
+
+    With batch_dims, the leading dimensions are joined, and the number of the batch becomes the
+    first coordinate of each position.
+    """
+    value, indices = node.inputs
+    batches = node.attributes.get("batch_dims", 0)
+    if not batches:
+        inputs = zeros(graph, value), graph.saved(indices), gradient
+        return {0: graph.emit("ScatterND", *inputs, reduction="add")}
+    sizes, joined = graph.shape(value), graph.integers(-1)
+    rank = len(graph.forward.dimensions(indices))
+    (count,) = graph.forward.dimensions(indices)[rank - 1 :]
+    if not isinstance(count, int):
+        raise node.unsupported("the number of its coordinates is unknown")
+    batch = graph.emit("Slice", sizes, graph.integers(0), graph.integers(batches))
+    total = graph.emit("ReduceProd", batch, keepdims=0)
+    numbers = graph.emit("Range", graph.constant(np.array(0)), total, graph.constant(np.array(1)))
+    total = graph.emit("Unsqueeze", total, graph.integers(0))
+
+    def by_batch(array: str, *rest: str) -> str:
+        return graph.emit("Reshape", array, graph.emit("Concat", total, *rest, axis=0))
+
+    rows = by_batch(graph.saved(indices), joined, graph.integers(count))
+    numbers = graph.emit("Unsqueeze", numbers, graph.integers(1, 2))
+    row_sizes = graph.emit("Slice", graph.emit("Shape", rows), graph.integers(0), graph.integers(2))
+    shape = graph.emit("Concat", row_sizes, graph.integers(1), axis=0)
+    positions = graph.emit("Concat", graph.emit("Expand", numbers, shape), rows, axis=2)
+    end = graph.integers(len(graph.forward.dimensions(value)))
+    taken = graph.emit("Slice", sizes, graph.integers(batches + count), end)
+    scattered = graph.emit(
+        "ScatterND",
+        by_batch(zeros(graph, value), graph.emit("Slice", sizes, graph.integers(batches), end)),
+        positions,
+        by_batch(gradient, joined, taken),
+        reduction="add",
+    )
+    return {0: graph.emit("Reshape", scattered, sizes)}
 
 
 def _scatter(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:

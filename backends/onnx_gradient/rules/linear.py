@@ -1,4 +1,4 @@
-"""Gradient rules for matrix products."""
+"""Gradient rules for matrix products, and for rotations by stated angles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from types import MappingProxyType
 from ..backward import BackwardGraph, Rule
 from ..forward import Dimension, Node
 from .elementwise import summed_to, unbroadcast
+
+#: Least opset with rotary embeddings.
+_ROTATING_OPSET = 23
 
 
 def _matmul(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
@@ -73,4 +76,16 @@ def _gemm(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     return gradients
 
 
-RULES: Mapping[str, Rule] = MappingProxyType({"Gemm": _gemm, "MatMul": _matmul})
+def _rotation(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
+    """Turn the gradient back: the transpose of a rotation is that by the opposite angle."""
+    if node.active != {0}:
+        raise node.unsupported("its angles depend on the image")
+    cosines, sines, *positions = (graph.saved(value) for value in node.inputs[1:] if value)
+    graph.opset = max(graph.opset, _ROTATING_OPSET)
+    inputs = gradient, cosines, graph.emit("Neg", sines), *positions
+    return {0: graph.emit("RotaryEmbedding", *inputs, **node.attributes)}
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {"Gemm": _gemm, "MatMul": _matmul, "RotaryEmbedding": _rotation}
+)

@@ -12,7 +12,8 @@ from ..forward import Node
 def _quantized(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
     """Raise NoGradientError. Weights of integers are constants, and have no rule."""
     raise node.unsupported(
-        "its input is rounded, which has no slope; use a file whose weights alone are quantized"
+        "its input is rounded, which has no slope; use a file whose weights alone are quantized, "
+        "or layers before it"
     )
 
 

@@ -20,8 +20,9 @@ def _reshape(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, st
 
 
 def _transpose(graph: BackwardGraph, node: Node, gradient: str) -> Mapping[int, str]:
-    rank = len(graph.forward.dimensions(node.inputs[0]))
-    order = node.attributes.get("perm", range(rank)[::-1])
+    order = node.attributes.get("perm")
+    if order is None:
+        order = range(len(graph.forward.dimensions(node.inputs[0])))[::-1]
     return {0: graph.emit("Transpose", gradient, perm=[int(axis) for axis in np.argsort(order)])}
 
 

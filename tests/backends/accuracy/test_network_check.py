@@ -133,7 +133,7 @@ def file(path: Path, block: int = 1) -> OnnxFile:
 @pytest.fixture
 def wrong_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradient of Relu is as if all its inputs were positive."""
-    module: Any = sys.modules["stylectl.backends.onnx_gradient.differentiate"]
+    module: Any = sys.modules["stylectl.backends.onnx_gradient.propagation"]
     rules = {**module.RULES, "Relu": lambda graph, node, gradient: {0: gradient}}
     monkeypatch.setattr(module, "RULES", rules)
 

@@ -21,7 +21,7 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 
 class Tiny(Backbone):
     name = "tiny"
-    layers = (LayerInfo("relu1", channels=4, stride=2, receptive_field=3),)
+    layers: tuple[LayerInfo, ...] = (LayerInfo("relu1", channels=4, stride=2, receptive_field=3),)
     aliases = {}  # noqa: RUF012
     default_content_layers = default_style_layers = {"relu1": 1.0}  # noqa: RUF012
 
@@ -130,6 +130,41 @@ def test_half_precision_is_close(tiny: tuple[onnx.ModelProto, Trunk]) -> None:
     assert model.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     check_model(model, trunk, Tiny.layers[0])
     check_model(model, tiny[1].half(), Tiny.layers[0])
+
+
+class Branched(Trunk):
+    """A network whose layers are called like values that torch's exporter names by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
+        nn.init.constant_(self.convolution.weight, 0.1)
+
+    def forward(self, image: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
+        x = self.convolution(image.to(self.convolution.weight.dtype)).relu()
+        return {"relu": x, "add": x + x.sigmoid()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_layers_may_be_called_like_inner_values(dtype: torch.dtype) -> None:
+    trunk = Branched().to(dtype)
+    backbone = Tiny()
+    backbone.layers = tuple(
+        LayerInfo(name, channels=4, stride=1, receptive_field=3) for name in ("relu", "add")
+    )
+    model = export_trunk(trunk, backbone, ["relu", "add"])
+    assert [output.name for output in model.graph.output] == ["relu", "add"]
+    elements = {output.type.tensor_type.elem_type for output in model.graph.output}
+    assert elements == {onnx.TensorProto.FLOAT}
+    if dtype != torch.float64:  # of which ONNX Runtime has no convolution
+        check_model(model, trunk, backbone.layers[0])
+
+
+def test_more_weights_than_a_model_can_have_are_an_error() -> None:
+    with torch.device("meta"):  # where weights take no memory
+        trunk = ChainTrunk([("relu1", nn.Conv2d(3, 2**28, 1))], (0.5,) * 3, (1, 1, 1))
+    with pytest.raises(BackendError, match=r"tiny has 4\.3 GB of weights .* can have 2\.1 GB"):
+        export_trunk(trunk, Tiny(), ["relu1"])
 
 
 def test_the_hash_is_of_names_values_and_types() -> None:

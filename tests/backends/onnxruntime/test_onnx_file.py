@@ -127,7 +127,7 @@ def test_an_exported_network_is_the_same_network(tmp_path: Path) -> None:
 @pytest.fixture
 def without_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """Softsign has no gradient rule."""
-    module: Any = sys.modules["stylectl.backends.onnx_gradient.differentiate"]
+    module: Any = sys.modules["stylectl.backends.onnx_gradient.propagation"]
     rules = {operator: rule for operator, rule in module.RULES.items() if operator != "Softsign"}
     monkeypatch.setattr(module, "RULES", rules)
 

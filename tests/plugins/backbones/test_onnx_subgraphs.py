@@ -189,21 +189,33 @@ def outputs(model: onnx.ModelProto, inputs: Mapping[str, Any]) -> dict[str, Any]
     return dict(zip(names, session.run(names, needed), strict=True))
 
 
-def test_a_branch_that_the_image_decides_has_no_gradient(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [-1e3, 1e3])
+def test_a_branch_that_the_image_decides_has_the_gradient_of_what_it_takes(
+    tmp_path: Path, limit: float
+) -> None:
     make = helper.make_node
-    nodes = conditional({"op_type": "Greater", "inputs": ["mean", "zero"]})
+    nodes = conditional({"op_type": "Greater", "inputs": ["mean", "limit"]})
     nodes[1:1] = [
         make("ReduceMean", ["conv"], ["means"], keepdims=0),
         make("Identity", ["means"], ["mean"]),
     ]
-    backbone = opened(saved(tmp_path / "network.onnx", nodes, {"zero": np.float32(0)}))
-    names = [info.name for info in backbone.layers]
+    path = saved(tmp_path / "network.onnx", nodes, {"limit": np.float32(limit)})
+    names = [info.name for info in opened(path).layers]
     assert names == ["conv"]  # the positions of a branch's values are not known
+    pair = differentiate(onnx.load(str(path)))
     image = np.random.default_rng(0).random((1, 3, 9, 9), np.float32)
-    model = onnx.load(str(tmp_path / "network.onnx"))
-    with pytest.raises(NoGradientError, match=r"If .*use values that depend on the image"):
-        differentiate(model)
-    assert outputs(model, {"image": image})["last"].shape == (1, 4, 9, 9)
+    forward = outputs(pair.forward, {"image": image})
+    cotangent = np.random.default_rng(2).standard_normal((1, 4, 9, 9)).astype(np.float32)
+    inputs = {**forward, "image": image, cotangent_name("last"): cotangent}
+    (gradient,) = outputs(pair.backward, inputs).values()
+
+    leaf = torch.from_numpy(image).requires_grad_()
+    convolved = nn.functional.conv2d(leaf, torch.from_numpy(WEIGHT), padding=1)
+    expected = (convolved if limit < 0 else -2 * convolved).relu()
+    (exact,) = torch.autograd.grad(expected, leaf, torch.from_numpy(cotangent))
+    assert distance(torch.from_numpy(forward["last"]), expected.detach()) < CLOSE
+    # A rectifier within rounding of its kink may switch.
+    assert distance(torch.from_numpy(gradient), exact) < 1e-2
 
 
 def test_a_captured_image_is_preprocessed(tmp_path: Path) -> None:
@@ -250,7 +262,7 @@ def test_a_loop_over_the_image_is_refused_by_name(tmp_path: Path) -> None:
         make("Conv", ["looped", "w2"], ["last"], kernel_shape=[1, 1]),
     ]
     w2 = np.random.default_rng(1).standard_normal((4, 4, 1, 1)).astype(np.float32)
-    path = saved(tmp_path / "network.onnx", nodes, {"times": np.int64(3), "w2": w2})
+    path = saved(tmp_path / "network.onnx", nodes, {"times": np.int64(100), "w2": w2})
     with pytest.raises(NoGradientError, match=r"Loop \(node 'repeat'\)"):
         differentiate(onnx.load(str(path)))
     backbone = opened(path)

@@ -172,3 +172,10 @@ def test_a_cast_to_the_type_of_another_value() -> None:
         helper.make_node("CastLike", ["curved", "image"], ["out"]),
     ]
     check(build(nodes, {"like": np.zeros(1, np.float64)}), torch.sin, 2, 4, 5, 7)
+
+
+@pytest.mark.parametrize("opset", [10, 23])
+def test_the_remainder_of_a_division(opset: int) -> None:
+    divisor = np.array([0.7], np.float32)
+    model = build([node("Mod", "divisor", fmod=1)], {"divisor": divisor}, opset=opset)
+    check(model, lambda x: x.fmod(double(divisor)), 2, 4, 5, 7)

@@ -78,6 +78,39 @@ def test_gather_nd() -> None:
     check(model, lambda x: x[indices[..., 0], indices[..., 1]], 2, 4, 5, 7)
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    batches=st.integers(1, 2),
+    count=st.integers(1, 2),
+    rows=st.sampled_from([(), (3,), (2, 3)]),
+    seed=st.integers(0, 99),
+    opset=st.sampled_from([12, 18, 23]),
+    known=st.booleans(),
+)
+def test_gather_nd_in_batches(
+    batches: int, count: int, rows: tuple[int, ...], seed: int, opset: int, known: bool
+) -> None:
+    sizes = (2, 4, 5, 7)
+    generator = np.random.default_rng(seed)
+    shape = (*sizes[:batches], *rows)
+    coordinates = [generator.integers(0, sizes[batches + at], shape) for at in range(count)]
+    indices = np.stack(coordinates, -1)
+    model = build(
+        [node("GatherND", "indices", batch_dims=batches)],
+        {"indices": indices},
+        dims=sizes if known else DYNAMIC,
+        opset=opset,
+        output_rank=len(shape) + 4 - batches - count,
+    )
+
+    def expected(x: Tensor) -> Tensor:
+        grids = np.meshgrid(*(np.arange(size) for size in sizes[:batches]), indexing="ij")
+        batch = [grid.reshape(*grid.shape, *[1] * len(rows)) for grid in grids]
+        return x[(*batch, *coordinates)]
+
+    check(model, expected, *sizes)
+
+
 @pytest.mark.parametrize("opset", [9, 11, 18])
 @pytest.mark.parametrize("part", ["data", "updates", "both"])
 def test_scatter_elements(opset: int, part: str) -> None:

@@ -210,8 +210,141 @@ def test_operators_in_their_forms_of_any_opset(name: str, opset: int, seed: int)
     check(model, function, image=values(2, 4, 6, 8, seed=seed))
 
 
+#: The least opset with an operator, its inputs besides the image, its attributes, the function.
+Operator = tuple[int, dict[str, Array], dict[str, Any], Function]
+
+OTHER = values(2, 4, 6, 8, seed=3)
+ROWS = np.random.default_rng(0).integers(0, 8, (2, 4, 6, 5))
+GRID = np.clip(values(2, 3, 5, 2, seed=4), -0.9, 0.9)
+WEIGHTS = {"scale": values(4, seed=5), "shift": values(4, seed=6)}
+
+
+def padded_squares(x: Tensor) -> Tensor:
+    return functional.pad(x * x, (0, 0, 0, 0, 1, 1)).unfold(1, 3, 1).sum(-1)
+
+
+def replaced(x: Tensor) -> Tensor:
+    """The last half of the batch, with other numbers in the place of the first."""
+    return torch.cat([double(OTHER[:1]), x[1:]])
+
+
+OPERATORS: dict[str, Operator] = {
+    "CumSum": (11, {"axis": np.array(2)}, {}, lambda x: x.cumsum(2)),
+    "DepthToSpace": (
+        9,
+        {},
+        {"blocksize": 2},
+        lambda x: x.view(2, 2, 2, 1, 6, 8).permute(0, 3, 4, 1, 5, 2).reshape(2, 1, 12, 16),
+    ),
+    "Einsum": (
+        12,
+        {"matrix": values(4, 3, seed=1)},
+        {"equation": "nchw,cd->ndhw"},
+        lambda x: torch.einsum("nchw,cd->ndhw", x, double(values(4, 3, seed=1))),
+    ),
+    "Expand": (9, {"sizes": integers(2, 1, 1, 1)}, {}, lambda x: x.expand(2, 4, 6, 8) * 1),
+    "Gather": (9, {"places": integers(0, 2, 2)}, {"axis": 1}, lambda x: x[:, [0, 2, 2]]),
+    "GatherElements": (
+        11,
+        {"places": ROWS},
+        {"axis": 3},
+        lambda x: x.gather(3, torch.from_numpy(ROWS)),
+    ),
+    "GlobalMaxPool": (9, {}, {}, lambda x: x.amax((2, 3), keepdim=True)),
+    "GridSample": (
+        16,
+        {"grid": GRID},
+        {},
+        lambda x: functional.grid_sample(x, double(GRID), align_corners=False),
+    ),
+    "GroupNormalization": (
+        21,
+        WEIGHTS,
+        {"num_groups": 2},
+        lambda x: functional.group_norm(x, 2, *(double(value) for value in WEIGHTS.values())),
+    ),
+    "InstanceNormalization": (
+        9,
+        WEIGHTS,
+        {},
+        lambda x: functional.instance_norm(
+            x, weight=double(WEIGHTS["scale"]), bias=double(WEIGHTS["shift"])
+        ),
+    ),
+    "LRN": (
+        9,
+        {},
+        {"size": 3, "alpha": 0.3},
+        lambda x: x / (1 + 0.1 * padded_squares(x)) ** 0.75,
+    ),
+    "LayerNormalization": (
+        17,
+        {"scale": values(8, seed=5)},
+        {},
+        lambda x: functional.layer_norm(x, (8,), double(values(8, seed=5))),
+    ),
+    "LpPool": (
+        9,
+        {},
+        {"kernel_shape": [2, 2], "strides": [2, 2]},
+        lambda x: functional.lp_pool2d(x, 2, 2),
+    ),
+    "Max": (9, {"other": OTHER}, {}, lambda x: torch.maximum(x, double(OTHER))),
+    "Mean": (9, {"other": OTHER}, {}, lambda x: (x + double(OTHER)) / 2),
+    "Min": (9, {"other": OTHER}, {}, lambda x: torch.minimum(x, double(OTHER))),
+    "PRelu": (
+        9,
+        {"slope": values(4, 1, 1, seed=2)},
+        {},
+        lambda x: functional.prelu(x, double(values(4, seed=2))),
+    ),
+    "Pow": (9, {"exponent": np.array(3, np.float32)}, {}, lambda x: x**3),
+    "ScatterND": (
+        11,
+        {"places": np.array([[0]]), "updates": OTHER[:1]},
+        {},
+        replaced,
+    ),
+    "SpaceToDepth": (
+        9,
+        {},
+        {"blocksize": 2},
+        lambda x: x.view(2, 4, 3, 2, 4, 2).permute(0, 3, 5, 1, 2, 4).reshape(2, 16, 3, 4),
+    ),
+    "Sum": (9, {"other": OTHER}, {}, lambda x: x + double(OTHER)),
+    "Tile": (9, {"counts": integers(1, 2, 1, 3)}, {}, lambda x: x.repeat(1, 2, 1, 3)),
+}
+
+
+@settings(max_examples=80, deadline=None)
+@given(name=st.sampled_from([*OPERATORS]), opset=st.integers(9, 23), seed=st.integers(0, 99))
+def test_operators_of_one_form_in_any_opset(name: str, opset: int, seed: int) -> None:
+    since, constants, attributes, function = OPERATORS[name]
+    model = build(one(name, *constants, **attributes), constants, opset=max(since, opset))
+    # Statistics are rounded a few times.
+    check(model, function, image=values(2, 4, 6, 8, seed=seed), tolerance=1e-5)
+
+
+REDUCTIONS: dict[str, Function] = {
+    "ReduceL2": lambda x: x.norm(dim=(2, 3), keepdim=True),
+    "ReduceMax": lambda x: x.amax((2, 3), keepdim=True),
+    "ReduceMean": lambda x: x.mean((2, 3), keepdim=True),
+}
+
+
+@settings(max_examples=30, deadline=None)
+@given(name=st.sampled_from([*REDUCTIONS]), opset=st.integers(9, 23), seed=st.integers(0, 99))
+def test_reductions_in_any_opset(name: str, opset: int, seed: int) -> None:
+    constants = {"axes": integers(2, 3)} if opset >= 18 else {}
+    attributes = {} if opset >= 18 else {"axes": [2, 3]}
+    model = build(one(name, *constants, **attributes), constants, opset=opset)
+    image = values(2, 4, 6, 8, seed=seed)
+    check(model, REDUCTIONS[name], image=image, tolerance=1e-5)  # a mean may be near zero
+
+
 POINTWISE: dict[str, tuple[int, Function]] = {
     "Abs": (9, torch.abs),
+    "Celu": (12, functional.celu),
     "Cos": (9, torch.cos),
     "Elu": (9, functional.elu),
     "Erf": (9, torch.erf),
@@ -229,6 +362,7 @@ POINTWISE: dict[str, tuple[int, Function]] = {
     "Sin": (9, torch.sin),
     "Softplus": (9, functional.softplus),
     "Softsign": (9, functional.softsign),
+    "Swish": (24, functional.silu),
     "Tanh": (9, torch.tanh),
 }
 
@@ -239,3 +373,15 @@ def test_functions_of_single_elements_in_any_opset(name: str, opset: int, seed: 
     since, function = POINTWISE[name]
     model = build(one(name), opset=max(since, opset))
     check(model, function, image=values(1, 4, 3, 5, seed=seed))
+
+
+@settings(max_examples=15, deadline=None)
+@given(opset=st.integers(9, 23), seed=st.integers(0, 99))
+def test_roots_in_any_opset(opset: int, seed: int) -> None:
+    nodes = [
+        helper.make_node("Mul", ["image", "image"], ["square"]),
+        helper.make_node("Add", ["square", "one"], ["above"]),
+        helper.make_node("Sqrt", ["above"], ["out"]),
+    ]
+    model = build(nodes, {"one": np.ones(1, np.float32)}, opset=opset)
+    check(model, lambda x: (x * x + 1).sqrt(), image=values(1, 4, 3, 5, seed=seed))

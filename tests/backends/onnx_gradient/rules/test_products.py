@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 from stylectl.backends.onnx_gradient import NoGradientError, differentiate
+from torch import Tensor
 
-from ..checking import build, check, double, values
+from ..checking import build, check, double, node, values
 
 SHAPES: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     ((2, 4, 5, 6), (6, 3)),
@@ -96,3 +97,28 @@ def test_einstein_sums_that_are_refused(equation: str) -> None:
     onnx.checker.check_model(model)
     with pytest.raises(NoGradientError, match=r"Einsum \(node 'tested'\)"):
         differentiate(model)
+
+
+@pytest.mark.parametrize("interleaved", [0, 1])
+@pytest.mark.parametrize("dimensions", [0, 4])
+def test_rotary_embedding(interleaved: int, dimensions: int) -> None:
+    turned = dimensions or 8
+    angles = values(2, 5, turned // 2, seed=1)
+    constants = {"cos": np.cos(angles), "sin": np.sin(angles)}
+    tested = node(
+        "RotaryEmbedding", *constants, interleaved=interleaved, rotary_embedding_dim=dimensions
+    )
+    model = build([tested], constants, dims=(2, 4, 5, 8), opset=23)
+
+    def expected(x: Tensor) -> Tensor:
+        cos, sin = (double(value)[:, None] for value in constants.values())
+        part, rest = x[..., :turned], x[..., turned:]
+        if interleaved:
+            real, imaginary = part[..., ::2], part[..., 1::2]
+        else:
+            real, imaginary = part.chunk(2, -1)
+        pair = [cos * real - sin * imaginary, sin * real + cos * imaginary]
+        part = torch.stack(pair, -1).flatten(-2) if interleaved else torch.cat(pair, -1)
+        return torch.cat([part, rest], -1)
+
+    check(model, expected, 2, 4, 5, 8)
