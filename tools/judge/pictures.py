@@ -1,0 +1,124 @@
+"""Pictures that are judged: their pixels and their activations in VGG-19."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...backends.pytorch.backend import TorchBackend
+from ...backends.pytorch.options import TorchOptions
+from ...core.errors import ImageError, UsageError
+from ...core.images.alpha import without_hidden_colors
+from ...core.images.decoding import read_image
+from ...core.images.reduction import AtSizes
+from ...core.interfaces.backend import FeatureBackend
+from ...core.interfaces.source_image import SourceImage
+from ...core.sizes.fitting import Size, fit
+from ...plugins.backbones.vgg19 import VGG19, VGG19Options
+
+#: Layers of Gatys, Ecker and Bethge (2015), which all scores read.
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+#: Stride of relu4_1 in pixels.
+STRIDE = 8
+
+#: Shortest side in pixels: relu5_1 has four positions along it.
+_LEAST_SIDE = 64
+#: Most that the aspect ratios of two results, or of a result and its content, differ: sizes are
+#: rounded to whole pixels, and to whole strides of a network.
+_ASPECT_TOLERANCE = 0.06
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Picture with its activations.
+
+    - `image`: (1, 3, H, W), float32 in [0, 1], sRGB-encoded.
+    - `features`: activations (C, H', W') of `LAYERS`, float32.
+    """
+
+    image: Tensor
+    features: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of one judgement, all on the CPU.
+
+    The results and the content image have one size. The style image has its own aspect ratio, and
+    a long side no longer than theirs; `stretched_style` is the style image at their size.
+    """
+
+    results: tuple[Picture, ...]
+    content: Picture
+    style: Picture
+    stretched_style: Picture
+
+    @property
+    def size(self) -> Size:
+        """Size of the results: (height, width) in pixels."""
+        height, width = self.content.image.shape[2:]
+        return height, width
+
+
+def read_pictures(results: Sequence[str], content: str, style: str, size: int) -> Pictures:
+    """Read the files of a judgement, and evaluate the network.
+
+    The long side of the results becomes `size`, or that of the smallest result if it is less.
+    Raises UsageError for a missing file and for a content image or result of another aspect ratio
+    than the first result's, ImageError for a file that cannot be used or is too small, and
+    MemoryLimitError.
+    """
+    sources = {path: _read(path, size) for path in dict.fromkeys((*results, content, style))}
+    long_side = min(size, *(max(sources[path].size) for path in results))
+    common = fit(sources[results[0]].size, long_side)
+    if min(common) < _LEAST_SIDE:
+        raise ImageError(
+            f"{results[0]}: compared at {common[1]}x{common[0]} px, which is too small to judge; "
+            f"each side needs {_LEAST_SIDE} px"
+        )
+    for path in (content, *results[1:]):
+        _check_aspect(sources[path], sources[results[0]])
+    style_size = fit(sources[style].size, long_side)
+    if min(style_size) < _LEAST_SIDE:
+        raise ImageError(f"{style}: too small to judge by; each side needs {_LEAST_SIDE} px")
+    with _network() as network:
+        pictures = {path: picture_of(sources[path].tensor(*common), network) for path in results}
+        return Pictures(
+            tuple(pictures[path] for path in results),
+            picture_of(sources[content].tensor(*common), network),
+            picture_of(sources[style].tensor(*style_size), network),
+            picture_of(sources[style].tensor(*common), network),
+        )
+
+
+def picture_of(image: Tensor, network: FeatureBackend) -> Picture:
+    """Return an image (1, 3, H, W) with its activations."""
+    features = network.features(image)
+    return Picture(image, {layer: features[layer][0].cpu().contiguous() for layer in LAYERS})
+
+
+@contextmanager
+def _network() -> Iterator[FeatureBackend]:
+    """Open VGG-19 with the embedded weights, in float32."""
+    with TorchBackend(VGG19(VGG19Options()), LAYERS, TorchOptions()) as network, torch.no_grad():
+        yield network
+
+
+def _read(path: str, long_side: int) -> SourceImage:
+    """Read an image; large ones are kept at twice the long side that is used."""
+    used = AtSizes(lambda size: [fit(size, 2 * long_side)])
+    return without_hidden_colors(read_image(path, use=used))
+
+
+def _check_aspect(image: SourceImage, first: SourceImage) -> None:
+    (height, width), (first_height, first_width) = image.size, first.size
+    ratio = (width * first_height) / (height * first_width)
+    if not 1 - _ASPECT_TOLERANCE < ratio < 1 + _ASPECT_TOLERANCE:
+        raise UsageError(
+            f"{image.path} has {width}x{height} px and {first.path} {first_width}x{first_height}: "
+            "the results and their content image must have one aspect ratio"
+        )
