@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .measures import MEASURES, Better, Measure
+from . import st_lpips
 from .pictures import Pictures, read_pictures
 
 #: Long side in pixels at which pictures are compared, unless another one is chosen.
 DEFAULT_SIZE = 512
+
+#: Place of ST-LPIPS among the scores: behind the others of content.
+_PLACE = 4
 
 
 @dataclass(frozen=True)
 class Score:
     """One score of each result, with its bounds.
 
-    - `name`: ``gram``, ``effectiveness``, ``cfsd``, ``edges``, ``copied``, ``grain`` or ``border``.
+    - `name`: ``gram``, ``effectiveness``, ``cfsd``, ``edges``, ``st-lpips``, ``copied``, ``grain`` or
+      ``border``.
     - `better`: "lower" or "higher".
     - `results`: the values, in the order of the results; None where there is none.
     - `content`, `style`: the values of the content image and of the style image. A result that is
@@ -37,6 +42,7 @@ class Judgement:
 
     - `results`, `content`, `style`: the paths, as they were given.
     - `size`: (width, height) in pixels at which the results were compared.
+    - `notices`: how the files were read, and which score is left out.
     """
 
     results: tuple[str, ...]
@@ -44,6 +50,7 @@ class Judgement:
     style: str
     size: tuple[int, int]
     scores: tuple[Score, ...]
+    notices: tuple[str, ...]
 
     def score(self, name: str) -> Score:
         """Return the score of a name. Raises KeyError."""
@@ -59,8 +66,18 @@ def judge_files(
     """Judge image files. Raises what `read_pictures` raises."""
     pictures = read_pictures(results, content, style, size)
     height, width = pictures.size
-    scores = tuple(_score(measure, pictures) for measure in MEASURES)
-    return Judgement(tuple(results), content, style, (width, height), scores)
+    notices = list(pictures.notices)
+    measures = list(MEASURES)
+    if st_lpips.is_installed():
+        measures.insert(
+            _PLACE, Measure("st-lpips", "lower", "content", st_lpips.st_lpips())
+        )
+    else:
+        notices.append(st_lpips.MISSING)
+    scores = tuple(_score(measure, pictures) for measure in measures)
+    return Judgement(
+        tuple(results), content, style, (width, height), scores, tuple(notices)
+    )
 
 
 def _score(measure: Measure, pictures: Pictures) -> Score:

@@ -50,12 +50,14 @@ class Pictures:
 
     The results and the content image have one size. The style image has its own aspect ratio, and
     a long side no longer than theirs; `stretched_style` is the style image at their size.
+    `notices` say how the files were read.
     """
 
     results: tuple[Picture, ...]
     content: Picture
     style: Picture
     stretched_style: Picture
+    notices: tuple[str, ...]
 
     @property
     def size(self) -> Size:
@@ -92,6 +94,7 @@ def read_pictures(results: Sequence[str], content: str, style: str, size: int) -
             picture_of(sources[content].tensor(*common), network),
             picture_of(sources[style].tensor(*style_size), network),
             picture_of(sources[style].tensor(*common), network),
+            tuple(notice for source in sources.values() for notice in source.notices),
         )
 
 
