@@ -27,6 +27,7 @@ def border_step(picture: Picture, _ground: Picture) -> float:
 def _steps(image: Tensor) -> Tensor:
     """Return the steps along the top of an image (3, H, W)."""
     width = image.shape[2] - image.shape[2] % _PART
-    parts = image[:, : _INNER[1], :width].unflatten(2, (-1, _PART)).mean(3)
+    parts = image[:, : _INNER[1], :width].reshape(3, _INNER[1], -1, _PART).mean(3)
     difference = parts[:, :_OUTER].mean(1) - parts[:, _INNER[0] :].mean(1)
-    return difference.square().mean(0).sqrt()
+    steps: Tensor = difference.square().mean(0).sqrt()
+    return steps

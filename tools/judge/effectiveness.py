@@ -41,8 +41,8 @@ def divergence(mean: Tensor, covariance: Tensor, mean_2: Tensor, covariance_2: T
     step = torch.linalg.solve_triangular(factor, (mean_2 - mean)[:, None], upper=False)
     ratio = torch.cholesky_solve(covariance, factor)
     log_determinants = 2 * factor.diagonal().log().sum() - torch.logdet(covariance)
-    value = ratio.trace() + step.square().sum() - len(mean) + log_determinants
-    return 0.5 * value.item()
+    value: Tensor = ratio.trace() + step.square().sum() - len(mean) + log_determinants
+    return 0.5 * float(value)
 
 
 def _of_layer(picture: Picture, style: Picture, layer: str) -> float:

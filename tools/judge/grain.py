@@ -33,7 +33,7 @@ def grain(picture: Picture, ground: Picture) -> float | None:
 def _flat_squares(ground: Picture) -> Tensor:
     """Return which squares of a picture are flat, bool (N)."""
     deviations = _squares(ground).std(1)
-    flat = deviations <= _FLAT
+    flat: Tensor = deviations <= _FLAT
     count = max(1, round(_LEAST_PART * len(deviations)))
     if flat.sum() < count:
         flat = deviations <= min(deviations.kthvalue(count).values.item(), _NEARLY_FLAT)
@@ -43,7 +43,8 @@ def _flat_squares(ground: Picture) -> Tensor:
 def _squares(picture: Picture) -> Tensor:
     """Return luma in levels of 255, square by square: (N, side * side)."""
     light = 255 * luma(picture.image)
-    return functional.unfold(light, _SIDE, stride=_STEP)[0].T
+    squares: Tensor = functional.unfold(light, _SIDE, stride=_STEP)[0].T
+    return squares
 
 
 def _spectra(picture: Picture) -> Tensor:
@@ -56,11 +57,13 @@ def _spectra(picture: Picture) -> Tensor:
     window = along[:, None] * along
     mean = (squares * window).sum((1, 2), keepdim=True) / window.sum()
     windowed = (squares - mean) * window
-    return torch.fft.fft2(windowed).abs().square() / (_SIDE**2 * window.square().sum())
+    powers: Tensor = torch.fft.fft2(windowed).abs().square()
+    return powers / (_SIDE**2 * window.square().sum())
 
 
 def _fine_band() -> Tensor:
     """Return which frequencies are fine, bool (side, side)."""
     frequencies = torch.fft.fftfreq(_SIDE)
     radius = (frequencies[:, None].square() + frequencies.square()).sqrt()
-    return radius >= 1 / _LONGEST_PERIOD
+    fine: Tensor = radius >= 1 / _LONGEST_PERIOD
+    return fine

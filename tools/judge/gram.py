@@ -13,7 +13,7 @@ def gram_distance(picture: Picture, style: Picture) -> float:
     G = F F^T / M is the Gram matrix of the picture's activations F (C, M), A that of the style
     image's. 0 for the same statistics; a picture without any activation has 1.
     """
-    distances = []
+    distances: list[float] = []
     for layer in LAYERS:
         target = _gram(style.features[layer])
         difference = _gram(picture.features[layer]) - target

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .measures import MEASURES, Better, Measure
 from . import st_lpips
+from .measures import MEASURES, Better, Measure
 from .pictures import Pictures, read_pictures
 
 #: Long side in pixels at which pictures are compared, unless another one is chosen.
@@ -20,8 +20,8 @@ _PLACE = 4
 class Score:
     """One score of each result, with its bounds.
 
-    - `name`: ``gram``, ``effectiveness``, ``cfsd``, ``edges``, ``st-lpips``, ``copied``, ``grain`` or
-      ``border``.
+    - `name`: ``gram``, ``effectiveness``, ``cfsd``, ``edges``, ``st-lpips``, ``copied``, ``grain``
+      or ``border``.
     - `better`: "lower" or "higher".
     - `results`: the values, in the order of the results; None where there is none.
     - `content`, `style`: the values of the content image and of the style image. A result that is
@@ -69,15 +69,11 @@ def judge_files(
     notices = list(pictures.notices)
     measures = list(MEASURES)
     if st_lpips.is_installed():
-        measures.insert(
-            _PLACE, Measure("st-lpips", "lower", "content", st_lpips.st_lpips())
-        )
+        measures.insert(_PLACE, Measure("st-lpips", "lower", "content", st_lpips.st_lpips()))
     else:
         notices.append(st_lpips.MISSING)
     scores = tuple(_score(measure, pictures) for measure in measures)
-    return Judgement(
-        tuple(results), content, style, (width, height), scores, tuple(notices)
-    )
+    return Judgement(tuple(results), content, style, (width, height), scores, tuple(notices))
 
 
 def _score(measure: Measure, pictures: Pictures) -> Score:
