@@ -85,7 +85,7 @@ def command(
         _check_unused("--page", {"RESULT": results, "content": content, "style": style})
         if output is None:
             raise UsageError("--page: name the page that is written, as in -o vote.html")
-        _write_page(page, output, size or _SIZE, as_json)
+        _write_page(page, output, _SIZE if size is None else size, as_json)
     else:
         if output is not None:
             raise UsageError("--output has no effect without --page")
@@ -100,7 +100,7 @@ def command(
 def _check_unused(mode: str, values: Mapping[str, Any]) -> None:
     """Raise UsageError for a value that has no effect in this mode."""
     for name, value in values.items():
-        if value:
+        if value is not None and value != []:
             flag = name if name.isupper() else f"--{name}"
             raise UsageError(f"{flag} has no effect with {mode}")
 

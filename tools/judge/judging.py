@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from . import st_lpips
 from .measures import MEASURES, Better, Measure
-from .pictures import Pictures, read_pictures
+from .pictures import Picture, Pictures, open_pictures
 
 #: Long side in pixels at which pictures are compared, unless another one is chosen.
 DEFAULT_SIZE = 512
@@ -63,27 +63,37 @@ class Judgement:
 def judge_files(
     results: Sequence[str], content: str, style: str, size: int = DEFAULT_SIZE
 ) -> Judgement:
-    """Judge image files. Raises what `read_pictures` raises."""
-    pictures = read_pictures(results, content, style, size)
-    height, width = pictures.size
-    notices = list(pictures.notices)
-    measures = list(MEASURES)
-    if st_lpips.is_installed():
-        measures.insert(_PLACE, Measure("st-lpips", "lower", "content", st_lpips.st_lpips()))
-    else:
-        notices.append(st_lpips.MISSING)
-    scores = tuple(_score(measure, pictures) for measure in measures)
+    """Judge image files. Raises what `open_pictures` and `st_lpips` raise."""
+    with open_pictures(results, content, style, size) as pictures:
+        measures = list(MEASURES)
+        notices = list(pictures.notices)
+        if st_lpips.is_installed():
+            measure = Measure("st-lpips", "lower", "content", st_lpips.st_lpips())
+            measures.insert(_PLACE, measure)
+        else:
+            notices.append(st_lpips.MISSING)
+        rows = [
+            tuple(measure.of(result, _reference(measure, pictures)) for measure in measures)
+            for result in pictures.results
+        ]
+        columns = zip(measures, zip(*rows, strict=True), strict=True)
+        scores = tuple(
+            Score(measure.name, measure.better, values, *_bounds(measure, pictures))
+            for measure, values in columns
+        )
+        height, width = pictures.size
     return Judgement(tuple(results), content, style, (width, height), scores, tuple(notices))
 
 
-def _score(measure: Measure, pictures: Pictures) -> Score:
+def _reference(measure: Measure, pictures: Pictures) -> Picture:
+    return pictures.style if measure.beside == "style" else pictures.content
+
+
+def _bounds(measure: Measure, pictures: Pictures) -> tuple[float | None, float | None]:
+    """Return the values of the content image and of the style image."""
     content, style = pictures.content, pictures.style
-    reference = style if measure.beside == "style" else content
-    results = tuple(measure.of(result, reference) for result in pictures.results)
     if measure.beside == "style":
-        bounds = measure.of(content, style), measure.of(style, style)
-    elif measure.beside == "content":
-        bounds = measure.of(content, content), measure.of(pictures.stretched_style, content)
-    else:
-        bounds = measure.of(content, content), measure.of(style, style)
-    return Score(measure.name, measure.better, results, *bounds)
+        return measure.of(content, style), measure.of(style, style)
+    if measure.beside == "content":
+        return measure.of(content, content), measure.of(pictures.stretched_style, content)
+    return measure.of(content, content), measure.of(style, style)
