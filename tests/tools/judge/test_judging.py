@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import stylectl
 from PIL import Image, ImageFilter
+from stylectl.tools.judge.st_lpips import is_installed
 
 SIZE = 256
 ROOT = Path(__file__).parents[3]
@@ -186,3 +187,16 @@ def test_flat_pictures_have_scores(tmp_path: Path) -> None:
     for score in judgement.scores:
         for number in (*score.results, score.content, score.style):
             assert number is None or np.isfinite(number)
+
+
+def test_the_learned_distance_is_there_with_its_package_or_said_to_be_missing(
+    judgement: stylectl.Judgement,
+) -> None:
+    names = [score.name for score in judgement.scores]
+    if not is_installed():
+        assert "st-lpips" not in names
+        assert any("stylectl[judge]" in notice for notice in judgement.notices)
+        return
+    photo, painting = bounds(judgement, "st-lpips")
+    assert photo == pytest.approx(0, abs=1e-6)
+    assert 0 < value(judgement, "st-lpips", "half") < painting
