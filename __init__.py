@@ -94,8 +94,10 @@ if TYPE_CHECKING:
     from .plugins.former import Sums, SumTerm  # noqa: F401 - deprecated
     from .plugins.hookspecs import API_VERSION, hookimpl
     from .tools.api.batch import batch
+    from .tools.api.judge import judge
     from .tools.api.run import run
     from .tools.api.sweep import sweep
+    from .tools.judge.judging import Judgement, Score
     from .tools.queue.events import (
         QueueFinished,
         QueueStarted,
@@ -146,8 +148,10 @@ _HOMES = {
     ".plugins.former": "SumTerm Sums",
     ".plugins.hookspecs": "API_VERSION hookimpl",
     ".tools.api.batch": "batch",
+    ".tools.api.judge": "judge",
     ".tools.api.run": "run",
     ".tools.api.sweep": "sweep",
+    ".tools.judge.judging": "Judgement Score",
     ".tools.queue.events": "QueueFinished QueueStarted Report Task TaskDone TaskFailed TaskStarted",
 }
 
@@ -176,6 +180,7 @@ __all__ = [
     "Iterate",
     "Job",
     "JobPath",
+    "Judgement",
     "LayerInfo",
     "LayerStatistics",
     "LazyCotangents",
@@ -209,6 +214,7 @@ __all__ = [
     "RunStarted",
     "Scale",
     "ScaleStarted",
+    "Score",
     "Snapshot",
     "SourceImage",
     "StartingPoint",
@@ -238,6 +244,7 @@ __all__ = [
     "checked_pullback",
     "hookimpl",
     "hooks",
+    "judge",
     "run",
     "sweep",
 ]

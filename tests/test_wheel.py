@@ -110,6 +110,7 @@ def test_the_wheel_holds_weights_samples_template_and_licenses(wheel: Path) -> N
         "stylectl/examples/stylectl-plugin-demo/pyproject.toml",
         "stylectl/examples/stylectl-plugin-demo/tests/test_journal.py",
         "stylectl/plugins/writers/report.html.j2",
+        "stylectl/tools/votes/page.html.j2",
         "stylectl/py.typed",
     ):
         assert name in names

@@ -19,6 +19,7 @@ from .commands import (
     bench,
     cache,
     export,
+    judge,
     listing,
     parity,
     plugins,
@@ -56,6 +57,7 @@ app.command("run", cls=JobCommand)(run.command)
 app.command("resume")(resume.command)
 app.command("sweep", cls=JobCommand)(sweep.command)
 app.command("batch", cls=JobCommand)(batch.command)
+app.command("judge")(judge.command)
 app.command("show")(show.command)
 app.command("list")(listing.command)
 app.command("bench", cls=JobCommand)(bench.command)

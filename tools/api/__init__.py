@@ -1,1 +1,1 @@
-"""The Python API: run, batch, sweep."""
+"""The Python API: run, batch, sweep, judge."""

@@ -261,7 +261,7 @@ OPERATORS: dict[str, Operator] = {
         21,
         WEIGHTS,
         {"num_groups": 2},
-        lambda x: functional.group_norm(x, 2, *(double(value) for value in WEIGHTS.values())),
+        lambda x: functional.group_norm(x, 2, double(WEIGHTS["scale"]), double(WEIGHTS["shift"])),
     ),
     "InstanceNormalization": (
         9,

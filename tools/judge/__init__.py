@@ -1,0 +1,1 @@
+"""Scores of results beside those of their photograph and their painting, by formulas and VGG-19."""
