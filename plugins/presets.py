@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..core.interfaces.specs import PresetSpec
-from ..core.job.presets import PRESETS
+from ..core.job.presets import PRESETS, built_in_preset
 from . import hooks
 
 _SUMMARIES = {
@@ -19,5 +19,8 @@ _SUMMARIES = {
 @hooks.presets
 def presets() -> Iterable[PresetSpec]:
     """Return the presets `balanced`, `balanced-0.1`, `draft` and `paper`."""
-    for name, table in PRESETS.items():
-        yield PresetSpec(name=name, summary=_SUMMARIES[name], table=table)
+    for name in PRESETS:
+        preset = built_in_preset(name)
+        yield PresetSpec(
+            name=name, summary=_SUMMARIES[name], table=preset.table, texture=preset.texture
+        )
