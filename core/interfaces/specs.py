@@ -272,7 +272,8 @@ class PresetSpec(Preset, Spec):
     - `table`: values in the form of a job file, without the images. It states `scales`,
       `iterations`, `init`, `optimizer` and `terms`, which have no other default.
     - `texture`: values that replace those of `table` where the result is a texture, which has no
-      content image. None: such a result has no term `content` and starts from `style`.
+      content image. None: such a result starts from `style`, without the terms that need the content
+      image: `content`, and `tv` with the option `flat`.
     """
 
     def __post_init__(self) -> None:
