@@ -19,7 +19,7 @@ from ..job.tables import plain_copy
 from ..shown import one_line
 from .backbone import Backbone
 from .backend import BackendOptions, FeatureBackend
-from .optimizer import Initializer, Optimizer
+from .optimizer import Initializer, Optimizer, Parametrization
 from .terms import LossTerm
 from .writer import Writer
 
@@ -257,6 +257,24 @@ class InitializerSpec(Spec):
         super().__post_init__()
         if not issubclass(self.options, Initializer):
             raise PluginError(f"InitializerSpec {self.name!r}: `options` should be an Initializer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParametrizationSpec(Spec):
+    """A parametrisation of the result.
+
+    `options` is the parametrisation's class: its fields are its options.
+    """
+
+    options: type[Parametrization]
+
+    def __post_init__(self) -> None:
+        """Check the class as well. Raises PluginError."""
+        super().__post_init__()
+        if not issubclass(self.options, Parametrization):
+            raise PluginError(
+                f"ParametrizationSpec {self.name!r}: `options` should be a Parametrization"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

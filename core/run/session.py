@@ -225,6 +225,7 @@ def _key(planned: PlannedTerm, choice: TermChoice, job: Job, inputs: ScaleInputs
     """Hash of what the term's loss depends on: its settings, and its images at the scale."""
     settings = choice.model_dump(exclude={"weight"})
     values: list[object] = [settings, job.seed, job.seamless, inputs.tilers]
+    values += [inputs.index, inputs.final_pass]
     if "content" in planned.term.reads:
         values += [inputs.content, inputs.content_mask]
     if "styles" in planned.term.reads:
