@@ -57,7 +57,7 @@ def test_every_preset_paints_one(preset: str) -> None:
 
 
 def test_a_preset_whose_term_needs_the_content_image_is_refused() -> None:
-    with pytest.raises(UsageError, match="nnst.* compares with a content image"):
+    with pytest.raises(UsageError, match=r"nnst.* compares with a content image"):
         texture(preset="nnst")
 
 
