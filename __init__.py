@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Minimization,
         Optimizer,
         OptimizerState,
+        Parametrization,
         StartingPoint,
     )
     from .core.interfaces.result import Result, Snapshot, StepRecord
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         LossTermSpec,
         NoOptions,
         OptimizerSpec,
+        ParametrizationSpec,
         PresetSpec,
         WriterArguments,
         WriterSpec,
@@ -76,12 +78,14 @@ if TYPE_CHECKING:
     )
     from .core.interfaces.terms import (
         IMAGE_LAYER,
+        ChangingLoss,
         Loss,
         LossGraph,
         LossTerm,
         Operand,
         References,
         Region,
+        Renewal,
         Style,
     )
     from .core.interfaces.trunk import ChainTrunk, Trunk
@@ -126,19 +130,21 @@ _HOMES = {
     ".core.interfaces.events": "Event Notice RunFinished RunStarted ScaleStarted StepDone",
     ".core.interfaces.optimizer": (
         "Evaluate Evaluation Initializer Iterate Minimization Optimizer OptimizerState "
-        "StartingPoint"
+        "Parametrization StartingPoint"
     ),
     ".core.interfaces.result": "Result Snapshot StepRecord",
     ".core.interfaces.source_image": "Metadata SourceImage",
     ".core.interfaces.specs": (
         "BackboneArguments BackboneSpec BackendArguments BackendSpec InitializerSpec "
-        "LossTermArguments LossTermSpec NoOptions OptimizerSpec PresetSpec WriterArguments "
-        "WriterSpec"
+        "LossTermArguments LossTermSpec NoOptions OptimizerSpec ParametrizationSpec PresetSpec "
+        "WriterArguments WriterSpec"
     ),
     ".core.interfaces.statistics": (
         "FeatureTile LayerStatistics Statistics StatisticsTerm StyleTarget"
     ),
-    ".core.interfaces.terms": "IMAGE_LAYER Loss LossGraph LossTerm Operand References Region Style",
+    ".core.interfaces.terms": (
+        "ChangingLoss IMAGE_LAYER Loss LossGraph LossTerm Operand References Region Renewal Style"
+    ),
     ".core.interfaces.trunk": "ChainTrunk Trunk",
     ".core.interfaces.writer": "WriteRequest Writer",
     ".core.job.model": "Job",
@@ -168,6 +174,7 @@ __all__ = [
     "BackendOptions",
     "BackendSpec",
     "ChainTrunk",
+    "ChangingLoss",
     "Evaluate",
     "Evaluation",
     "Event",
@@ -201,6 +208,8 @@ __all__ = [
     "OptimizerSpec",
     "OptimizerState",
     "OutputError",
+    "Parametrization",
+    "ParametrizationSpec",
     "PluginError",
     "PresetSpec",
     "Pullback",
@@ -208,6 +217,7 @@ __all__ = [
     "QueueStarted",
     "References",
     "Region",
+    "Renewal",
     "Report",
     "Result",
     "RunFinished",

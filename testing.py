@@ -22,6 +22,7 @@ from .plugins.testing.optimizers import (
     initializer_checks,
     optimizer_checks,
 )
+from .plugins.testing.parametrizations import check_parametrization, parametrization_checks
 from .plugins.testing.pictures import painting, photo, result
 from .plugins.testing.terms import check_loss_term, loss_term_checks
 from .plugins.testing.writers import check_writer, writer_checks
@@ -37,12 +38,14 @@ __all__ = [
     "check_initializer",
     "check_loss_term",
     "check_optimizer",
+    "check_parametrization",
     "check_writer",
     "initializer_checks",
     "load_plugins",
     "loss_term_checks",
     "optimizer_checks",
     "painting",
+    "parametrization_checks",
     "parametrize_with_checks",
     "photo",
     "result",

@@ -21,6 +21,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "laplacian": ".losses.laplacian",
         "moments": ".losses.moments",
         "mrf": ".losses.mrf",
+        "nnst": ".losses.nnst",
         "sliced_wasserstein": ".losses.sliced_wasserstein",
         "strotss": ".losses.strotss",
         "style": ".losses.style",

@@ -21,6 +21,7 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    ParametrizationSpec,
     PresetSpec,
     WriterSpec,
 )
@@ -32,6 +33,7 @@ LossTerms = TypeVar("LossTerms", bound=Callable[[], Iterable[LossTermSpec[Any]]]
 Writers = TypeVar("Writers", bound=Callable[[], Iterable[WriterSpec[Any]]])
 Optimizers = TypeVar("Optimizers", bound=Callable[[], Iterable[OptimizerSpec]])
 Initializers = TypeVar("Initializers", bound=Callable[[], Iterable[InitializerSpec]])
+Parametrizations = TypeVar("Parametrizations", bound=Callable[[], Iterable[ParametrizationSpec]])
 Presets = TypeVar("Presets", bound=Callable[[], Iterable[PresetSpec]])
 OnRunStarted = TypeVar("OnRunStarted", bound=Callable[[RunStarted], None])
 OnStep = TypeVar("OnStep", bound=Callable[[StepDone], None])
@@ -66,6 +68,11 @@ def optimizers(function: Optimizers) -> Optimizers:
 def initializers(function: Initializers) -> Initializers:
     """Mark a function that returns or yields the plugin's initialisers."""
     return hookimpl(specname="stylectl_initializers")(function)
+
+
+def parametrizations(function: Parametrizations) -> Parametrizations:
+    """Mark a function that returns or yields the plugin's parametrisations of the result."""
+    return hookimpl(specname="stylectl_parametrizations")(function)
 
 
 def presets(function: Presets) -> Presets:

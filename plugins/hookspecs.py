@@ -19,6 +19,7 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    ParametrizationSpec,
     PresetSpec,
     WriterSpec,
 )
@@ -176,6 +177,25 @@ def stylectl_initializers() -> Iterable[InitializerSpec]:  # type: ignore[empty-
     ...     yield InitializerSpec(name="gray", summary="plain gray", options=Gray)
     >>> [spec.options().random for spec in initializers()]
     [False]
+    """
+
+
+@hookspec
+def stylectl_parametrizations() -> Iterable[ParametrizationSpec]:  # type: ignore[empty-body]
+    """Called once, before a job is read; returns the parametrisations that the plugin contributes.
+
+    >>> from stylectl import Parametrization, ParametrizationSpec, hooks
+    >>> class Contrast(Parametrization):
+    ...     factor: float = 2.0
+    ...     def encode(self, image):
+    ...         return (image - 0.5) / self.factor
+    ...     def decode(self, parameters, size):
+    ...         return 0.5 + self.factor * parameters
+    >>> @hooks.parametrizations
+    ... def parametrizations():
+    ...     yield ParametrizationSpec(name="contrast", summary="around gray", options=Contrast)
+    >>> [spec.options().factor for spec in parametrizations()]
+    [2.0]
     """
 
 

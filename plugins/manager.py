@@ -24,6 +24,7 @@ from ..core.interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    ParametrizationSpec,
     PresetSpec,
     Spec,
     WriterSpec,
@@ -44,6 +45,7 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_writers": ("writers", WriterSpec),
     "stylectl_optimizers": ("optimizers", OptimizerSpec),
     "stylectl_initializers": ("initializers", InitializerSpec),
+    "stylectl_parametrizations": ("parametrizations", ParametrizationSpec),
     "stylectl_presets": ("presets", PresetSpec),
 }
 

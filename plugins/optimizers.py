@@ -1,10 +1,10 @@
-"""The built-in optimizers and initialisers."""
+"""The built-in optimizers, initialisers and parametrisations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..core.interfaces.specs import InitializerSpec, OptimizerSpec
+from ..core.interfaces.specs import InitializerSpec, OptimizerSpec, ParametrizationSpec
 from ..core.optimizers.adam import Adam
 from ..core.optimizers.initializers import (
     FromContent,
@@ -14,6 +14,7 @@ from ..core.optimizers.initializers import (
     FromStyleStatistics,
 )
 from ..core.optimizers.lbfgs import LBFGS
+from ..core.optimizers.parametrizations import Fourier, Laplacian, Pixels
 from . import hooks
 
 
@@ -38,3 +39,15 @@ def initializers() -> Iterable[InitializerSpec]:
         name="style", summary="noise with the styles' colors", options=FromStyleStatistics
     )
     yield InitializerSpec(name="file", summary="an image file", options=FromFile)
+
+
+@hooks.parametrizations
+def parametrizations() -> Iterable[ParametrizationSpec]:
+    """Return the parametrisations: pixels, a Laplacian pyramid, spatial frequencies."""
+    yield ParametrizationSpec(name="pixels", summary="the pixels themselves", options=Pixels)
+    yield ParametrizationSpec(
+        name="laplacian", summary="a Laplacian pyramid of the image", options=Laplacian
+    )
+    yield ParametrizationSpec(
+        name="fourier", summary="spatial frequencies, the low ones moved further", options=Fourier
+    )

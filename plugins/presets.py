@@ -12,13 +12,14 @@ _SUMMARIES = {
     "balanced": "the best-looking result for the time",
     "balanced-0.1": "the preset balanced of stylectl 0.1",
     "draft": "a first impression within seconds: 256 px, 70 steps",
+    "nnst": "the style's nearest neighbors: crisp strokes (Kolkin et al. 2022)",
     "paper": "the settings of Gatys, Ecker and Bethge (2015)",
 }
 
 
 @hooks.presets
 def presets() -> Iterable[PresetSpec]:
-    """Return the presets `balanced`, `balanced-0.1`, `draft` and `paper`."""
+    """Return the presets `balanced`, `balanced-0.1`, `draft`, `nnst` and `paper`."""
     for name in PRESETS:
         preset = built_in_preset(name)
         yield PresetSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import torch
@@ -14,7 +14,7 @@ from ..interfaces.result import StepRecord
 
 _DOUBLE = torch.float64
 #: Prefixes of tensors' names.
-_OPTIMIZER, _RANDOM = "optimizer.", "random."
+_OPTIMIZER, _RANDOM, _RESULTS = "optimizer.", "random.", "results."
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,10 @@ class Checkpoint:
     - `scale`, `step`: the step, as in `StepDone`.
     - `seconds`: since the run started, without the time between its processes.
     - `records`: those of all steps so far.
-    - `image`: the optimizer's image, (1, 3, H, W).
+    - `image`: the optimizer's image, (1, 3, H, W), or its parameters.
     - `optimizer`: the optimizer's state.
     - `random`: torch's random states, by kind of device.
+    - `results`: those (1, 3, H, W) that terms with changing losses observed, by the terms' names.
     """
 
     scale: int
@@ -36,6 +37,7 @@ class Checkpoint:
     image: Tensor
     optimizer: OptimizerState
     random: Mapping[str, Tensor]
+    results: Mapping[str, Tensor] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors by name."""
@@ -47,6 +49,7 @@ class Checkpoint:
             "seconds": torch.tensor([record.seconds for record in self.records], dtype=_DOUBLE),
             "losses": torch.tensor(losses, dtype=_DOUBLE),
             **{_RANDOM + name: tensor for name, tensor in self.random.items()},
+            **{_RESULTS + name: tensor for name, tensor in self.results.items()},
             **{_OPTIMIZER + name: tensor for name, tensor in self.optimizer.tensors.items()},
         }
 
@@ -84,6 +87,7 @@ class Checkpoint:
             image=tensors["image"],
             optimizer=OptimizerState(_Part(tensors, _OPTIMIZER), values["optimizer"]),
             random=dict(_Part(tensors, _RANDOM)),
+            results=dict(_Part(tensors, _RESULTS)),
         )
 
 

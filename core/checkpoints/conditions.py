@@ -109,6 +109,9 @@ def _origins(plan: Plan, registry: Registry) -> dict[str, str]:
     origins = {
         f"the optimizer {job.optimizer.name}": registry.optimizers.origin(job.optimizer.name),
         f"the initialiser {job.init.name}": registry.initializers.origin(job.init.name),
+        f"the parametrisation {job.parametrization.name}": registry.parametrizations.origin(
+            job.parametrization.name
+        ),
         f"the backbone {job.backbone.name}": registry.backbones.origin(job.backbone.name),
         f"the backend {job.backend.name}": registry.backends.origin(job.backend.name),
     }

@@ -1,4 +1,7 @@
-"""Interfaces of optimizers, which move the pixels, and initialisers, which make the first image."""
+"""Interfaces of optimizers, and of what they start from and change.
+
+An initialiser makes the first image; a parametrisation maps it to what the optimizer changes.
+"""
 
 from __future__ import annotations
 
@@ -62,8 +65,9 @@ class OptimizerState:
 class Minimization:
     """Task of an optimizer.
 
-    - `image`: (N, 3, H, W), to start from.
-    - `evaluate`: the objective.
+    - `image`: (N, 3, H, W), to start from; or, with another parametrisation than the pixels, the
+      parameters of that image, of four dimensions and any size.
+    - `evaluate`: the objective, at an image of this shape.
     - `steps`: about as many iterates will be taken; memory is allocated for that number.
     - `step_factor`: in (0, 1], shortens every step; below 1 after the loss was not finite.
     - `state`: to go on with, or None. It belongs to an iterate of a minimisation that differs in
@@ -101,6 +105,10 @@ class Optimizer(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: Whether it compares values or gradients of different steps, so that the objective must stay
+    #: the same function within a scale.
+    compares_steps: ClassVar[bool] = False
+
     @abstractmethod
     def iterate(self, problem: Minimization) -> Iterator[Iterate]:
         """Yield the starting point, then one iterate for each step, without end.
@@ -122,6 +130,14 @@ class Optimizer(BaseModel, ABC):
 
         It is for gradients that are not the slope of the value (`normalized_cotangents`). Raises
         UsageError if an option that was set requires the comparison.
+        """
+        return self
+
+    def without_pixels(self) -> Optimizer:
+        """Return this optimizer, changed so that it takes its image for parameters, not for pixels.
+
+        It is for parametrisations whose parameters have no neighbors and no spatial frequencies.
+        Raises UsageError if an option that was set requires pixels.
         """
         return self
 
@@ -157,6 +173,38 @@ class Initializer(BaseModel, ABC):
     #: Whether the seed matters.
     random: ClassVar[bool] = True
 
+    @property
+    def carries_detail(self) -> bool:
+        """True if each finer scale takes over the content's detail: where `shows_content` is."""
+        return self.shows_content
+
     @abstractmethod
     def image(self, start: StartingPoint) -> Tensor:
         """Return the first image, shaped like the content."""
+
+
+class Parametrization(BaseModel, ABC):
+    """Map between the image and the parameters that an optimizer changes.
+
+    Its fields are the options of the job's `parametrization` table.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Whether the parameters are the pixels, (N, 3, H, W).
+    are_pixels: ClassVar[bool] = False
+
+    #: Number of parameters for each number of the image, for estimates of memory.
+    size_ratio: ClassVar[float] = 1.0
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Tensor:
+        """Return the parameters of an image (N, 3, H, W).
+
+        They have four dimensions, the first of them N, and the image's type and device. Their shape
+        depends on the image's alone. `decode` gives the image back, but for rounding.
+        """
+
+    @abstractmethod
+    def decode(self, parameters: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return the image (N, 3, H, W) of a size (height, width), differentiable by autograd."""

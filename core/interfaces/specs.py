@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,7 +19,7 @@ from ..job.tables import plain_copy
 from ..shown import one_line
 from .backbone import Backbone
 from .backend import BackendDevice, BackendOptions, FeatureBackend
-from .optimizer import Initializer, Optimizer
+from .optimizer import Initializer, Optimizer, Parametrization
 from .terms import LossTerm
 from .writer import Writer
 
@@ -113,6 +113,8 @@ class Spec:
     name: str
     summary: str
     options: type[BaseModel] = NoOptions
+    #: What the options extend.
+    model: ClassVar[type[BaseModel]] = BaseModel
 
     def __post_init__(self) -> None:
         """Check the fields that all contributions have. Raises PluginError."""
@@ -127,6 +129,8 @@ class Spec:
             raise PluginError(f"{label}: `summary` should be one line of text")
         if not isinstance(self.options, type) or not issubclass(self.options, BaseModel):
             raise PluginError(f"{label}: `options` should be a pydantic model")
+        if not issubclass(self.options, self.model):
+            raise PluginError(f"{label}: `options` should extend {self.model.__name__}")
         if self.options.model_config.get("extra") != "forbid":
             raise PluginError(
                 f"{label}: its options should reject unknown names; give their model "
@@ -155,12 +159,11 @@ class BackendSpec(Spec, Generic[O]):
     else:
         options: type[BackendOptions] = BackendOptions
     devices: Callable[[], Iterable[BackendDevice]] | None = None
+    model: ClassVar[type[BaseModel]] = BackendOptions
 
     def __post_init__(self) -> None:
-        """Check the model of the options as well. Raises PluginError."""
+        """Adapt a former `create` as well. Raises PluginError."""
         super().__post_init__()
-        if not issubclass(self.options, BackendOptions):
-            raise PluginError(f"BackendSpec {self.name!r}: `options` should extend BackendOptions")
         take_one_argument(self, "backbone", "layers", "options")
 
 
@@ -241,12 +244,7 @@ class OptimizerSpec(Spec):
     """
 
     options: type[Optimizer]
-
-    def __post_init__(self) -> None:
-        """Check the class as well. Raises PluginError."""
-        super().__post_init__()
-        if not issubclass(self.options, Optimizer):
-            raise PluginError(f"OptimizerSpec {self.name!r}: `options` should be an Optimizer")
+    model: ClassVar[type[BaseModel]] = Optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,12 +255,18 @@ class InitializerSpec(Spec):
     """
 
     options: type[Initializer]
+    model: ClassVar[type[BaseModel]] = Initializer
 
-    def __post_init__(self) -> None:
-        """Check the class as well. Raises PluginError."""
-        super().__post_init__()
-        if not issubclass(self.options, Initializer):
-            raise PluginError(f"InitializerSpec {self.name!r}: `options` should be an Initializer")
+
+@dataclass(frozen=True, kw_only=True)
+class ParametrizationSpec(Spec):
+    """A parametrisation of the result.
+
+    `options` is the parametrisation's class: its fields are its options.
+    """
+
+    options: type[Parametrization]
+    model: ClassVar[type[BaseModel]] = Parametrization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,9 +275,7 @@ class PresetSpec(Preset, Spec):
 
     - `table`: values in the form of a job file, without the images. It states `scales`,
       `iterations`, `init`, `optimizer` and `terms`, which have no other default.
-    - `texture`: values that replace those of `table` where the result is a texture, which has no
-      content image. None: such a result starts from `style`, without the terms that need the content
-      image: `content`, and `tv` with the option `flat`.
+    - `texture`: values that replace those of `table` where the result is a texture; see Preset.
     """
 
     def __post_init__(self) -> None:

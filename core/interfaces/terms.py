@@ -1,7 +1,8 @@
 """Loss terms: scalar functions of the features.
 
 A term holds its options and nothing else. *Binding* it to the content's and the styles' features
-computes its targets and returns the function that is minimised, one for each scale.
+computes its targets and returns the function that is minimised, one for each scale. A function that
+changes within a scale is a `ChangingLoss`.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class References:
     - `wraps`: whether the result continues at its opposite edges, so that its first and last rows
       and columns are neighbors.
     - `content_region`: the region of the result that is compared with the content.
+    - `scale`: the number of the scale, from 0 for the coarsest.
+    - `final_pass`: whether this is the job's final pass, at the size of the scale before.
 
     Only the references that the term `reads` are present. For a StatisticsTerm, which iterates over
     the styles once, their features are computed during the iteration, anew each time; other terms
@@ -74,6 +77,53 @@ class References:
     seed: int = 0
     wraps: bool = False
     content_region: Region = field(default_factory=dict)
+    scale: int = 0
+    final_pass: bool = False
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """Argument of `ChangingLoss.renewed`.
+
+    - `step`: the first step of the scale that the new loss is for; 0 is the starting point.
+    - `seed`: a number that follows from the job's seed, the scale and the step, for losses that
+      draw random numbers.
+    - `observed`: features of the image that `ChangingLoss.observed` returns, at the term's layers
+      and `IMAGE_LAYER`, without gradients; empty unless the term reads ``"result"``.
+    """
+
+    step: int
+    seed: int
+    observed: Features = field(default_factory=dict)
+
+
+class ChangingLoss(ABC):
+    """A bound loss that is drawn anew, or bound to the result, when a scale begins and within it.
+
+    `LossTerm.bind` may return one. The new loss must be a function of the references and of the
+    renewal alone, so that a resumed run takes the same steps.
+    """
+
+    @property
+    def every(self) -> int | None:
+        """Number of steps after which the loss is renewed; None: once, when the scale begins."""
+        return None
+
+    @abstractmethod
+    def renewed(self, renewal: Renewal) -> Loss:
+        """Return the loss for the next steps."""
+
+    def observed(self, result: Tensor) -> Tensor:
+        """Return the image whose features a renewal has, shaped like `result` (1, 3, H, W).
+
+        It is the result as it is, unless the method is overridden.
+        """
+        return result
+
+    def __call__(self, features: Features) -> Tensor:
+        """Return the value of a loss that is renewed for, and by, these features."""
+        observed = {name: maps.detach() for name, maps in features.items()}
+        return self.renewed(Renewal(0, 0, observed))(features)
 
 
 class LossGraph(ABC):
@@ -112,22 +162,30 @@ class LossTerm(ABC):
 
     - `layers`: the layers it reads of the result (and of its references); may hold `IMAGE_LAYER`.
     - `reads`: which references `bind` requires; the features of the others are not computed.
+      ``"result"``: the renewals of its `ChangingLoss` have features of the result.
     - `regional`: whether `bind` supports the references' regions. For other terms, a job that
       confines what the term reads to a region is an error.
     - `grows`: whether the loss is a plain sum over positions, so that it grows with the image.
+    - `renewed_within_scale`: whether it may be bound to a `ChangingLoss` with a number of steps,
+      `every`, so that an optimizer must not compare the losses of different steps.
+    - `style_turns`: the quarter turns, counterclockwise, by which it sees each style image. There
+      is a `Style` for each, with its part of the image's weight.
     """
 
     regional: ClassVar[bool] = False
     layers: tuple[str, ...]
-    reads: frozenset[Literal["content", "styles"]]
+    reads: frozenset[Literal["content", "styles", "result"]]
     grows: bool = False
+    renewed_within_scale: bool = False
+    style_turns: tuple[int, ...] = (0,)
 
     @abstractmethod
     def bind(self, references: References) -> Loss:
         """Compute the targets, and return the loss for one scale.
 
         References come without gradients and must not be modified. The loss returns a scalar
-        (shape ()) on the features' device; it is called many times and must hold no state.
+        (shape ()) on the features' device; it is called many times and must hold no state. It may
+        be a `ChangingLoss`.
         """
 
     def onnx_loss(self, references: References, graph: LossGraph) -> str:

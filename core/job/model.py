@@ -59,8 +59,12 @@ class Job(BaseModel):
         default=False, description="make the result continue at its opposite edges"
     )
     upscale: bool = Field(default=False, description="allow a result larger than the content image")
-    scales: int | Literal["auto"] = Field(
-        description="sizes of the coarse-to-fine pyramid, at most; auto: as many as the size needs"
+    scales: int | Literal["auto", "octaves"] = Field(
+        description="sizes of the coarse-to-fine pyramid, at most; auto: as many as the size "
+        "needs; octaves: from 64 px on, each twice as large, with as many steps"
+    )
+    final_pass: bool = Field(
+        default=False, description="make one more pass at the size of the result"
     )
     iterations: int = Field(ge=1, description="optimizer steps, over all scales together")
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -80,6 +84,7 @@ class Job(BaseModel):
     backbone: Choice = Choice(name="vgg19")
     init: Choice
     optimizer: Choice
+    parametrization: Choice = Choice(name="pixels")
     strength: float = Field(
         default=NEUTRAL_STRENGTH,
         ge=0,
@@ -130,9 +135,9 @@ class Job(BaseModel):
     @classmethod
     def _count_or_auto(cls, value: object) -> object:
         text = str(value)[:4]  # enough to be larger than the most
-        if value == "auto" or (text.isdecimal() and 1 <= int(text) <= _MAX_SCALES):
+        if value in ("auto", "octaves") or (text.isdecimal() and 1 <= int(text) <= _MAX_SCALES):
             return value
-        raise ValueError(f"should be auto, or a whole number from 1 to {_MAX_SCALES}")
+        raise ValueError(f"should be auto, octaves, or a whole number from 1 to {_MAX_SCALES}")
 
     @field_validator("max_memory")
     @classmethod

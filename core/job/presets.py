@@ -60,6 +60,33 @@ BALANCED: dict[str, Any] = BALANCED_0_1 | {
 #: A first impression within seconds.
 DRAFT: dict[str, Any] = BALANCED | {"size": 256, "iterations": 70}
 
+#: The settings of Kolkin et al. 2022, "Neural Neighbor Style Transfer", with VGG-19 for VGG-16: 200
+#: steps at each of the four scales of 512 px, and in the final pass.
+NNST: dict[str, Any] = {
+    "scales": "octaves",
+    "final_pass": True,
+    "iterations": 1000,
+    "backbone": {"name": "vgg19", "pooling": "max"},
+    "init": {"name": "content", "detail": False},
+    "optimizer": {"name": "adam", "step_size": 0.002, "beta2": 0.999, "averaging": 0.0},
+    "parametrization": {"name": "laplacian", "levels": 8},
+    "terms": [
+        {
+            "name": "nnst",
+            "weight": 1.0,
+            # The layers of VGG-16 up to relu4_3.
+            "layers": dict.fromkeys(
+                [
+                    *("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1"),
+                    *("relu3_2", "relu3_3", "relu4_1", "relu4_2", "relu4_3"),
+                ],
+                0.1,
+            ),
+            "alpha": 0.75,
+        },
+    ],
+}
+
 #: What replaces the values of `balanced` and `draft` where there is no content image.
 _TEXTURE: dict[str, Any] = {
     "init": {"name": "style"},
@@ -92,7 +119,13 @@ class _Copies(Mapping[str, dict[str, Any]]):
 
 #: Values of the built-in presets, by name.
 PRESETS: Mapping[str, dict[str, Any]] = _Copies(
-    {"balanced": BALANCED, "balanced-0.1": BALANCED_0_1, "draft": DRAFT, "paper": PAPER}
+    {
+        "balanced": BALANCED,
+        "balanced-0.1": BALANCED_0_1,
+        "draft": DRAFT,
+        "nnst": NNST,
+        "paper": PAPER,
+    }
 )
 
 #: Values that replace these in textures.

@@ -42,6 +42,7 @@ CHOICES: Mapping[str, Callable[[str], dict[str, str]]] = {
     "backbone": choice_table,
     "init": init_table,
     "optimizer": choice_table,
+    "parametrization": choice_table,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from ..images.inputs import Inputs
 from ..interfaces.optimizer import Optimizer
 from ..interfaces.statistics import StatisticsTerm
@@ -23,7 +25,12 @@ def scale_estimate(
     `optimizer` stands in for the plan's.
     """
     images_held = (optimizer or plan.optimizer).images_held(sizes.scale.steps)
-    style_pixels = sum(sizes.style_pixels)
+    if not plan.parametrization.are_pixels:
+        # The image of the parameters, its gradient, and what autograd holds between them.
+        images_held = ceil(images_held * plan.parametrization.size_ratio) + 4
+    images_held += sum("result" in planned.term.reads for planned in plan.terms)
+    turns = max(len(planned.term.style_turns) for planned in plan.terms)
+    style_pixels = sum(sizes.style_pixels) * turns
     cost = _network_cost(plan)
     return cost.estimate(memory_factor, images_held, _mask_count(inputs), style_pixels)
 

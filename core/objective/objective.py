@@ -41,6 +41,16 @@ class Objective:
         self._losses = _Losses(backend, tuple(losses), network, cotangents)
         self._function = GraphedFunction(self._losses) if backend.recordable else self._losses
 
+    @property
+    def losses(self) -> tuple[WeightedLoss, ...]:
+        """The weighted losses."""
+        return self._losses.losses
+
+    def with_losses(self, losses: Sequence[WeightedLoss]) -> Objective:
+        """Return the objective with other losses."""
+        own = self._losses
+        return Objective(own.backend, losses, own.network, own.cotangents)
+
     def evaluate(self, image: Tensor) -> Evaluation:
         """Return the value, the terms' losses and the gradient at `image` (N, 3, H, W).
 

@@ -53,6 +53,15 @@ class TiledObjective:
         ]
         self._direct = [term for term in losses if not isinstance(term.loss, StatisticsLoss)]
 
+    @property
+    def losses(self) -> tuple[WeightedLoss, ...]:
+        """The weighted losses."""
+        return self._losses
+
+    def with_losses(self, losses: Sequence[WeightedLoss]) -> TiledObjective:
+        """Return the objective with other losses."""
+        return TiledObjective(self._backend, losses, self._tiler, self._network)
+
     def evaluate(self, image: Tensor) -> Evaluation:
         """Return the value, the terms' losses and the gradient; see Objective.evaluate."""
         statistics = self._statistics(image)

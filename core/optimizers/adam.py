@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..interfaces.optimizer import Iterate, Minimization, Optimizer, OptimizerState
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
+_EPSILON = 1e-8
 
 
 class Adam(Optimizer):
@@ -21,6 +21,8 @@ class Adam(Optimizer):
     step_size: float = Field(
         default=0.02, gt=0, allow_inf_nan=False, description="pixel change per step, in [0, 1]"
     )
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of the gradient's average")
+    beta2: float = Field(default=0.99, ge=0, lt=1, description="decay of the average of its square")
     averaging: float = Field(
         default=0.99, ge=0, lt=1, description="decay of the average of iterates; 0 averages nothing"
     )
@@ -39,6 +41,7 @@ class Adam(Optimizer):
 
         evaluate, step_size = problem.evaluate, problem.step_factor * self.step_size
         decay, resumed = self.averaging, problem.state
+        beta1, beta2 = self.beta1, self.beta2
         if resumed is None:
             image, step = problem.image, 0
             first, second, average = (torch.zeros_like(image) for _ in range(3))
@@ -60,10 +63,10 @@ class Adam(Optimizer):
         del resumed
         while True:
             step += 1
-            first = torch.lerp(first, gradient, 1 - _BETA1)
-            second = torch.lerp(second, gradient.square(), 1 - _BETA2)
-            corrected = (second / (1 - _BETA2**step)).sqrt() + _EPSILON
-            image = image - step_size / (1 - _BETA1**step) * first / corrected
+            first = torch.lerp(first, gradient, 1 - beta1)
+            second = torch.lerp(second, gradient.square(), 1 - beta2)
+            corrected = (second / (1 - beta2**step)).sqrt() + _EPSILON
+            image = image - step_size / (1 - beta1**step) * first / corrected
             average = torch.lerp(average, image, 1 - decay)
             evaluation = evaluate(image)
             gradient = evaluation.gradient

@@ -47,6 +47,12 @@ class CheckedOptimizer(Optimizer):
             changed = self.optimizer.without_values()
         return self.model_copy(update={"optimizer": changed})
 
+    def without_pixels(self) -> Optimizer:
+        """See Optimizer.without_pixels."""
+        with attributed_to(self.label):
+            changed = self.optimizer.without_pixels()
+        return self.model_copy(update={"optimizer": changed})
+
     def iterate(self, problem: Minimization) -> Iterator[Iterate]:
         """See Optimizer.iterate.
 

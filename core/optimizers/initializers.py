@@ -20,6 +20,15 @@ class FromContent(Initializer):
     shows_content = True
     random = False
 
+    detail: bool = Field(
+        default=True, description="add the content's detail at each finer scale as well"
+    )
+
+    @property
+    def carries_detail(self) -> bool:
+        """The option `detail`."""
+        return self.detail
+
     def image(self, start: StartingPoint) -> Tensor:
         """Return a copy of the content image."""
         return start.content.clone()

@@ -25,7 +25,9 @@ _FIRST_STEP_RMS = 0.01
 
 
 class LBFGS(Optimizer):
-    """L-BFGS on the pixels, one evaluation for most steps."""
+    """L-BFGS, one evaluation for most steps."""
+
+    compares_steps = True
 
     history: int = Field(default=10, ge=1, le=100, description="curvature pairs that are kept")
     line_search: Literal["none", "armijo", "strong-wolfe"] = Field(
@@ -99,6 +101,19 @@ class LBFGS(Optimizer):
                 "use `optimizer.line_search=none` or `optimizer=adam`"
             )
         return self.model_copy(update={"line_search": "none"})
+
+    def without_pixels(self) -> LBFGS:
+        """Return the same optimizer with scalar scaling; see Optimizer.without_pixels.
+
+        Raises UsageError if spectral scaling is set explicitly.
+        """
+        if "scaling" in self.model_fields_set and self.scaling == "spectral":
+            raise UsageError(
+                "optimizer lbfgs: spectral scaling is of the spatial frequencies of pixels, which "
+                "a parametrisation replaces; use `optimizer.scaling=scalar` or "
+                "`parametrization=pixels`"
+            )
+        return self.model_copy(update={"scaling": "scalar"})
 
     def _search(
         self,

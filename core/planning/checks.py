@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ImageError, UsageError
-from ..interfaces.optimizer import Initializer
+from ..interfaces.optimizer import Initializer, Optimizer
 from ..job.choices import TermChoice
 from ..job.model import NEUTRAL_MOTIFS, Job
 from .terms import PlannedTerm
@@ -99,6 +99,19 @@ def check_transparency(styles: Sequence[StyleInput], terms: Sequence[PlannedTerm
         raise ImageError(
             f"{transparent[0]}: the image is partly transparent, and the loss term {unable[0]} "
             "cannot leave that part out; crop it off, make the image opaque, or leave the term out"
+        )
+
+
+def check_changes(terms: Sequence[PlannedTerm], optimizer: Optimizer, name: str) -> None:
+    """Check that the optimizer allows losses that change within a scale, if there are any.
+
+    Raises UsageError.
+    """
+    changing = [planned for planned in terms if planned.term.renewed_within_scale]
+    if changing and optimizer.compares_steps:
+        raise UsageError(
+            f"optimizer {name}: it compares values and gradients of different steps, and the loss "
+            f"term {changing[0].name} is another function after some steps; use `optimizer=adam`"
         )
 
 

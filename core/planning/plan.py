@@ -9,8 +9,9 @@ from typing import Any
 from ..attribution import attributed_to
 from ..interfaces.backbone import Backbone, LayerInfo
 from ..interfaces.backend import BackendOptions, FeatureBackend
-from ..interfaces.optimizer import Initializer, Optimizer
+from ..interfaces.optimizer import Initializer, Optimizer, Parametrization
 from ..interfaces.specs import BackendArguments, BackendSpec
+from ..job.choices import Choice
 from ..job.halves import determining_values
 from ..job.model import Job
 from ..job.paths import OptionModels, option_paths
@@ -24,7 +25,7 @@ class Plan:
 
     - `job`: has every option of every choice spelled out.
     - `network`: names the backend and its backbone in messages.
-    - `initializer_label`: names the initialiser in messages.
+    - `initializer_label`, `parametrization_label`: name these in messages.
     - `models`: the option models of the job's choices, by the job's key (for a loss term:
       ``terms``) and the choice's name.
     """
@@ -38,6 +39,8 @@ class Plan:
     initializer: Initializer
     initializer_label: str
     optimizer: Optimizer
+    parametrization: Parametrization
+    parametrization_label: str
     models: OptionModels
 
     @property
@@ -89,7 +92,9 @@ class Plan:
         values = determining_values(Job, table)
         for key in CHOICES:
             if key in values:
-                values[key] = self._determining_choice(key, values[key])
+                choice = values[key]
+                plain = choice.model_dump() if isinstance(choice, Choice) else choice  # a default
+                values[key] = self._determining_choice(key, plain)
         if "terms" in values:
             values["terms"] = [self._determining_choice("terms", term) for term in values["terms"]]
         return values

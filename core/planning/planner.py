@@ -13,7 +13,7 @@ from ..job.model import Job
 from ..optimizers.checked import CheckedOptimizer
 from ..validation import M, validated
 from .backbones import Backbones
-from .checks import check_colors, check_regions, check_texture, without_effect
+from .checks import check_changes, check_colors, check_regions, check_texture, without_effect
 from .plan import Plan
 from .preview import previewed
 from .registry import Registry
@@ -48,6 +48,13 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     if job.normalize_gradients:
         with attributed_to(optimizer_label):
             optimizer = optimizer.without_values()
+    parametrization_spec = registry.parametrizations.get(job.parametrization.name)
+    parametrization = _chosen_options(
+        job.parametrization, parametrization_spec.options, "parametrization"
+    )
+    if not parametrization.are_pixels:
+        with attributed_to(optimizer_label):
+            optimizer = optimizer.without_pixels()
     planned = [plan_term(choice, registry, backbone, job) for choice in job.terms]
     if job.preview:
         growing = {choice.name for choice, planned_term in planned if planned_term.term.grows}
@@ -58,6 +65,7 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     terms = tuple(term for _, term in planned if term.weight > 0)
     if not any(layer != IMAGE_LAYER for term in terms for layer in term.term.layers):
         raise UsageError("nothing to minimise: no loss term with a weight reads the network")
+    check_changes(terms, optimizer, job.optimizer.name)
     random = initializer.random or any(registry.terms.get(choice.name).random for choice in chosen)
     unused = without_effect(
         job,
@@ -71,7 +79,7 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     unused |= {"plugins"}
     settings = {name: getattr(job, name) for name in Job.model_fields if name not in unused}
     choices = {"backend": backend_options, "backbone": backbone_options}
-    choices |= {"init": initializer, "optimizer": optimizer}
+    choices |= {"init": initializer, "optimizer": optimizer, "parametrization": parametrization}
     spelled_out = {key: getattr(job, key).with_options(options) for key, options in choices.items()}
     labels = registry.backends.label(backend.name), registry.backbones.label(job.backbone.name)
     models: dict[tuple[str, str], type[BaseModel]] = {
@@ -90,6 +98,8 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
         initializer=initializer,
         initializer_label=registry.initializers.label(job.init.name),
         optimizer=CheckedOptimizer(optimizer=optimizer, label=optimizer_label),
+        parametrization=parametrization,
+        parametrization_label=registry.parametrizations.label(job.parametrization.name),
         models=models,
     )
 

@@ -35,10 +35,12 @@ def previewed(job: Job, growing: Collection[str]) -> Job:
         )
     preview_sides = fit(sides, LONG_SIDE)
     scales = job.scales
-    if scales != "auto":
+    if isinstance(scales, int):
         job_scales = plan_scales(sides, scales, job.iterations, 1)
         scales = max(sum(max(scale.size) <= LONG_SIDE for scale in job_scales), 1)
-    preview_scales = plan_scales(preview_sides, scales, job.iterations, 1)
+    preview_scales = plan_scales(
+        preview_sides, scales, job.iterations, 1, final_pass=job.final_pass
+    )
     work = sum(scale.pixels * scale.steps for scale in preview_scales)
     steps = max(round(job.iterations * min(MOST_WORK / work, 1)), 1)
     pixel_ratio = (max(sides) / LONG_SIDE) ** 2

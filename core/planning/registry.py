@@ -14,6 +14,7 @@ from ..interfaces.specs import (
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
+    ParametrizationSpec,
     PresetSpec,
     Spec,
     WriterSpec,
@@ -122,6 +123,9 @@ class Registry:
     writers: Table[WriterSpec[Any]] = field(default_factory=lambda: Table("writer"))
     optimizers: Table[OptimizerSpec] = field(default_factory=lambda: Table("optimizer"))
     initializers: Table[InitializerSpec] = field(default_factory=lambda: Table("initialiser"))
+    parametrizations: Table[ParametrizationSpec] = field(
+        default_factory=lambda: Table("parametrisation")
+    )
     presets: Table[PresetSpec] = field(default_factory=lambda: Table("preset"))
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -139,6 +143,7 @@ class Registry:
             "backbone": self.backbones,
             "init": self.initializers,
             "optimizer": self.optimizers,
+            "parametrization": self.parametrizations,
             "terms": self.terms,
         }
 

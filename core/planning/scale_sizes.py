@@ -99,7 +99,8 @@ def _result_size(job: Job, content: Size | None, stride: int) -> Size:
 
 def _scales(job: Job, size: Size, deepest: LayerInfo, stride: int) -> Sequence[Scale]:
     smallest = deepest.smallest_side
-    return plan_scales(size, job.scales, job.iterations, smallest, stride if job.seamless else 1)
+    step = stride if job.seamless else 1
+    return plan_scales(size, job.scales, job.iterations, smallest, step, job.final_pass)
 
 
 def size_notices(job: Job, inputs: Inputs, size: Size) -> Iterator[str]:

@@ -80,6 +80,9 @@ def check_term(term: object, backbone: Backbone, label: str) -> None:
     layers, reads = getattr(term, "layers", None), getattr(term, "reads", None)
     if not isinstance(layers, tuple) or not isinstance(reads, frozenset):
         raise PluginError(f"{label} must set `layers`, a tuple, and `reads`, a frozenset")
+    turns = term.style_turns
+    if not isinstance(turns, tuple) or not turns or not {*turns} <= {0, 1, 2, 3}:
+        raise PluginError(f"{label}: `style_turns` must be a tuple of quarter turns, 0 to 3")
     known = {IMAGE_LAYER, *(info.name for info in backbone.layers)}
     if unknown := sorted(map(str, {*layers} - known)):
         raise PluginError(

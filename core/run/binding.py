@@ -14,13 +14,22 @@ from ..errors import PluginError, UsageError
 from ..images.masks import region_of
 from ..interfaces.backend import FeatureBackend, Features
 from ..interfaces.statistics import StatisticsTerm
-from ..interfaces.terms import IMAGE_LAYER, LossGraph, LossTerm, References, Region, Style
+from ..interfaces.terms import (
+    IMAGE_LAYER,
+    ChangingLoss,
+    LossGraph,
+    LossTerm,
+    References,
+    Region,
+    Style,
+)
 from ..objective.framed_features import FramedFeatures
 from ..objective.tiled_features import FeaturePart, FeatureReader, TiledFeatures
 from ..objective.weighted_losses import WeightedLoss
 from ..planning.plan import Plan
 from ..planning.terms import PlannedTerm
 from ..shown import one_line
+from ..sizes.fitting import Size
 from .scale_inputs import ScaleInputs, StyleAtScale
 
 
@@ -73,6 +82,8 @@ class Binder:
             loss = planned.term.bind(references)
         if not callable(loss):
             raise PluginError(f"{planned.label} must be bound to a function, not {loss!r}")
+        if isinstance(loss, ChangingLoss):
+            _check_changing(loss, planned)
         return WeightedLoss(
             planned.name, planned.weight, loss, planned.label, planned.layer_weights
         )
@@ -96,14 +107,15 @@ class Binder:
         reads_content, reads_styles = "content" in term.reads, "styles" in term.reads
         styles: Sequence[Style] = ()
         if reads_styles:
-            styles = _Styles(self, term.layers)
+            styles = _Styles(self, term.layers, term.style_turns)
             if not isinstance(term, StatisticsTerm):
                 styles = tuple(styles)
         content: Features = {}
         if reads_content:
             content = _features(self.content_reader, self.inputs.content, term.layers)
         region = self.regions.of_mask(self.inputs.content_mask) if reads_content else {}
-        return References(content, styles, self.seed, self.wraps, region)
+        at = self.inputs
+        return References(content, styles, self.seed, self.wraps, region, at.index, at.final_pass)
 
 
 @dataclass(frozen=True)
@@ -132,35 +144,53 @@ class Regions:
         return {} if mask is None else self.regions[id(mask)]
 
 
+def _check_changing(loss: ChangingLoss, planned: PlannedTerm) -> None:
+    with attributed_to(planned.label):
+        every = loss.every
+    if every is None:
+        return
+    if type(every) is not int or every < 1:
+        raise PluginError(f"{planned.label}: `every` must be a number of steps, not {every!r}")
+    if not planned.term.renewed_within_scale:
+        raise PluginError(
+            f"{planned.label}: its loss has `every`; state `renewed_within_scale = True`"
+        )
+
+
 class _Styles(Sequence[Style]):
-    """Styles of a term: one for each region of each image, or of each tile of a large image.
+    """Styles of a term: one for each region of each image and turn, or of each tile of a large one.
 
     The statistics of one source add up. Features are computed during iteration, so that only those
     of one image or tile are held at a time: a folder may contain many images.
     """
 
-    def __init__(self, binder: Binder, layers: Sequence[str]) -> None:
-        self._binder, self._layers = binder, layers
+    def __init__(self, binder: Binder, layers: Sequence[str], turns: Sequence[int] = (0,)) -> None:
+        self._binder, self._layers, self._turns = binder, layers, turns
 
     def __len__(self) -> int:
         network_layers = _network_layers(self._layers)
         part_count = self._binder.style_reader.part_count
         return sum(
-            len(style.regions) * (part_count(style.size) if network_layers else 1)
+            len(style.regions)
+            * (part_count(_turned_size(style.size, turn)) if network_layers else 1)
             for style in self._binder.inputs.styles
+            for turn in self._turns
         )
 
     def __iter__(self) -> Iterator[Style]:
         for style in self._binder.inputs.styles:
-            with attributed_to(self._binder.network):
-                yield from self._styles_of(style)
+            for turn in self._turns:
+                with attributed_to(self._binder.network):
+                    yield from self._styles_of(style, turn)
 
-    def _styles_of(self, style: StyleAtScale) -> Iterator[Style]:
-        shares = [region.share for region in style.regions]
+    def _styles_of(self, style: StyleAtScale, turn: int) -> Iterator[Style]:
+        shares = [region.share / len(self._turns) for region in style.regions]
+        image = _turned(style.image(), turn)
         own_regions: list[Region] = []
-        for part in _feature_parts(self._binder.style_reader, style.image(), self._layers):
+        for part in _feature_parts(self._binder.style_reader, image, self._layers):
             own_regions = own_regions or [
-                region_of(region.own_region, part.sizes, style.device) for region in style.regions
+                region_of(_turned(region.own_region, turn), part.sizes, style.device)
+                for region in style.regions
             ]
             for region, own_region, share in zip(style.regions, own_regions, shares, strict=True):
                 result_region = self._binder.regions.of_mask(region.region)
@@ -197,6 +227,19 @@ def _feature_parts(
         sizes = {**part.sizes, IMAGE_LAYER: (image.shape[2], image.shape[3])}
         yield replace(part, features={**part.features, **part.cut(pixels)}, sizes=sizes)
         del part  # see _styles_of
+
+
+@overload
+def _turned(image: Tensor, turn: int) -> Tensor: ...
+@overload
+def _turned(image: Tensor | None, turn: int) -> Tensor | None: ...
+def _turned(image: Tensor | None, turn: int) -> Tensor | None:
+    """Return an image or mask, turned counterclockwise by a number of quarter turns."""
+    return image if image is None or turn == 0 else image.rot90(turn, (-2, -1)).contiguous()
+
+
+def _turned_size(size: Size, turn: int) -> Size:
+    return size if turn % 2 == 0 else (size[1], size[0])
 
 
 def _network_layers(layers: Sequence[str]) -> list[str]:

@@ -137,7 +137,7 @@ class CheckpointKeeper:
                 raise CheckpointError(_refusal(header, changes))
             checkpoint = read_checkpoint(self._held.file, run.backend.device)
             scale = run.prepared.scales[checkpoint.scale].scale
-            if checkpoint.image.shape[2:] != scale.size or checkpoint.step > scale.steps:
+            if checkpoint.step > scale.steps or not run.fits(checkpoint.scale, checkpoint.image):
                 raise CheckpointError(f"{self._held.file}: damaged (of another size)")
         except CheckpointError as error:
             self._held.close()

@@ -17,13 +17,16 @@ from ..memory.limits import explaining_out_of_memory
 from ..memory.plan_estimate import scale_estimate
 from ..memory.tiling import tiles_in_words
 from ..objective.objective import Objective
+from ..objective.tiled_features import TiledFeatures
 from ..objective.tiled_objective import TiledObjective
 from ..optimizers.checked import checked_image
-from ..optimizers.parametrization import Parametrization, parametrization_for
+from ..optimizers.colors import colors_for
 from ..optimizers.recovery import steps_with_recovery
+from ..optimizers.variables import Variables
 from ..planning.plan import Plan
 from ..sizes.tiles import Tilers
 from .preparation import Prepared
+from .renewal import RenewedObjective
 from .scale_inputs import ScaleInputs, StyleImages, inputs_at
 
 
@@ -31,16 +34,18 @@ from .scale_inputs import ScaleInputs, StyleImages, inputs_at
 class Step:
     """Outcome of an optimizer step.
 
-    - `image`: the optimizer's image, (1, 3, H, W).
+    - `image`: the optimizer's image, or its parameters.
     - `shown`: the image that is shown, (1, 3, H, W); it differs from `image` where colors are kept.
     - `evaluation`: the objective at the point that was evaluated in this step.
     - `state`: the optimizer's state, as `Iterate.state`.
+    - `results`: those that changing losses observed; see RenewedObjective.
     """
 
     image: Tensor
     shown: Tensor
     evaluation: Evaluation
     state: Callable[[], OptimizerState] | None
+    results: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class OpenRun:
     def inputs_at(self, index: int) -> ScaleInputs:
         """Return the images at the scale `index`, as tensors."""
         sizes, tilers = self.prepared.scales[index], self.tilers[index]
-        return inputs_at(sizes, self.prepared.recolored, self.backend.device, tilers)
+        number = range(len(self.prepared.scales))[index]
+        return inputs_at(sizes, self.prepared.recolored, self.backend.device, tilers, number)
 
     def objective(self, inputs: ScaleInputs) -> Objective | TiledObjective:
         """Return the function to minimise for the images at a scale."""
@@ -84,9 +90,9 @@ class OpenRun:
     ) -> Iterator[Step]:
         """Iterate over the steps of the scale `index`, its starting point first.
 
-        `before` is the optimizer's image at the end of the previous scale, None for the first
-        scale. With a `resumed` checkpoint in this scale, the steps are those after it. Raises
-        MemoryLimitError if an allocation fails, NumericalError and PluginError.
+        `before` is the optimizer's image, or its parameters, at the end of the previous scale, None
+        for the first scale. With a `resumed` checkpoint in this scale, the steps are those after
+        it. Raises MemoryLimitError if an allocation fails, NumericalError and PluginError.
         """
         plan, sizes = self.plan, self.prepared.scales[index]
         is_texture, limit = plan.job.content is None, plan.job.max_memory
@@ -95,35 +101,54 @@ class OpenRun:
         scale, device = sizes.scale, self.backend.device
         with explaining_out_of_memory(needed, scale.size, is_texture, limit, device):
             inputs = self.inputs_at(index)
-            pixels = self._pixels(index)
+            variables = self._variables(index)
             if resumed is not None:
-                start, state = resumed.image, resumed.optimizer
-            elif before is None:
-                start, state = pixels.encode(self.first_image(inputs)), None
+                start, state, first = resumed.image, resumed.optimizer, resumed.step + 1
             else:
-                start, state = pixels.encode(self._carried_over(before, inputs.content)), None
-            objective = self.objective(inputs)
-            if resumed is not None:  # after the terms were bound, which may draw random numbers
+                image = self._first_or_carried_over(index, before, inputs)
+                start, state, first = variables.encode(image), None, 0
+                del image
+            reader = TiledFeatures(self.backend, inputs.tilers.result)
+            objective = RenewedObjective(self.objective(inputs), plan, index, reader)
+            if resumed is not None:
+                objective.resume(resumed.step, resumed.results)
+                # After the terms were bound, which may draw random numbers.
                 restore_random_states(resumed.random, device)
+            objective.renew(first, variables.image(start))
             problem = Minimization(
-                start,
-                lambda image: pixels.restrict(objective.evaluate(image)),
-                scale.steps,
-                state=state,
+                start, variables.objective(objective.evaluate), scale.steps, state=state
             )
             iterates = steps_with_recovery(plan.optimizer, problem, notify)
             del problem, resumed, start, state, before  # frees their images
-            for iterate in iterates:
-                shown = pixels.decode(iterate.image)
-                yield Step(iterate.image, shown, iterate.evaluation, iterate.state)
+            for step, iterate in enumerate(iterates, start=first):
+                image = variables.image(iterate.image)
+                shown = variables.colors.decode(image)
+                yield Step(
+                    iterate.image, shown, iterate.evaluation, iterate.state, objective.results
+                )
+                if step < scale.steps:
+                    objective.renew(step + 1, image)
 
     def shown(self, index: int, image: Tensor) -> Tensor:
-        """Return the image to show for the optimizer's image at the scale `index`."""
-        return self._pixels(index).decode(image)
+        """Return the image to show for the optimizer's image (or parameters) at a scale."""
+        return self._variables(index).shown(image)
 
-    def _pixels(self, index: int) -> Parametrization:
-        scale, color = self.prepared.scales[index].scale, self.plan.job.color
-        return parametrization_for(self.prepared.inputs, color, scale, self.backend.device)
+    def fits(self, index: int, image: Tensor) -> bool:
+        """Return whether the optimizer's image, of a checkpoint, is one of the scale `index`."""
+        return self._variables(index).fit(image)
+
+    def _variables(self, index: int) -> Variables:
+        plan, scale = self.plan, self.prepared.scales[index].scale
+        colors = colors_for(self.prepared.inputs, plan.job.color, scale, self.backend.device)
+        return Variables(plan.parametrization, colors, scale.size, plan.parametrization_label)
+
+    def _first_or_carried_over(
+        self, index: int, before: Tensor | None, inputs: ScaleInputs
+    ) -> Tensor:
+        """Return the image to start a scale from; `before` are the former scale's parameters."""
+        if before is None:
+            return self.first_image(inputs)
+        return self._carried_over(self._variables(index - 1).image(before), inputs.content)
 
     def first_image(self, inputs: ScaleInputs) -> Tensor:
         """Return the image to start from, at the first scale."""
@@ -146,7 +171,7 @@ class OpenRun:
         """
         wraps, size = self.plan.job.seamless, content.shape[2:]
         start = resized(image, size, wraps)
-        if self.plan.initializer.shows_content:
+        if self.plan.initializer.carries_detail:
             coarse = resized(content, image.shape[2:], wraps)
             start += content - resized(coarse, size, wraps)
         return start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 
@@ -77,6 +77,7 @@ class _Runner:
         self._image: Tensor | None = None
         self._shown: Tensor | None = None
         self._state: Callable[[], OptimizerState] | None = None
+        self._results: Mapping[str, Tensor] = {}
         self._moved = False
 
     def run(self) -> Result:
@@ -128,6 +129,7 @@ class _Runner:
                 before = step.image if before is None else before
                 self._moved = (step.image - before).abs().max().item() > _LEAST_CHANGE
             self._image, self._shown, self._state = step.image, step.shown, step.state
+            self._results = step.results
             value, losses = step.evaluation.value, step.evaluation.losses
             seconds = time.perf_counter() - self._started
             self._records.append(StepRecord(index, number, losses, seconds))
@@ -158,6 +160,7 @@ class _Runner:
             image=self._image,
             optimizer=self._state(),
             random=random_states(self._run.backend.device),
+            results=self._results,
         )
 
     def _result(self, stopped_by: BaseException | None = None) -> Result:

@@ -72,17 +72,20 @@ class ScaleInputs:
     """The images at one scale, with the tilers that cut them into tiles.
 
     `content` is (1, 3, H, W), at the scale's size, on the backend's device. A texture's content is
-    gray; nothing but its size is read.
+    gray; nothing but its size is read. `index` is the number of the scale, from 0 for the coarsest;
+    `final_pass`: whether it is the job's final pass.
     """
 
     content: Tensor
     styles: tuple[StyleAtScale, ...]
     content_mask: Tensor | None = None
     tilers: Tilers = field(default_factory=Tilers)
+    index: int = 0
+    final_pass: bool = False
 
 
 def inputs_at(
-    sizes: ScaleSizes, inputs: Inputs, device: torch.device, tilers: Tilers
+    sizes: ScaleSizes, inputs: Inputs, device: torch.device, tilers: Tilers, index: int
 ) -> ScaleInputs:
     """Return the images at the sizes of a scale, on `device`."""
     styles = tuple(
@@ -94,4 +97,6 @@ def inputs_at(
         content = torch.full((1, 3, height, width), 0.5)
     else:
         content = inputs.content.tensor(height, width)
-    return ScaleInputs(content.to(device), styles, inputs.content_mask, tilers)
+    return ScaleInputs(
+        content.to(device), styles, inputs.content_mask, tilers, index, sizes.scale.final_pass
+    )

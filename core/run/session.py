@@ -226,6 +226,7 @@ def _key(planned: PlannedTerm, choice: TermChoice, job: Job, inputs: ScaleInputs
     settings = choice.model_dump(exclude={"weight"})
     layers = sorted(planned.layer_weights.items())
     values: list[object] = [settings, layers, job.seed, job.seamless, inputs.tilers]
+    values += [inputs.index, inputs.final_pass]
     if "content" in planned.term.reads:
         values += [inputs.content, inputs.content_mask]
     if "styles" in planned.term.reads:

@@ -9,9 +9,9 @@ alike when their first scales have the same size; larger results have more scale
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import log
+from math import log, log2
 from typing import Literal
 
 from .fitting import fit, whole_strides
@@ -25,6 +25,12 @@ _LEAST_PART = 1 / 15
 #: Long side in pixels of the first scale, if the number of scales is automatic.
 FIRST_LONG_SIDE = 128
 
+#: Least long side in pixels of the first of the octaves.
+_FIRST_OCTAVE = 64
+
+#: The number of scales: at most as many, as many as the size needs, or octaves.
+Scales = int | Literal["auto", "octaves"]
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -33,6 +39,8 @@ class Scale:
     height: int
     width: int
     steps: int
+    #: Whether it is a further pass at the size of the scale before.
+    final_pass: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -47,10 +55,11 @@ class Scale:
 
 def plan_scales(
     size: tuple[int, int],
-    scales: int | Literal["auto"],
+    scales: Scales,
     steps: int,
     smallest_side: int,
     stride: int = 1,
+    final_pass: bool = False,
 ) -> list[Scale]:
     """Return the scales from coarse to fine; the last one has `size` (height, width).
 
@@ -60,17 +69,35 @@ def plan_scales(
     are fewer steps than scales. The scales' steps add up to `steps`. They are inversely
     proportional to the long side, so that each scale has its part of the work, but no scale gets
     less than a fixed part of all steps.
+
+    With "octaves" each scale has half the sides of the next, the first one a long side of 64 to
+    127, and all have the same number of steps. With `final_pass` a further pass at the last size
+    follows, with as many steps as the scale before.
     """
-    count, ratio = _automatic(max(size)) if scales == "auto" else (scales, _RATIO)
+    count, ratio = _count_and_ratio(max(size), scales)
     sizes = [size]
     while len(sizes) < min(count, max(steps, 1)):
         smaller = whole_strides(fit(size, round(max(size) / ratio ** len(sizes))), stride)
         if min(smaller) < smallest_side or smaller == sizes[0]:
             break
         sizes.insert(0, smaller)
-    inverse = [1 / max(sides) for sides in sizes]
+    if final_pass and len(sizes) < steps:
+        sizes.append(size)
+    inverse = [1.0 if scales == "octaves" else 1 / max(sides) for sides in sizes]
     counts = _divided(steps, [max(part, _LEAST_PART * sum(inverse)) for part in inverse])
-    return [Scale(*sides, count) for sides, count in zip(sizes, counts, strict=True)]
+    result = [Scale(*sides, count) for sides, count in zip(sizes, counts, strict=True)]
+    if len(sizes) > 1 and sizes[-1] == sizes[-2]:
+        result[-1] = replace(result[-1], final_pass=True)
+    return result
+
+
+def _count_and_ratio(long_side: int, scales: Scales) -> tuple[int, float]:
+    """Return the largest number of scales, and the ratio of their long sides."""
+    if scales == "auto":
+        return _automatic(long_side)
+    if scales == "octaves":
+        return max(int(log2(long_side / _FIRST_OCTAVE)) + 1, 1), 2.0
+    return scales, _RATIO
 
 
 def _automatic(long_side: int) -> tuple[int, float]:

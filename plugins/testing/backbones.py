@@ -17,9 +17,8 @@ from ...core.interfaces.backend import BackendOptions
 from ...core.interfaces.specs import BackboneSpec
 from ...core.planning.backbones import create_backbone
 from ...core.validation import validated
-from .checks import Check, run_all
+from .checks import Check, require, run_all
 from .pictures import painting, photo
-from .require import require
 
 #: Tolerance, absolute and relative, in float32: convolutions may sum in another order.
 _CLOSE = 1e-4

@@ -17,9 +17,9 @@ from ...core.errors import StylectlError
 from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import BackendOptions, FeatureBackend, Features
 from ...core.interfaces.specs import BackendArguments, BackendSpec
+from .checks import require
 from .network import KinkedBackbone, TinyBackbone
 from .pictures import painting
-from .require import require
 
 #: (height, width): even, odd, and the smallest that the suite's networks take.
 SIZES: Sequence[tuple[int, int]] = ((16, 20), (11, 14), (9, 17), (2, 2))

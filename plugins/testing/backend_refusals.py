@@ -7,7 +7,7 @@ import torch
 from ...backends.accuracy.distances import relative_l2
 from ...core.errors import BackendError, UsageError
 from .backend_case import Case, refuses, texture
-from .require import require
+from .checks import require
 
 
 class BackendRefusals:

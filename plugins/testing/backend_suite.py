@@ -27,7 +27,7 @@ from .backend_case import (
     texture,
 )
 from .backend_refusals import BackendRefusals
-from .require import require
+from .checks import require
 
 if TYPE_CHECKING:
     import pytest

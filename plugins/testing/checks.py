@@ -37,6 +37,15 @@ class Check:
         return f"{self.subject}-{self.name}"
 
 
+def require(condition: bool, message: str) -> None:
+    """Raise AssertionError with `message` unless `condition` holds.
+
+    A plain assert would have no message: pytest does not rewrite the asserts of this package.
+    """
+    if not condition:
+        raise AssertionError(message)
+
+
 def run_all(checks: Iterable[Check], folder: Path) -> None:
     """Run all checks that apply. Raises AssertionError for the first that fails."""
     for check in checks:

@@ -25,9 +25,8 @@ from ...core.interfaces.optimizer import (
 from ...core.interfaces.specs import InitializerSpec, OptimizerSpec
 from ...core.optimizers.checked import CheckedOptimizer, checked_image
 from ...core.validation import validated
-from .checks import Check, run_all
+from .checks import Check, require, run_all
 from .pictures import painting, photo
-from .require import require
 
 _SIDE = 8
 

@@ -19,9 +19,8 @@ from ...core.interfaces.statistics import FeatureTile, StatisticsTerm, StyleTarg
 from ...core.interfaces.terms import Loss, LossTerm, References, Style
 from ...core.planning.terms import check_term, default_layers
 from ...core.validation import validated
-from .checks import Check, run_all
+from .checks import Check, require, run_all
 from .network import TinyBackbone
-from .require import require
 from .term_inputs import SIDE, Images, confined, half, left_half, permuted, ramp, zeros
 
 #: Relative tolerance. A term in float32 loses 6e-8 at each of some thousand operations, and a digit

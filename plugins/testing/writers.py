@@ -18,9 +18,8 @@ from ...core.interfaces.writer import WriteRequest
 from ...core.outputs.targets import Output, plan_outputs
 from ...core.outputs.writing import write_outputs
 from ...core.planning.registry import Registry
-from .checks import Check, run_all
+from .checks import Check, require, run_all
 from .pictures import result, snapshots
-from .require import require
 
 
 def check_writer(

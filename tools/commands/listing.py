@@ -37,6 +37,7 @@ class Kind(StrEnum):
     WRITERS = "writers"
     OPTIMIZERS = "optimizers"
     INITIALIZERS = "initializers"
+    PARAMETRIZATIONS = "parametrizations"
     PRESETS = "presets"
     DEVICES = "devices"
     CHECKPOINTS = "checkpoints"

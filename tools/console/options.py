@@ -160,6 +160,7 @@ def _installed_names(registry: Registry) -> dict[Listed, list[str]]:
         "presets": [spec.name for spec in registry.presets],
         "optimizers": [spec.name for spec in registry.optimizers],
         "inits": [spec.name for spec in registry.initializers if spec.name != "file"],
+        "parametrizations": [spec.name for spec in registry.parametrizations],
         "backends": [spec.name for spec in registry.backends],
         "backbones": [spec.name for spec in registry.backbones],
         "terms": [spec.name for spec in registry.terms],

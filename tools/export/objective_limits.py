@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.errors import UsageError
-from ...core.optimizers.parametrization import Parametrization, parametrization_for
+from ...core.optimizers.colors import OwnColors, colors_for
 from ...core.planning.plan import Plan
 from ...core.run.open_run import OpenRun
 from ...core.run.preparation import Prepared
@@ -40,7 +40,7 @@ def check_run(run: OpenRun, index: int, variant: Variant) -> None:
             f"{scale.width}x{scale.height} px at this scale"
         )
     color, device = run.plan.job.color, run.backend.device
-    if type(parametrization_for(prepared.inputs, color, scale, device)) is not Parametrization:
+    if type(colors_for(prepared.inputs, color, scale, device)) is not OwnColors:
         reason = f"`color={color}`" if color == "luminance" else "a gray content image"
         raise UsageError(
             f"{reason}: a gray image is optimised and gets its colors afterwards, which an "

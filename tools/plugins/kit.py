@@ -42,6 +42,7 @@ def kit_checks(table: str, spec: Spec) -> list[KitCheck]:
         "writers": testing.writer_checks,
         "optimizers": testing.optimizer_checks,
         "initializers": testing.initializer_checks,
+        "parametrizations": testing.parametrization_checks,
     }
     if table not in functions:
         return []

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Panel = Literal["The job", "The losses", "The optimization"]
 
 #: Kinds of things that are chosen by name; help texts list the installed names of a kind.
-Listed = Literal["presets", "backends", "backbones", "terms", "inits", "optimizers"]
+Listed = Literal[
+    "presets", "backends", "backbones", "terms", "inits", "optimizers", "parametrizations"
+]
 
 
 @dataclass(frozen=True)

@@ -216,8 +216,16 @@ _OPTIONS = (
     _option(
         "scales",
         _WORK,
-        "Sizes of the coarse-to-fine pyramid, at most; auto: as many as the size needs.",
-        metavar="N|auto",
+        "Sizes of the coarse-to-fine pyramid, at most; auto: as many as the size needs; octaves: "
+        "from 64 px on, each twice as large.",
+        metavar="N|auto|octaves",
+    ),
+    _option(
+        "final_pass",
+        _WORK,
+        "Make one more pass at the size of the result.",
+        is_switch=True,
+        see="terms.md#nnst",
     ),
     _option(
         "optimizer",
@@ -227,6 +235,15 @@ _OPTIONS = (
         read=text.word,
         lists="optimizers",
         see="benchmarks.md#time-to-quality",
+    ),
+    _option(
+        "parametrization",
+        _WORK,
+        "What the optimizer changes: pixels, or parameters that the image is computed from.",
+        ChoiceName("parametrization"),
+        read=text.word,
+        lists="parametrizations",
+        see="parametrizations.md",
     ),
     _option(
         "init",

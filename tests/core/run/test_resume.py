@@ -29,6 +29,15 @@ SMALL: dict[str, Any] = {
     "content_layers": ["relu2_1"],
     "style_layers": ["relu1_1", "relu2_1"],
 }
+#: A term that follows the result, and draws positions in the final pass.
+NNST: dict[str, Any] = {
+    "preset": "nnst",
+    "scales": "octaves",
+    "content_layers": None,
+    "style_layers": None,
+    "nnst.layers": ["relu1_1", "relu2_1"],
+    "nnst.grid": 8,
+}
 #: Half of what this picture takes with Adam; L-BFGS holds more images.
 TILED = {"adam": "6MB", "lbfgs": "7MB"}
 
@@ -120,6 +129,10 @@ def test_a_resumed_run_has_the_same_bits(optimizer: str, backend: str, tiled: bo
         {"seamless": True, "init": "noise"},
         {"texture": ["sample:painting"], "size": (64, 48), "content_layers": None},
         {"term": ["sliced-wasserstein"]},
+        {"parametrization": {"name": "laplacian", "levels": 3}, "optimizer": "adam"},
+        {"parametrization": "fourier", "color": "luminance"},
+        NNST | {"nnst.rematch": 1},
+        NNST | {"nnst.rematch": 3},
     ],
     ids=lambda options: next(iter(options)),
 )

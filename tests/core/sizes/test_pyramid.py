@@ -164,3 +164,42 @@ def test_fit_keeps_the_aspect_to_rounding(
         assert side >= 1
         assert abs(side - before * ratio) <= 0.5 + 1e-9 or side == 1
     assert fit((size[1], size[0]), long_side, upscale) == (width, height)
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [
+        ((512, 512), [64, 128, 256, 512]),
+        ((341, 512), [64, 128, 256, 512]),
+        ((400, 300), [100, 200, 400]),
+        ((60, 40), [60]),
+    ],
+)
+def test_octaves_double_from_64_px_on_with_equal_steps(
+    size: tuple[int, int], sides: list[int]
+) -> None:
+    planned = plan_scales(size, "octaves", 200 * len(sides), 1)
+    assert [max(scale.size) for scale in planned] == sides
+    assert {scale.steps for scale in planned} == {200}
+
+
+@given(sizes, counts, steps_made, smallest)
+def test_a_final_pass_is_one_more_scale_of_the_same_size(
+    size: tuple[int, int], scales: int | Auto, steps: int, side: int
+) -> None:
+    planned = plan_scales(size, scales, steps, side, final_pass=True)
+    assert sum(scale.steps for scale in planned) == steps
+    assert all(scale.size == size for scale in planned[-2:] if planned[-1].final_pass)
+    assert not any(scale.final_pass for scale in planned[:-1])
+    assert planned[-1].final_pass or steps <= len(planned)
+
+
+def test_octaves_and_a_final_pass_are_the_steps_of_the_paper() -> None:
+    planned = plan_scales((512, 512), "octaves", 1000, 1, final_pass=True)
+    assert [(scale.width, scale.steps) for scale in planned] == [
+        (64, 200),
+        (128, 200),
+        (256, 200),
+        (512, 200),
+        (512, 200),
+    ]

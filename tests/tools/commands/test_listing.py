@@ -30,6 +30,7 @@ def test_everything_is_listed_with_its_origin(listed: Listed) -> None:
         "writers",
         "optimizers",
         "initializers",
+        "parametrizations",
         "presets",
     }
     for kind, name in (
@@ -40,6 +41,7 @@ def test_everything_is_listed_with_its_origin(listed: Listed) -> None:
         ("writers", "png"),
         ("optimizers", "lbfgs"),
         ("initializers", "content+noise"),
+        ("parametrizations", "laplacian"),
         ("presets", "balanced"),
     ):
         (row,) = [row for row in found[kind] if row["name"] == name]

@@ -60,6 +60,7 @@ CASES = [
     Case("sliced-wasserstein", {"directions": 3}, ignores_positions=True),
     Case("mrf", weight=9.0),
     Case("mrf", {"stride": 1, "style_stride": 1, "chunk": 7}, weight=9.0),
+    Case("nnst", reads=frozenset({"content", "styles", "result"}), least=None, weight=9.0),
     Case("strotss", reads=frozenset({"content", "styles"}), weight=9.0),
     Case("strotss", {"samples": 6}, frozenset({"content", "styles"}), least=None, weight=9.0),
     Case("laplacian", reads=CONTENT, ignores_scale=False),
@@ -153,7 +154,8 @@ def test_it_reads_what_it_should(registry: Registry, case: Case) -> None:
     made = term(registry, case)
     assert made.reads == case.reads
     assert isinstance(made, StatisticsTerm) == (case.name in SUM_TERMS)
-    assert made.layers == (("a", "b") if case in ON_LAYERS else (IMAGE_LAYER,))
+    pixels = (IMAGE_LAYER,) if case.name == "nnst" or case not in ON_LAYERS else ()
+    assert made.layers == ((("a", "b") if case in ON_LAYERS else ()) + pixels)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.least is not None], ids=str)
@@ -192,7 +194,7 @@ def test_styles_are_averaged_by_their_shares(registry: Registry, case: Case) -> 
 
 #: STROTSS takes the layers together, as one long vector at each position; and of the directions of
 #: `sliced-wasserstein`, those of a layer depend on which were drawn before.
-APART = [case for case in ON_LAYERS if case.name not in ("strotss", "sliced-wasserstein")]
+APART = [case for case in ON_LAYERS if case.name not in ("nnst", "strotss", "sliced-wasserstein")]
 
 
 @pytest.mark.parametrize("case", APART, ids=str)

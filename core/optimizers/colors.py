@@ -1,4 +1,4 @@
-"""Parametrisations: the map from the optimizer's image to the one that is shown."""
+"""Colors of the result: the map from the optimizer's image to the one that is shown."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..job.model import ColorFrom
 from ..sizes.pyramid import Scale
 
 
-class Parametrization:
-    """The identity: the optimizer moves the pixels that are shown."""
+class OwnColors:
+    """The identity: the optimizer's image is shown."""
 
     def encode(self, image: Tensor) -> Tensor:
         """Return the optimizer's image for an image (1, 3, H, W) to start from."""
@@ -31,7 +31,7 @@ class Parametrization:
 
 
 @dataclass(frozen=True)
-class LuminanceParametrization(Parametrization):
+class ContentColors(OwnColors):
     """A gray image for the optimizer; shown, it has the colors of the content (1, 3, H, W).
 
     Gatys, Bethge, Hertzmann and Shechtman 2016, "Preserving Color in Neural Artistic Style
@@ -63,21 +63,19 @@ class LuminanceParametrization(Parametrization):
         return light + factor * chroma
 
 
-def parametrization_for(
-    inputs: Inputs, color: ColorFrom, scale: Scale, device: torch.device
-) -> Parametrization:
-    """Return the parametrisation of a job's `color`, for the images as they were read.
+def colors_for(inputs: Inputs, color: ColorFrom, scale: Scale, device: torch.device) -> OwnColors:
+    """Return the colors of a job's `color`, for the images as they were read.
 
     The result has the colors of a content image that is gray, so that it is gray as well, however
     these colors are transferred.
     """
     if color == "style":
-        return Parametrization()
+        return OwnColors()
     assert inputs.content is not None  # checked by the job's validation
     content = inputs.content.tensor(scale.height, scale.width).to(device)
     if color == "luminance" or _is_gray(content):
-        return LuminanceParametrization(content)
-    return Parametrization()
+        return ContentColors(content)
+    return OwnColors()
 
 
 def _is_gray(image: Tensor) -> bool:
