@@ -165,6 +165,7 @@ class LossTerm(ABC):
       ``"result"``: the renewals of its `ChangingLoss` have features of the result.
     - `regional`: whether `bind` supports the references' regions. For other terms, a job that
       confines what the term reads to a region is an error.
+    - `balanced`: whether `strength` changes its weight, by what it reads.
     - `grows`: whether the loss is a plain sum over positions, so that it grows with the image.
     - `renewed_within_scale`: whether it may be bound to a `ChangingLoss` with a number of steps,
       `every`, so that an optimizer must not compare the losses of different steps.
@@ -175,6 +176,7 @@ class LossTerm(ABC):
     regional: ClassVar[bool] = False
     layers: tuple[str, ...]
     reads: frozenset[Literal["content", "styles", "result"]]
+    balanced: bool = True
     grows: bool = False
     renewed_within_scale: bool = False
     style_turns: tuple[int, ...] = (0,)

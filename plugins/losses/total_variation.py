@@ -68,6 +68,7 @@ class TotalVariationLoss(LossTerm):
 
     regional = True
     layers = (IMAGE_LAYER,)
+    balanced = False
 
     def __init__(self, arguments: LossTermArguments[TotalVariationOptions]) -> None:
         self._options = arguments.options

@@ -31,6 +31,8 @@ def _side(term: LossTerm) -> int:
 
     A term of the style may read the content image as well, to place the style.
     """
+    if not term.balanced:
+        return 0
     if "styles" in term.reads:
         return 1
     return -1 if "content" in term.reads else 0

@@ -30,6 +30,8 @@ def evaluated(backend: str, preset: str, terms: list[str]) -> Evaluation:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_and_every_term_agree(preset: str) -> None:
     every = [spec.name for spec in load_plugins().registry.terms]
+    if PRESETS[preset]["optimizer"]["name"] == "lbfgs":
+        every.remove("nnst")  # which changes within a scale
     if preset == "draft":  # balanced with fewer steps
         assert PRESETS["draft"]["terms"] == PRESETS["balanced"]["terms"]
         return

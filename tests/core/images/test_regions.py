@@ -344,7 +344,7 @@ def test_the_images_of_a_folder_are_one_style_with_their_mean_statistics() -> No
         mean = (red + blue) / 2
         expected += 0.5 * ((own - mean).square().sum() / mean.square().sum()).item()
     # The weight of the balanced preset; products and sums in float32.
-    assert seen.evaluation.value == pytest.approx(30 * expected, rel=1e-4)
+    assert seen.evaluation.value == pytest.approx(45 * expected, rel=1e-4)
 
 
 def test_a_folder_has_the_weight_of_one_style_and_each_file_a_hash() -> None:

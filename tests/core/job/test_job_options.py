@@ -503,7 +503,10 @@ def test_a_bad_layer_weight_is_refused_under_its_flag(
         ({"style_mask": ["m.png", "none"], "term": [{"name": "mrf"}]}, "term mrf cannot be conf"),
         ({"content_mask": "m.png", "term": [{"name": "laplacian"}]}, "term laplacian cannot be"),
         ({"content_mask": "m.png", "term": [{"name": "strotss"}]}, "term strotss cannot be conf"),
-        ({"content_mask": "m.png", "content_weight": 0}, "content_mask has no effect"),
+        (
+            {"content_mask": "m.png", "content_weight": 0, "tv_weight": 0},
+            "content_mask has no effect",
+        ),
         ({"style_mask": ["m.png", "none"], "style_weight": 0}, "mask has no effect"),
         ({"color": "covariance", "style_weight": 0}, "'covariance' has no effect"),
         ({"color": "blue"}, "`color` should be 'style', 'luminance', 'histogram' or 'covariance'"),
