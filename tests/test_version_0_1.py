@@ -132,9 +132,10 @@ def test_a_batchs_finished_result_is_found(tmp_path: Path, monkeypatch: pytest.M
     picture = {"content": "sample:photo", "styles": ["sample:painting"], "output": "b.png"}
     # How this machine computes it makes no difference.
     machine: dict[str, Any] = {"max_memory": "900GB", "convolution": "direct", "max_pixels": 10**7}
-    report = stylectl.batch([picture], size=48, iterations=1, **machine)
+    small: dict[str, Any] = {"preset": "balanced-0.1", "size": 48, "iterations": 1}
+    report = stylectl.batch([picture], **small, **machine)
     assert report.found == (Path("b.png"),)
-    assert stylectl.batch([picture], size=48, iterations=1, seed=3).painted == (Path("b.png"),)
+    assert stylectl.batch([picture], **small, seed=3).painted == (Path("b.png"),)
 
 
 @pytest.mark.parametrize(

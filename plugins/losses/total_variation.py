@@ -43,8 +43,8 @@ class TotalVariationOptions(BaseModel):
         gt=0,
         le=1,
         allow_inf_nan=False,
-        description="smooth only where the content image is flat: where the standard deviation of "
-        "its colors over 5 x 5 pixels is about this or less, such as 0.05; unset: everywhere",
+        description="smooth only where the content image is flat: where its colors deviate from "
+        "their means over 5 x 5 pixels by about this or less, such as 0.02; unset: everywhere",
     )
 
 
@@ -57,9 +57,9 @@ class TotalVariationLoss(LossTerm):
 
         u = w exp(-v / (2 flat^2))
 
-    where v is the variance of the content image over 5 x 5 pixels, the mean of the colors'
-    variances, and w the weight of the pixel in the content's region. So flat areas are smoothed,
-    and edges and textures of the content are not.
+    where v is how much the content image changes around the pixel (see `flatness`), and w the
+    weight of the pixel in the content's region. So flat areas and smooth slopes are smoothed, and
+    edges and textures of the content are not.
 
     If the result wraps, the last column's neighbor is the first, and likewise with the rows. On
     pixels in [0, 1]; summed over the batch. The loss reads the whole image at once, which needs no
@@ -127,27 +127,29 @@ class TotalVariationLoss(LossTerm):
 def flatness(content: Tensor, deviation: float) -> Tensor:
     """Compute how flat an image is around each pixel, (N, C, H, W) -> (N, 1, H, W) in (0, 1].
 
-    It is exp(-v / (2 deviation^2)), with v the variance over the part of a square of 5 x 5 pixels
-    that is inside the image, the mean over the channels.
+    It is exp(-v / (2 deviation^2)), where v is the mean of (c - m)^2 over the channels and the part
+    of a square of 5 x 5 pixels that is inside the image, and m the mean of the color c over such a
+    square. The difference of means of squares, a variance, would lose its digits in float32.
     """
+    squares = (content - _means(content)).square()
+    return (_means(squares).mean(1, keepdim=True) / (-2 * deviation**2)).exp()
+
+
+def _means(values: Tensor) -> Tensor:
+    """Compute the means over the parts of squares that are inside the image."""
     from torch.nn import functional
 
-    means, mean_squares = (
-        functional.avg_pool2d(values, _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
-        for values in (content, content.square())
-    )
-    variance = (mean_squares - means.square()).mean(1, keepdim=True).clamp_min(0)
-    return (variance / (-2 * deviation**2)).exp()
+    return functional.avg_pool2d(values, _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
 
 
 def _onnx_flatness(graph: LossGraph, content: str, deviation: float) -> str:
     """Add the nodes of `flatness`."""
     window: dict[str, object] = {"kernel_shape": [_WINDOW] * 2, "pads": [_WINDOW // 2] * 4}
     means = graph.node("AveragePool", content, **window)
-    squares = graph.node("AveragePool", graph.node("Mul", content, content), **window)
-    variances = graph.node("Sub", squares, graph.node("Mul", means, means))
-    variance = graph.node("Max", graph.node("ReduceMean", variances, (1,), keepdims=1), 0.0)
-    return graph.node("Exp", graph.node("Mul", variance, -1 / (2 * deviation**2)))
+    deviations = graph.node("Sub", content, means)
+    squares = graph.node("AveragePool", graph.node("Mul", deviations, deviations), **window)
+    mean = graph.node("ReduceMean", squares, (1,), keepdims=1)
+    return graph.node("Exp", graph.node("Mul", mean, -1 / (2 * deviation**2)))
 
 
 def _onnx_neighbors(graph: LossGraph, values: str, axis: int, wraps: bool) -> tuple[str, str]:

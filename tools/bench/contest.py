@@ -71,7 +71,7 @@ def hold_contest(
     with TemporaryDirectory(prefix="stylectl-contest-") as name, ExitStack() as stack:
         folder = Path(name)
         content, style, (width, height) = _fitted(images, size, folder)
-        objective = {"terms": peer.terms(height, width), "init": "content"}
+        objective = {"terms": peer.terms(height, width), "init": "content", "motifs": 1}
         common = {"size": size, "scales": 1, "upscale": True, "iterations": iterations}
         contestants: list[_Contestant] = []
 

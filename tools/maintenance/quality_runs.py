@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _OBJECTIVE: dict[str, Any] = {
     "terms": plain_terms(content=5.0, style=100.0, differences=0.001),
+    "motifs": 1,
     "backbone": {"name": "vgg19", "weights": "embedded", "pooling": "max", "padding": "zeros"},
 }
 

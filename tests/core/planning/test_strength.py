@@ -106,7 +106,7 @@ def test_more_strength_is_nearer_to_the_painting_and_farther_from_the_photograph
     assert untouched.content == 0
     assert all(weak.style > strong.style for weak, strong in pairwise([untouched, *found]))
     assert all(weak.content < strong.content for weak, strong in pairwise([untouched, *found]))
-    assert found[0].content < 0.1  # nearly the photograph
+    assert found[0].content < 0.15  # nearly the photograph
     assert found[0].style > 0.75 * untouched.style
 
 

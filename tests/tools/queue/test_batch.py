@@ -162,6 +162,7 @@ def test_what_no_later_picture_needs_is_dropped(counting: Any, images: Path) -> 
     from stylectl.core.run.session import Session
 
     kept = []
+    small = {**SMALL, "preset": "balanced-0.1"}
 
     class Watched(Session):
         def expect(self, images: Any, recurs: Any) -> None:
@@ -170,13 +171,13 @@ def test_what_no_later_picture_needs_is_dropped(counting: Any, images: Path) -> 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stylectl.tools.queue.worker.Session", Watched)
-        stylectl.batch([pair("a", "x"), pair("b", "y")], **SMALL)
-        assert kept == [0, 1]  # the total variation, which needs no image
+        stylectl.batch([pair("a", "x"), pair("b", "y")], **small)
+        assert kept == [0, 2]  # the total variation at two scales, which needs no image
         kept.clear()
         shutil.rmtree("out")
-        stylectl.batch(ALL, **SMALL)
+        stylectl.batch(ALL, **small)
     # Of the two scales of two images each time: a and x, x and y (not a), b and y (not x).
-    assert kept == [0, 5, 5, 5]
+    assert kept == [0, 6, 6, 6]
 
 
 # Finished pictures
