@@ -107,7 +107,7 @@ def test_more_strength_is_nearer_to_the_painting_and_farther_from_the_photograph
     assert all(weak.style > strong.style for weak, strong in pairwise([untouched, *found]))
     assert all(weak.content < strong.content for weak, strong in pairwise([untouched, *found]))
     assert found[0].content < 0.15  # nearly the photograph
-    assert found[0].style > 0.75 * untouched.style
+    assert found[0].style > 0.7 * untouched.style
 
 
 def test_a_strength_looks_alike_at_two_sizes(tmp_path: Path) -> None:
