@@ -1,4 +1,4 @@
-"""What a provider refuses, single operators or a whole model, which the CPU runs in its place.
+"""Refusals of a provider: single operators or a whole model, which the CPU runs in its place.
 
 A provider says which operators of a model it takes when the model is loaded. Some then fail to
 compile it for the sizes of an image, or to run it; so each model is tried once.

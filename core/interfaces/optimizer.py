@@ -106,8 +106,8 @@ class Optimizer(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: Whether it compares values or gradients of different steps, so that the objective must stay
-    #: the same function within a scale.
-    compares_steps: ClassVar[bool] = False
+    #: the same function within a scale. Optimizers that do not say so get no changing losses.
+    compares_steps: ClassVar[bool] = True
 
     @abstractmethod
     def iterate(self, problem: Minimization) -> Iterator[Iterate]:

@@ -18,6 +18,8 @@ class Adam(Optimizer):
     result is the first iterate.
     """
 
+    compares_steps = False
+
     step_size: float = Field(
         default=0.02, gt=0, allow_inf_nan=False, description="pixel change per step, in [0, 1]"
     )

@@ -27,8 +27,6 @@ _FIRST_STEP_RMS = 0.01
 class LBFGS(Optimizer):
     """L-BFGS, one evaluation for most steps."""
 
-    compares_steps = True
-
     history: int = Field(default=10, ge=1, le=100, description="curvature pairs that are kept")
     line_search: Literal["none", "armijo", "strong-wolfe"] = Field(
         default="armijo",

@@ -110,10 +110,14 @@ class Fourier(Parametrization):
         import torch
 
         height, width = image.shape[2:]
-        rows, columns = (torch.fft.fftfreq(side, dtype=torch.float64) for side in (height, width))
+        rows, columns = (
+            torch.fft.fftfreq(side, dtype=image.dtype, device=image.device)
+            for side in (height, width)
+        )
         frequency = torch.hypot(rows[:, None], columns).clamp_min(1 / max(height, width))
         factors = frequency**-self.decay
-        return (factors / factors.square().mean().sqrt()).to(image)
+        scaled: Tensor = factors / factors.square().mean().sqrt()
+        return scaled
 
 
 def _resized(image: Tensor, size: tuple[int, ...]) -> Tensor:

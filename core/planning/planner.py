@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from ..attribution import attributed_to
 from ..errors import UsageError
+from ..interfaces.optimizer import Optimizer
 from ..interfaces.specs import InitializerSpec
 from ..interfaces.terms import IMAGE_LAYER
 from ..job.choices import Choice, JobPlugins
@@ -42,19 +43,12 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     if job.seamless:
         check_wraps(backbone)
     initializer = _chosen_options(job.init, _initializer(job.init.name, registry).options, "init")
-    optimizer_spec = registry.optimizers.get(job.optimizer.name)
-    optimizer = _chosen_options(job.optimizer, optimizer_spec.options, "optimizer")
-    optimizer_label = registry.optimizers.label(job.optimizer.name)
-    if job.normalize_gradients:
-        with attributed_to(optimizer_label):
-            optimizer = optimizer.without_values()
     parametrization_spec = registry.parametrizations.get(job.parametrization.name)
     parametrization = _chosen_options(
         job.parametrization, parametrization_spec.options, "parametrization"
     )
-    if not parametrization.are_pixels:
-        with attributed_to(optimizer_label):
-            optimizer = optimizer.without_pixels()
+    optimizer_label = registry.optimizers.label(job.optimizer.name)
+    optimizer = _optimizer(job, registry, optimizer_label, pixels=parametrization.are_pixels)
     planned = [plan_term(choice, registry, backbone, job) for choice in job.terms]
     if job.preview:
         growing = {choice.name for choice, planned_term in planned if planned_term.term.grows}
@@ -109,6 +103,16 @@ def _initializer(name: str, registry: Registry) -> InitializerSpec:
         return registry.initializers.get(name)
     except UsageError as error:
         raise error.reworded(f"{error} For a file, write ./{name}") from None
+
+
+def _optimizer(job: Job, registry: Registry, label: str, *, pixels: bool) -> Optimizer:
+    """Return the chosen optimizer, changed for gradients without values, and for parameters."""
+    spec = registry.optimizers.get(job.optimizer.name)
+    optimizer = _chosen_options(job.optimizer, spec.options, "optimizer")
+    with attributed_to(label):
+        if job.normalize_gradients:
+            optimizer = optimizer.without_values()
+        return optimizer if pixels else optimizer.without_pixels()
 
 
 def _chosen_options(choice: Choice, model: type[M], kind: str) -> M:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import SkipTest
 
-from ...core.errors import UsageError, did_you_mean
+from ...core.errors import StylectlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import pytest
@@ -44,6 +44,18 @@ def require(condition: bool, message: str) -> None:
     """
     if not condition:
         raise AssertionError(message)
+
+
+def stylectl_errors_fail(function: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Return the check, with errors of stylectl as failures."""
+
+    def check(folder: Path) -> None:
+        try:
+            function(folder)
+        except StylectlError as error:
+            raise AssertionError(str(error)) from error
+
+    return check
 
 
 def run_all(checks: Iterable[Check], folder: Path) -> None:

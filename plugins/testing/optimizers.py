@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,6 @@ from unittest import SkipTest
 import torch
 from torch import Tensor
 
-from ...core.errors import StylectlError
 from ...core.interfaces.optimizer import (
     Evaluation,
     Initializer,
@@ -25,7 +24,7 @@ from ...core.interfaces.optimizer import (
 from ...core.interfaces.specs import InitializerSpec, OptimizerSpec
 from ...core.optimizers.checked import CheckedOptimizer, checked_image
 from ...core.validation import validated
-from .checks import Check, require, run_all
+from .checks import Check, require, run_all, stylectl_errors_fail
 from .pictures import painting, photo
 
 _SIDE = 8
@@ -60,7 +59,9 @@ def optimizer_checks(spec: OptimizerSpec, *, options: Mapping[str, Any] = {}) ->
         "resumes_to_the_last_bit": case.check_states,
     }
     subject = getattr(spec, "name", "optimizer")
-    return [Check(subject, name, _attributed(function)) for name, function in functions.items()]
+    return [
+        Check(subject, name, stylectl_errors_fail(function)) for name, function in functions.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -149,18 +150,6 @@ def _problem() -> Minimization:
     return Minimization(photo(_SIDE, _SIDE), _evaluate, _STEPS)
 
 
-def _attributed(function: Callable[[Path], None]) -> Callable[[Path], None]:
-    """Return the check, with errors of stylectl as failures."""
-
-    def check(folder: Path) -> None:
-        try:
-            function(folder)
-        except StylectlError as error:
-            raise AssertionError(str(error)) from error
-
-    return check
-
-
 def _stored(iterate: Iterate) -> OptimizerState | None:
     """Return the iterate's state as a checkpoint stores it: copied, its values through JSON."""
     if iterate.state is None:
@@ -193,7 +182,9 @@ def initializer_checks(spec: InitializerSpec, *, options: Mapping[str, Any] = {}
         "seed_decides": case.check_seed,
     }
     subject = getattr(spec, "name", "initialiser")
-    return [Check(subject, name, _attributed(function)) for name, function in functions.items()]
+    return [
+        Check(subject, name, stylectl_errors_fail(function)) for name, function in functions.items()
+    ]
 
 
 @dataclass(frozen=True)

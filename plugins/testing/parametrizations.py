@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core.errors import StylectlError
 from ...core.interfaces.optimizer import Parametrization
 from ...core.interfaces.specs import ParametrizationSpec
 from ...core.optimizers.colors import OwnColors
 from ...core.optimizers.variables import Variables
 from ...core.validation import validated
-from .checks import Check, require, run_all
+from .checks import Check, require, run_all, stylectl_errors_fail
 from .pictures import photo
 
 #: Sizes (height, width) of the images: even, odd, and small.
@@ -51,7 +50,9 @@ def parametrization_checks(
         "gradient_is_right": case.check_gradient,
     }
     subject = getattr(spec, "name", "parametrisation")
-    return [Check(subject, name, _attributed(function)) for name, function in functions.items()]
+    return [
+        Check(subject, name, stylectl_errors_fail(function)) for name, function in functions.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,3 @@ class _Case:
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(like.shape, generator=generator, dtype=like.dtype)
-
-
-def _attributed(function: Callable[[Path], None]) -> Callable[[Path], None]:
-    """Return the check, with errors of stylectl as failures."""
-
-    def check(folder: Path) -> None:
-        try:
-            function(folder)
-        except StylectlError as error:
-            raise AssertionError(str(error)) from error
-
-    return check

@@ -77,9 +77,9 @@ def command(
     The scores of the photograph and of the painting themselves are the bounds: a copy of the
     photograph keeps all content and has no style.
     """
-    given = {"content": content, "style": style, "size": size, "page": page, "output": output}
+    others = {"content": content, "style": style, "size": size, "page": page, "output": output}
     if votes is not None:
-        _check_unused("--votes", given)
+        _check_unused("--votes", others)
         _rank([votes, *map(Path, results or [])], as_json)
     elif page is not None:
         _check_unused("--page", {"RESULT": results, "content": content, "style": style})

@@ -246,7 +246,7 @@ class EachStyle(Place):
 
 @dataclass(frozen=True)
 class EachCrop(EachStyle):
-    """What is left out at the edges of the style images: a word or four numbers for each."""
+    """Crop of each style image, a word or four numbers."""
 
     def values_of(self, value: Any) -> list[Any]:
         """Return the value of each style image, or the single one; four numbers are one value."""
