@@ -53,7 +53,7 @@ BALANCED: dict[str, Any] = BALANCED_0_1 | {
     "terms": [
         {"name": "content", "weight": 1.0, "normalization": "relative"},
         {"name": "style", "weight": 45.0, "normalization": "relative"},
-        {"name": "tv", "weight": 30.0, "power": 2, "reduction": "mean", "flat": 0.02},
+        {"name": "tv", "weight": 12.0, "power": 2, "reduction": "mean", "flat": 0.02},
     ],
 }
 

@@ -47,8 +47,7 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
     parametrization = _chosen_options(
         job.parametrization, parametrization_spec.options, "parametrization"
     )
-    optimizer_label = registry.optimizers.label(job.optimizer.name)
-    optimizer = _optimizer(job, registry, optimizer_label, pixels=parametrization.are_pixels)
+    optimizer = _optimizer(job, registry, pixels=parametrization.are_pixels)
     planned = [plan_term(choice, registry, backbone, job) for choice in job.terms]
     if job.preview:
         growing = {choice.name for choice, planned_term in planned if planned_term.term.grows}
@@ -91,7 +90,9 @@ def make_plan(job: Job, registry: Registry, backbones: Backbones | None = None) 
         terms=terms,
         initializer=initializer,
         initializer_label=registry.initializers.label(job.init.name),
-        optimizer=CheckedOptimizer(optimizer=optimizer, label=optimizer_label),
+        optimizer=CheckedOptimizer(
+            optimizer=optimizer, label=registry.optimizers.label(job.optimizer.name)
+        ),
         parametrization=parametrization,
         parametrization_label=registry.parametrizations.label(job.parametrization.name),
         models=models,
@@ -105,11 +106,11 @@ def _initializer(name: str, registry: Registry) -> InitializerSpec:
         raise error.reworded(f"{error} For a file, write ./{name}") from None
 
 
-def _optimizer(job: Job, registry: Registry, label: str, *, pixels: bool) -> Optimizer:
+def _optimizer(job: Job, registry: Registry, *, pixels: bool) -> Optimizer:
     """Return the chosen optimizer, changed for gradients without values, and for parameters."""
     spec = registry.optimizers.get(job.optimizer.name)
     optimizer = _chosen_options(job.optimizer, spec.options, "optimizer")
-    with attributed_to(label):
+    with attributed_to(registry.optimizers.label(job.optimizer.name)):
         if job.normalize_gradients:
             optimizer = optimizer.without_values()
         return optimizer if pixels else optimizer.without_pixels()

@@ -46,7 +46,7 @@ def divergence(mean: Tensor, covariance: Tensor, mean_2: Tensor, covariance_2: T
 
 
 def _of_layer(picture: Picture, style: Picture, layer: str) -> float:
-    maps, style_maps = (each.features[layer].flatten(1).double() for each in (picture, style))
+    maps, style_maps = (image.features[layer].flatten(1).double() for image in (picture, style))
     fewest = min(maps.shape[1], style_maps.shape[1])
     count = max(1, min(_DIRECTIONS[layer], fewest // _POSITIONS_PER_DIRECTION))
     style_mean, style_covariance = _gaussian(style_maps)

@@ -55,7 +55,7 @@ def _nvidia(kind: str, runtime: str) -> Iterator[BackendDevice]:
             name=f"{kind}:{index}",
             hardware=torch.cuda.get_device_name(device),
             runtime=runtime,
-            precisions=tuple(one for one in _USED[kind] if one in supported),
+            precisions=tuple(name for name in _USED[kind] if name in supported),
         )
 
 

@@ -164,13 +164,14 @@ def test_the_weight_of_a_loss_is_its_pull_whatever_its_normalization() -> None:
             scales=1,
             device="cpu",
             normalize_gradients=True,
+            optimizer="adam",
             term=[{"name": "content", "weight": 1.0, "normalization": normalization}],
         )
 
-    # Rounding, and what is added to a length, is all that differs; four steps of a method that
-    # takes differences of gradients make it larger.
+    # Rounding, and what is added to a length, is all that differs: measured was 2.4e-4. L-BFGS,
+    # which takes differences of gradients, makes it larger in each step.
     difference = abs(painted("relative").image - painted("mean").image).max()
-    assert difference < 1e-2
+    assert difference < 1e-3
 
 
 @pytest.mark.parametrize(
