@@ -18,6 +18,7 @@ from ..core.interfaces.events import RunFinished, RunStarted, StepDone
 from ..core.interfaces.specs import (
     BackboneSpec,
     BackendSpec,
+    FlowSpec,
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
@@ -35,6 +36,7 @@ Optimizers = TypeVar("Optimizers", bound=Callable[[], Iterable[OptimizerSpec]])
 Initializers = TypeVar("Initializers", bound=Callable[[], Iterable[InitializerSpec]])
 Parametrizations = TypeVar("Parametrizations", bound=Callable[[], Iterable[ParametrizationSpec]])
 Presets = TypeVar("Presets", bound=Callable[[], Iterable[PresetSpec]])
+Flows = TypeVar("Flows", bound=Callable[[], Iterable[FlowSpec[Any]]])
 OnRunStarted = TypeVar("OnRunStarted", bound=Callable[[RunStarted], None])
 OnStep = TypeVar("OnStep", bound=Callable[[StepDone], None])
 OnRunFinished = TypeVar("OnRunFinished", bound=Callable[[RunFinished], None])
@@ -78,6 +80,11 @@ def parametrizations(function: Parametrizations) -> Parametrizations:
 def presets(function: Presets) -> Presets:
     """Mark a function that returns or yields the plugin's presets."""
     return hookimpl(specname="stylectl_presets")(function)
+
+
+def flows(function: Flows) -> Flows:
+    """Mark a function that returns or yields the plugin's estimators of optical flow."""
+    return hookimpl(specname="stylectl_flows")(function)
 
 
 def run_started(function: OnRunStarted) -> OnRunStarted:

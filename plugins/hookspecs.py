@@ -16,6 +16,7 @@ from ..core.interfaces.events import RunFinished, RunStarted, StepDone
 from ..core.interfaces.specs import (
     BackboneSpec,
     BackendSpec,
+    FlowSpec,
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
@@ -210,6 +211,23 @@ def stylectl_presets() -> Iterable[PresetSpec]:  # type: ignore[empty-body]
     ...     yield PresetSpec(name="postcard", summary="320 px, 120 steps", table=values)
     >>> [spec.table["size"] for spec in presets()]
     [320]
+    """
+
+
+@hookspec
+def stylectl_flows() -> Iterable[FlowSpec[Any]]:  # type: ignore[empty-body]
+    """Called once, before a job is read; returns the plugin's estimators of optical flow.
+
+    >>> import numpy as np
+    >>> from stylectl import FlowEstimator, FlowFrame, FlowSpec, hooks
+    >>> class Still(FlowEstimator):
+    ...     def flow(self, first, second):
+    ...         return np.zeros((*first.image.shape[:2], 2), np.float32)
+    >>> @hooks.flows
+    ... def flows():
+    ...     yield FlowSpec(name="still", summary="nothing moves", create=lambda arguments: Still())
+    >>> [spec.name for spec in flows()]
+    ['still']
     """
 
 

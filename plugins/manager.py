@@ -21,6 +21,7 @@ from ..core.errors import PluginError, StylectlError, UsageError, did_you_mean
 from ..core.interfaces.specs import (
     BackboneSpec,
     BackendSpec,
+    FlowSpec,
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
@@ -47,6 +48,7 @@ _HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "stylectl_initializers": ("initializers", InitializerSpec),
     "stylectl_parametrizations": ("parametrizations", ParametrizationSpec),
     "stylectl_presets": ("presets", PresetSpec),
+    "stylectl_flows": ("flows", FlowSpec),
 }
 
 

@@ -27,6 +27,7 @@ from .commands import (
     run,
     show,
     sweep,
+    video,
 )
 from .console.exit import interrupted, run_and_exit
 from .console.options import JobCommand
@@ -57,6 +58,7 @@ app.command("run", cls=JobCommand)(run.command)
 app.command("resume")(resume.command)
 app.command("sweep", cls=JobCommand)(sweep.command)
 app.command("batch", cls=JobCommand)(batch.command)
+app.command("video", cls=JobCommand)(video.command)
 app.command("judge")(judge.command)
 app.command("show")(show.command)
 app.command("list")(listing.command)

@@ -21,6 +21,7 @@ from .backbone import Backbone
 from .backend import BackendDevice, BackendOptions, FeatureBackend
 from .optimizer import Initializer, Optimizer, Parametrization
 from .terms import LossTerm
+from .video.flow import FlowEstimator
 from .writer import Writer
 
 
@@ -267,6 +268,26 @@ class ParametrizationSpec(Spec):
 
     options: type[Parametrization]
     model: ClassVar[type[BaseModel]] = Parametrization
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowArguments(Generic[O_co]):
+    """Argument of `FlowSpec.create`: the validated `options`."""
+
+    options: O_co
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowSpec(Spec, Generic[O]):
+    """An estimator of optical flow.
+
+    - `create` is called before the first frame, with `FlowArguments`; it raises UsageError when
+      something that it needs is not installed.
+    """
+
+    create: Callable[[FlowArguments[O]], FlowEstimator]
+    if TYPE_CHECKING:
+        options: type[O]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from .backend import Features
+from .video.former import FormerResult
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,6 +67,7 @@ class References:
     - `content_region`: the region of the result that is compared with the content.
     - `scale`: the number of the scale, from 0 for the coarsest.
     - `final_pass`: whether this is the job's final pass, at the size of the scale before.
+    - `former`: results of former frames of a video, at least one.
 
     Only the references that the term `reads` are present. For a StatisticsTerm, which iterates over
     the styles once, their features are computed during the iteration, anew each time; other terms
@@ -79,6 +81,7 @@ class References:
     content_region: Region = field(default_factory=dict)
     scale: int = 0
     final_pass: bool = False
+    former: tuple[FormerResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,7 @@ class LossTerm(ABC):
     - `layers`: the layers it reads of the result (and of its references); may hold `IMAGE_LAYER`.
     - `reads`: which references `bind` requires; the features of the others are not computed.
       ``"result"``: the renewals of its `ChangingLoss` have features of the result.
+      ``"former"``: the results of former frames; only frames of a video have them.
     - `regional`: whether `bind` supports the references' regions. For other terms, a job that
       confines what the term reads to a region is an error.
     - `balanced`: whether `strength` changes its weight, by what it reads.
@@ -175,7 +179,7 @@ class LossTerm(ABC):
 
     regional: ClassVar[bool] = False
     layers: tuple[str, ...]
-    reads: frozenset[Literal["content", "styles", "result"]]
+    reads: frozenset[Literal["content", "styles", "result", "former"]]
     balanced: bool = True
     grows: bool = False
     renewed_within_scale: bool = False

@@ -34,6 +34,11 @@ def make_job(
     """
     options = {name: value for name, value in options.items() if value is not None}
     models, sources = registry.option_models, [source for source in (file, entry) if source]
+    for source in sources:
+        if "video" in source.table:
+            raise UsageError(
+                f"{source.path}: the job of a video; make it with `stylectl video --job`"
+            )
     check_installed(_required(sources), registry)
     preset_names = names = _preset_names(sources, options, preset, registry)
     table: Table = {}

@@ -11,6 +11,7 @@ from ..errors import PluginError, UsageError, did_you_mean
 from ..interfaces.specs import (
     BackboneSpec,
     BackendSpec,
+    FlowSpec,
     InitializerSpec,
     LossTermSpec,
     OptimizerSpec,
@@ -127,6 +128,7 @@ class Registry:
         default_factory=lambda: Table("parametrisation")
     )
     presets: Table[PresetSpec] = field(default_factory=lambda: Table("preset"))
+    flows: Table[FlowSpec[Any]] = field(default_factory=lambda: Table("optical flow"))
     left_out: dict[str, str] = field(default_factory=dict)
 
     @property

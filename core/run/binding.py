@@ -115,7 +115,16 @@ class Binder:
             content = _features(self.content_reader, self.inputs.content, term.layers)
         region = self.regions.of_mask(self.inputs.content_mask) if reads_content else {}
         at = self.inputs
-        return References(content, styles, self.seed, self.wraps, region, at.index, at.final_pass)
+        return References(
+            content,
+            styles,
+            self.seed,
+            self.wraps,
+            region,
+            at.index,
+            at.final_pass,
+            at.former if "former" in term.reads else (),
+        )
 
 
 @dataclass(frozen=True)

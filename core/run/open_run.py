@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Generator, Tensor
 
 from ..checkpoints.checkpoint import Checkpoint, restore_random_states
@@ -25,9 +26,10 @@ from ..optimizers.recovery import steps_with_recovery
 from ..optimizers.variables import Variables
 from ..planning.plan import Plan
 from ..sizes.tiles import Tilers
+from ..video.colors import recolored
 from .preparation import Prepared
 from .renewal import RenewedObjective
-from .scale_inputs import ScaleInputs, StyleImages, inputs_at
+from .scale_inputs import ScaleInputs, StyleImages, former_at, inputs_at
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,10 @@ class OpenRun:
         """Return the images at the scale `index`, as tensors."""
         sizes, tilers = self.prepared.scales[index], self.tilers[index]
         number = range(len(self.prepared.scales))[index]
-        return inputs_at(sizes, self.prepared.recolored, self.backend.device, tilers, number)
+        prepared = self.prepared
+        return inputs_at(
+            sizes, prepared.recolored, self.backend.device, tilers, number, prepared.former
+        )
 
     def objective(self, inputs: ScaleInputs) -> Objective | TiledObjective:
         """Return the function to minimise for the images at a scale."""
@@ -152,7 +157,9 @@ class OpenRun:
 
     def first_image(self, inputs: ScaleInputs) -> Tensor:
         """Return the image to start from, at the first scale."""
-        generator = Generator().manual_seed(self.plan.job.seed)
+        former = self.prepared.former
+        seed = self.plan.job.seed if former is None else former.seed
+        generator = Generator().manual_seed(seed)
         styles = StyleImages(inputs.styles)
         opacities = [
             source.image.alpha_tensor(*style.size)
@@ -161,7 +168,14 @@ class OpenRun:
         start = StartingPoint(
             inputs.content, styles, generator, self.prepared.inputs.start, opacities
         )
-        return checked_image(self.plan.initializer, start, self.plan.initializer_label)
+        image = checked_image(self.plan.initializer, start, self.plan.initializer_label)
+        if former is None:
+            return image
+        size = (image.shape[2], image.shape[3])
+        taken_over = former_at(former.start, size, image.device)
+        if self.plan.initializer.shows_content:
+            image = recolored(image, taken_over.image, taken_over.reliability)
+        return torch.lerp(image, taken_over.image, taken_over.reliability)
 
     def _carried_over(self, image: Tensor, content: Tensor) -> Tensor:
         """Return the previous scale's image at the size of `content`.

@@ -177,7 +177,7 @@ class _Runner:
             job=plan.job,
             steps=tuple(self._records),
             inputs=inputs.hashes,
-            versions=_versions(),
+            versions=versions(),
             backend=plan.backend.name,
             device=str(self._run.backend.device),
             details=self._run.details,
@@ -188,6 +188,7 @@ class _Runner:
         )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that compute in every run."""
     packages = ("stylectl", "torch", "numpy", "pillow")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}

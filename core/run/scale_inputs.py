@@ -12,7 +12,9 @@ from torch import Tensor
 
 from ..fingerprint import fingerprint
 from ..images.inputs import Inputs, StyleRegion
+from ..images.resampling import resized
 from ..interfaces.source_image import SourceImage
+from ..interfaces.video.former import FormerResult, FormerResults
 from ..planning.scale_sizes import ScaleSizes
 from ..sizes.fitting import Size
 from ..sizes.tiles import Tilers
@@ -73,7 +75,8 @@ class ScaleInputs:
 
     `content` is (1, 3, H, W), at the scale's size, on the backend's device. A texture's content is
     gray; nothing but its size is read. `index` is the number of the scale, from 0 for the coarsest;
-    `final_pass`: whether it is the job's final pass.
+    `final_pass`: whether it is the job's final pass. `former` are the former results that a frame
+    of a video is held to.
     """
 
     content: Tensor
@@ -82,10 +85,16 @@ class ScaleInputs:
     tilers: Tilers = field(default_factory=Tilers)
     index: int = 0
     final_pass: bool = False
+    former: tuple[FormerResult, ...] = ()
 
 
 def inputs_at(
-    sizes: ScaleSizes, inputs: Inputs, device: torch.device, tilers: Tilers, index: int
+    sizes: ScaleSizes,
+    inputs: Inputs,
+    device: torch.device,
+    tilers: Tilers,
+    index: int,
+    former: FormerResults | None = None,
 ) -> ScaleInputs:
     """Return the images at the sizes of a scale, on `device`."""
     styles = tuple(
@@ -97,6 +106,25 @@ def inputs_at(
         content = torch.full((1, 3, height, width), 0.5)
     else:
         content = inputs.content.tensor(height, width)
+    targets: tuple[FormerResult, ...] = ()
+    if former is not None:
+        targets = tuple(former_at(target, (height, width), device) for target in former.targets)
     return ScaleInputs(
-        content.to(device), styles, inputs.content_mask, tilers, index, sizes.scale.final_pass
+        content.to(device),
+        styles,
+        inputs.content_mask,
+        tilers,
+        index,
+        sizes.scale.final_pass,
+        targets,
+    )
+
+
+def former_at(former: FormerResult, size: Size, device: torch.device) -> FormerResult:
+    """Return a former result at a size (height, width), on `device`."""
+    if former.image.shape[2:] == size:
+        return FormerResult(former.image.to(device), former.reliability.to(device))
+    return FormerResult(
+        resized(former.image, size, wraps=False).to(device),
+        resized(former.reliability, size, wraps=False).clamp(0, 1).to(device),
     )

@@ -16,6 +16,7 @@ from ..fingerprint import fingerprint
 from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend
+from ..interfaces.video.former import FormerResults
 from ..job.choices import Choice, TermChoice
 from ..job.model import Job
 from ..machine.malloc import return_freed_memory
@@ -105,9 +106,13 @@ class Session:
             if cached.images <= next_images or recurs(cached.images)
         }
 
-    def prepare(self, plan: Plan) -> Prepared:
-        """Read the plan's images and compute the sizes. Raises UsageError and ImageError."""
-        return prepare(plan, self._files_of, self._hash_of)
+    def prepare(self, plan: Plan, former: FormerResults | None = None) -> Prepared:
+        """Read the plan's images and compute the sizes.
+
+        `former` is what a frame of a video takes over from others. Raises UsageError and
+        ImageError.
+        """
+        return prepare(plan, self._files_of, self._hash_of, former)
 
     def open(self, prepared: Prepared, former: Sequence[Tilers] = ()) -> OpenRun:
         """Open the backend for a prepared job, and choose the tiles.
@@ -190,7 +195,8 @@ class Session:
         self, binder: Binder, planned: PlannedTerm, choice: TermChoice, job: Job, inputs: Inputs
     ) -> WeightedLoss:
         images = _images(planned, job, inputs)
-        if not self._recurs(images) and not self._cached:
+        of_one_frame = "former" in planned.term.reads
+        if of_one_frame or (not self._recurs(images) and not self._cached):
             return binder.bind(planned)
         key = _key(planned, choice, job, binder.inputs)
         if key in self._cached:

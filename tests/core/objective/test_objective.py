@@ -12,8 +12,8 @@ from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References, Style
 from stylectl.core.objective.objective import Objective
 from stylectl.core.objective.weighted_losses import WeightedLoss
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
+from stylectl.plugins.losses.pixels.total_variation import TotalVariationLoss, TotalVariationOptions
 from stylectl.plugins.losses.style import StyleLoss, StyleOptions
-from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
 from torch import Tensor
 
 

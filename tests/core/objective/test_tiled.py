@@ -29,8 +29,8 @@ from stylectl.core.sizes.tiles import Tiler, Tilers, tiler_for
 from stylectl.plugins.losses.content import ContentLoss, ContentOptions
 from stylectl.plugins.losses.covariance import CovarianceLoss, CovarianceOptions
 from stylectl.plugins.losses.moments import MomentsLoss, MomentsOptions
+from stylectl.plugins.losses.pixels.total_variation import TotalVariationLoss, TotalVariationOptions
 from stylectl.plugins.losses.style import StyleLoss, StyleOptions
-from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
 from stylectl.plugins.losses.wasserstein import WassersteinLoss
 from stylectl.plugins.manager import load_plugins
 from torch import Tensor

@@ -25,9 +25,9 @@ from stylectl.core.run.preparation import prepare
 from stylectl.core.run.session import Session
 from stylectl.core.sizes.pyramid import plan_scales
 from stylectl.plugins.backbones.vgg19 import VGG19, VGG19Options
-from stylectl.plugins.losses.laplacian import pooled_laplacian
 from stylectl.plugins.losses.mrf import MrfLoss, MrfOptions
-from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
+from stylectl.plugins.losses.pixels.laplacian import pooled_laplacian
+from stylectl.plugins.losses.pixels.total_variation import TotalVariationLoss, TotalVariationOptions
 from stylectl.plugins.manager import load_plugins
 from torch import Tensor
 

@@ -38,7 +38,7 @@ from stylectl.core.interfaces.terms import IMAGE_LAYER
 from stylectl.core.job.building import build_job
 from stylectl.core.planning.planner import make_plan
 from stylectl.core.run.session import Session
-from stylectl.plugins.losses.total_variation import flatness
+from stylectl.plugins.losses.pixels.total_variation import flatness
 from stylectl.plugins.manager import load_plugins
 from stylectl.plugins.testing.network import KinkedBackbone, TinyBackbone
 from stylectl.tools.export.network import export_network

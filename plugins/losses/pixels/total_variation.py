@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermArguments, LossTermSpec
-from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossGraph, LossTerm, References
-from ...core.job.model import LONGEST_SIDE
-from .. import hooks
-from .statistics.onnx_forms import number_of_elements, sum_of_elements
+from ....core.interfaces.backend import Features
+from ....core.interfaces.specs import LossTermArguments, LossTermSpec
+from ....core.interfaces.terms import IMAGE_LAYER, Loss, LossGraph, LossTerm, References
+from ....core.job.model import LONGEST_SIDE
+from ... import hooks
+from ..statistics.onnx_forms import number_of_elements, sum_of_elements
 
 if TYPE_CHECKING:
     from torch import Tensor

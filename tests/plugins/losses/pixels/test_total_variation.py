@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References
-from stylectl.plugins.losses.total_variation import TotalVariationLoss, TotalVariationOptions
+from stylectl.plugins.losses.pixels.total_variation import TotalVariationLoss, TotalVariationOptions
 from torch import Tensor
 
 Power = Literal[1, 2]

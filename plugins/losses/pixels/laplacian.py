@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.interfaces.backend import Features
-from ...core.interfaces.specs import LossTermArguments, LossTermSpec
-from ...core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References
-from .. import hooks
+from ....core.interfaces.backend import Features
+from ....core.interfaces.specs import LossTermArguments, LossTermSpec
+from ....core.interfaces.terms import IMAGE_LAYER, Loss, LossTerm, References
+from ... import hooks
 
 if TYPE_CHECKING:
     from torch import Tensor

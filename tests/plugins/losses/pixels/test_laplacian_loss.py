@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from stylectl.core.interfaces.specs import LossTermArguments
 from stylectl.core.interfaces.terms import IMAGE_LAYER, Loss, References
-from stylectl.plugins.losses.laplacian import LaplacianLoss, LaplacianOptions, pooled_laplacian
+from stylectl.plugins.losses.pixels.laplacian import (
+    LaplacianLoss,
+    LaplacianOptions,
+    pooled_laplacian,
+)
 from torch import Tensor
 
 # At most 1500 pixels up to 1 are averaged, then twelve and more of them added up: 1.1e-16 each.

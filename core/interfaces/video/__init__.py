@@ -1,0 +1,1 @@
+"""What plugin authors implement for video, and what its terms read."""

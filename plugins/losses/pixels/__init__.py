@@ -1,0 +1,1 @@
+"""Loss terms that read the pixels alone."""

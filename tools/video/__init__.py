@@ -1,0 +1,1 @@
+"""Videos: frames from a clip, painted one after the other, and written to a file."""

@@ -1,0 +1,257 @@
+"""Making of a video: its clip is read, its frames painted, its output written."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...core.checkpoints.conditions import differences, planned_conditions
+from ...core.checkpoints.folder import checkpoints_in
+from ...core.checkpoints.format import Request
+from ...core.files import check_is_no_input
+from ...core.interfaces.events import Event, Listener, Notice
+from ...core.job.video import VideoSettings
+from ...core.run.checkpointing import Checkpointing
+from ...core.run.session import Session
+from ...core.sizes.fitting import Size
+from ...core.stopping import StopRequests
+from ...plugins.listening import PluginListeners
+from ...plugins.manager import Plugins
+from ..clips.source import Clip, ClipOptions, open_clip
+from ..clips.target import ClipTarget, plan_clip
+from .encoding import write_video
+from .events import VideoFinished, VideoListener, VideoStarted
+from .extraction import check_lengths, read_clip
+from .folder import FrameTable, WorkFolder
+from .identity import identity, input_hashes
+from .painting import Painter
+from .planning import VideoPlan
+from .records import record_text
+
+#: Seconds between two checkpoints of a frame.
+_CHECKPOINT_EVERY = 60.0
+
+#: Bytes of the work folder for each pixel of a frame, about: the frame, its flows and results.
+_BYTES_PER_PIXEL = 14
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where a video's work is kept, and the requests to stop it.
+
+    - `work`: the work folder; None for the one beside the output, ``OUT.work``.
+    """
+
+    work: Path | None = None
+    stops: StopRequests = field(default_factory=StopRequests)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Files beside a video, or None for each that is not wanted.
+
+    - `contact_sheet`: an image with frames from all of the video.
+    - `report`: a page about its flicker.
+    """
+
+    contact_sheet: Path | None = None
+    report: Path | None = None
+
+
+@dataclass(frozen=True)
+class Video:
+    """A finished video.
+
+    - `output`: its file, or the pattern of its images.
+    - `frames`: their number, of `size` (height, width) in pixels.
+    - `seconds`: of the last run.
+    - `folder`: the work folder with its frames, which may be deleted.
+    """
+
+    output: Path
+    frames: int
+    size: Size
+    seconds: float
+    folder: Path
+
+    def summary(self) -> dict[str, object]:
+        """Return plain values, ready for JSON."""
+        height, width = self.size
+        return {
+            "output": str(self.output),
+            "frames": self.frames,
+            "size": [width, height],
+            "seconds": round(self.seconds, 3),
+            "work": str(self.folder),
+        }
+
+
+def make_video(
+    video: VideoPlan,
+    output: Path,
+    plugins: Plugins,
+    listener: VideoListener,
+    keeping: Keeping = Keeping(),
+    extras: Extras = Extras(),
+) -> Video:
+    """Make a video, or what remains of it, and return it.
+
+    All that can be checked is checked before the first frame is painted. Raises StylectlError and
+    its subclasses, KeyboardInterrupt after a request to stop, and what the listener raises. The
+    frames so far are kept in the work folder, and the same call goes on from them.
+    """
+    return _Making(video, output, plugins, listener, keeping, extras).video()
+
+
+class _Making:
+    """State of `make_video`."""
+
+    def __init__(
+        self,
+        video: VideoPlan,
+        output: Path,
+        plugins: Plugins,
+        listener: VideoListener,
+        keeping: Keeping,
+        extras: Extras,
+    ) -> None:
+        self._extras = extras
+        self._video, self._output, self._plugins = video, output, plugins
+        self._listener, self._keeping = listener, keeping
+        self._started = time.perf_counter()
+
+    def video(self) -> Video:
+        with ExitStack() as stack:
+            options = clip_options(self._video.settings, self._video.plan.job.max_pixels)
+            clips = {
+                path: stack.enter_context(open_clip(path, options))
+                for path in (self._video.clip, *self._video.moving)
+            }
+            clip = clips[self._video.clip]
+            size = self._video.size((clip.info.height, clip.info.width))
+            target = self._target(clip, size)
+            hashes = input_hashes(
+                self._video,
+                {path: opened.fingerprint() for path, opened in clips.items()},
+                self._plugins.registry,
+            )
+            check_is_no_input([target.path], [Path(path) for path in hashes if path])
+            work = self._keeping.work or self._output.with_name(f"{self._output.name}.work")
+            folder = WorkFolder(work, identity(self._video, hashes))
+            stack.enter_context(folder.held())
+            self._note_conditions(folder)
+            table = self._read(clips, size, folder)
+            self._paint(folder, table, size)
+            return self._write(target, clip, folder, table, hashes)
+
+    def _target(self, clip: Clip, size: Size) -> ClipTarget:
+        """Check the output, and say what is known before the work begins."""
+        for message in clip.info.notices:
+            self._listener(Notice(message))
+        settings = self._video.settings
+        target = plan_clip(
+            self._output,
+            size,
+            clip.info.fps,
+            settings.codec,
+            settings.crf,
+            alpha=clip.info.has_alpha,
+        )
+        for message in target.notices:
+            self._listener(Notice(message))
+        return target
+
+    def _read(self, clips: Mapping[str, Clip], size: Size, folder: WorkFolder) -> FrameTable:
+        self._warn_of_disk(clips[self._video.clip].info.frames, size, folder)
+        table = read_clip(clips[self._video.clip], size, folder, self._listener)
+        masks = {
+            path: read_clip(clips[path], size, folder, self._listener, f"masks/{number}")
+            for number, path in enumerate(self._video.moving)
+        }
+        for message in (problem for read in (table, *masks.values()) for problem in read.problems):
+            self._listener(Notice(message))
+        check_lengths(table, masks, self._video.clip)
+        return table
+
+    def _paint(self, folder: WorkFolder, table: FrameTable, size: Size) -> None:
+        settings, stops = self._video.settings, self._keeping.stops
+        checkpoints = Checkpointing(
+            checkpoints_in(folder.checkpoints), _CHECKPOINT_EVERY, Request(folder=str(Path.cwd()))
+        )
+        painter = Painter(
+            self._video, self._plugins.registry, folder, table, size, checkpoints, stops
+        )
+        painted = len(table) * settings.passes - len(painter.remaining())
+        self._listener(VideoStarted(len(table), settings.passes, size, painted, folder.path))
+        listeners = PluginListeners(self._plugins, self._run_listener())
+        with Session() as session:
+            painter.paint(session, listeners, self._listener)
+        if listeners.failure:
+            raise listeners.failure
+
+    def _write(
+        self,
+        target: ClipTarget,
+        clip: Clip,
+        folder: WorkFolder,
+        table: FrameTable,
+        hashes: Mapping[str, str],
+    ) -> Video:
+        seconds = time.perf_counter() - self._started
+        record = record_text(self._video, hashes, len(table), seconds, target.path)
+        last_pass = self._video.settings.passes - 1
+        with self._keeping.stops.deferred():
+            write_video(target, clip, folder, table, last_pass, record, self._listener)
+        self._keeping.stops.raise_deferred()
+        seconds = time.perf_counter() - self._started
+        self._listener(VideoFinished(target.path, len(table), seconds))
+        return Video(target.path, len(table), target.size, seconds, folder.path)
+
+    def _run_listener(self) -> Listener:
+        def listen(event: Event) -> None:
+            self._listener(event)
+
+        return listen
+
+    def _note_conditions(self, folder: WorkFolder) -> None:
+        """Say if frames were painted under other conditions, and keep those of this run."""
+        conditions = planned_conditions(self._video.plan, self._plugins.registry)
+        now = {name: conditions[name] for name in ("versions", "plugins", "machine", "options")}
+        former = folder.read_state().get("conditions", {})
+        if former and (changes := differences(former, now)):
+            self._listener(
+                Notice(
+                    f"{folder.path}: frames painted before had other conditions: "
+                    f"{', '.join(changes)}; they are kept, and may differ slightly from new ones"
+                )
+            )
+        folder.write_state({"conditions": now})
+
+    def _warn_of_disk(self, frames: int | None, size: Size, folder: WorkFolder) -> None:
+        if frames is None or folder.read_table() is not None:
+            return
+        needed = _BYTES_PER_PIXEL * frames * size[0] * size[1]
+        free = shutil.disk_usage(folder.path).free
+        if needed > free:
+            self._listener(
+                Notice(
+                    f"{folder.path}: {frames} frames take about {needed / 1e9:.1f} GB, and "
+                    f"{free / 1e9:.1f} GB are free; name another folder with `work`"
+                )
+            )
+
+
+def clip_options(settings: VideoSettings, max_pixels: int) -> ClipOptions:
+    """Return which frames of a clip are read."""
+    return ClipOptions(
+        start=settings.start,
+        end=settings.end,
+        every=settings.every,
+        fps=settings.fps,
+        deinterlace=settings.deinterlace,
+        max_pixels=max_pixels,
+    )

@@ -1,0 +1,62 @@
+"""Records of videos, which their files contain, and job files of videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import UsageError
+from ...core.files import current_folder, real_path
+from ...core.interfaces.result import RECORD_FORMAT
+from ...core.job.paths import JobFile, map_paths, recorded_path
+from ...core.job.video import VideoSettings
+from ...core.outputs.record import read_job_file
+from ...core.run.runner import versions
+from ...core.validation import validated
+from .planning import VideoPlan
+
+
+def record_text(
+    video: VideoPlan, hashes: Mapping[str, str], frames: int, seconds: float, output: Path
+) -> str:
+    """Return the record of a video, as JSON; paths are relative to the output's folder."""
+
+    def from_folder(path: str) -> str:
+        try:
+            return recorded_path(path, current_folder(), real_path(output.parent))
+        except UsageError:  # the current folder was deleted during the run
+            return path
+
+    job = map_paths(video.plan.job.as_table(), from_folder, video.plan.models)
+    values = {
+        "format": RECORD_FORMAT,
+        "job": {**job, "video": video.settings.as_table()},
+        "inputs": {from_folder(path): sha256 for path, sha256 in hashes.items()},
+        "versions": versions(),
+        "backend": video.plan.backend.name,
+        "frames": frames,
+        "seconds": round(seconds, 1),
+        "interrupted": False,
+    }
+    return json.dumps(values)
+
+
+def read_video_job(path: Path) -> tuple[JobFile, dict[str, Any]]:
+    """Read a job file, or the record in a video or a result; return it, and its video's settings.
+
+    Raises UsageError.
+    """
+    file = read_job_file(path)
+    table = dict(file.table)
+    settings = table.pop("video", {})
+    if not isinstance(settings, Mapping):
+        raise UsageError(f"{path}: video should be a table of settings")
+    return replace(file, table=table), dict(settings)
+
+
+def make_settings(file: Mapping[str, Any], options: Mapping[str, Any]) -> VideoSettings:
+    """Return the settings of a job file with `options` laid over them. Raises UsageError."""
+    return validated(VideoSettings, {**file, **options}, "video")
