@@ -18,17 +18,14 @@ _Seconds = Annotated[float, Field(ge=0, le=_MOST_SECONDS, allow_inf_nan=False)]
 class VideoSettings(BaseModel):
     """Settings of a video.
 
-    core/job/options/video.py describes them. Those marked `HOW_COMPUTED` decide how the finished frames are written, not what is in them.
+    core/job/options/video.py describes them. Those marked `HOW_COMPUTED` decide how the finished
+    frames are written, not what is in them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    start: _Seconds | None = Field(
-        default=None,
-    )
-    end: _Seconds | None = Field(
-        default=None,
-    )
+    start: _Seconds | None = None
+    end: _Seconds | None = None
     every: int = Field(
         default=1,
         ge=1,
@@ -39,9 +36,7 @@ class VideoSettings(BaseModel):
         le=1000,
         allow_inf_nan=False,
     )
-    deinterlace: bool = Field(
-        default=False,
-    )
+    deinterlace: bool = False
     frame_iterations: int | None = Field(
         default=None,
         ge=1,
@@ -51,23 +46,15 @@ class VideoSettings(BaseModel):
         ge=1,
         le=100,
     )
-    temporal_weight: Weight = Field(
-        default=100.0,
-    )
+    temporal_weight: Weight = 100.0
     offsets: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
         default=(1, 2, 4, 8),
         min_length=1,
         max_length=16,
     )
-    flow: Choice = Field(
-        default=Choice(name="dis"),
-    )
-    to: tuple[Weight, ...] | None = Field(
-        default=None,
-    )
-    codec: Annotated[str | None, HOW_COMPUTED] = Field(
-        default=None,
-    )
+    flow: Choice = Choice(name="dis")
+    to: tuple[Weight, ...] | None = None
+    codec: Annotated[str | None, HOW_COMPUTED] = None
     crf: Annotated[int | None, HOW_COMPUTED] = Field(
         default=None,
         ge=0,

@@ -34,4 +34,5 @@ def write_video(
             listener(StageProgress("writing", number + 1, len(table)))
         writer.finish()
         for message in writer.notices:
-            listener(Notice(message))
+            if message not in target.notices:  # these were said before the work began
+                listener(Notice(message))

@@ -137,7 +137,8 @@ def synthetic_clips(
         return _shift(center[0] - 0.25 * width + 0.0125 * width * number, center[1])
 
     def about_middle(change: View) -> View:
-        return _shift(*center) @ _shift(*middle) @ change @ _shift(-middle[0], -middle[1])
+        view: View = _shift(*center) @ _shift(*middle) @ change @ _shift(-middle[0], -middle[1])
+        return view
 
     zoom = [about_middle(_scale(1.2 * 0.985**number)) for number in range(frames)]
     turns = [about_middle(_turn(1.5 * number)) for number in range(frames)]
