@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 #: Weight of the map that changes nothing, in pixels: it decides where hardly any pixel is known.
-_PRIOR = 50.0
+_PRIOR = 1.0
 
 
 def recolored(image: Tensor, known: Tensor, weights: Tensor) -> Tensor:

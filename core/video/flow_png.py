@@ -42,7 +42,10 @@ def decoded(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     import cv2
     import numpy as np
 
-    channels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        channels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # of no bytes, and of images that are too large
+        channels = None
     if channels is None or channels.dtype != np.uint16 or channels.ndim != 3:
         raise ValueError("not a PNG of 16 bits with three channels")
     flow = (channels[..., 2:0:-1].astype(np.float32) - _ZERO) / _STEPS

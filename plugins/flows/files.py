@@ -86,7 +86,7 @@ def _resampled(flow: np.ndarray, height: int, width: int, path: Path) -> np.ndar
         raise ImageError(
             f"{path}: {old_width}x{old_height} px, which is another shape than {width}x{height} px"
         )
-    maps = torch.from_numpy(flow).permute(2, 0, 1)[None]
+    maps = torch.from_numpy(flow.copy()).permute(2, 0, 1)[None]
     resampled = functional.interpolate(maps, (height, width), mode="bilinear", antialias=True)
     scale = torch.tensor([width / old_width, height / old_height]).view(1, 2, 1, 1)
     result: np.ndarray = (resampled * scale)[0].permute(1, 2, 0).contiguous().numpy()

@@ -48,13 +48,13 @@ class RAFT(FlowEstimator):
 
         Raises UsageError for a missing file, and WeightsError for one of another network.
         """
-        from torchvision.models import optical_flow  # type: ignore[import-untyped]
-
+        from ..backbones.torchvision.loading import import_torchvision
         from ..backbones.weight_files import existing_file, read_tensors
 
         options = arguments.options
         tensors = read_tensors(existing_file(options.weights, "the file of torchvision's weights"))
-        network = getattr(optical_flow, options.model)(weights=None)
+        models = import_torchvision("torchvision.models.optical_flow")
+        network = getattr(models, options.model)(weights=None)
         try:
             network.load_state_dict(tensors)
         except RuntimeError:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ class Painter:
         remaining = self.remaining()
         with ThreadPoolExecutor(1, "flow") as pool:
             ahead: Future[_Surroundings] | None = None
-            for turn, following in zip(remaining, [*remaining[1:], None], strict=True):
+            for turn, following in zip_longest(remaining, remaining[1:]):
                 surroundings = (ahead or pool.submit(self._surroundings, turn)).result()
                 ahead = pool.submit(self._surroundings, following) if following else None
                 session.expect(styles, lambda images: images <= styles)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...core.attribution import attributed_to
-from ...core.errors import UsageError
+from ...core.errors import ImageError, UsageError
 from ...core.images.files import SUFFIXES, file_sha256, style_files
 from ...core.interfaces.specs import FlowArguments
 from ...core.interfaces.video.flow import FlowEstimator
@@ -56,9 +56,17 @@ class VideoPlan:
         return self.plan.job.content
 
     def size(self, clip_size: Size) -> Size:
-        """Return the size of the result, (height, width) in pixels, of a clip of this size."""
-        job = self.plan.job
+        """Return the size of the result, (height, width) in pixels, of a clip of this size.
+
+        Raises ImageError if it is too small for the network.
+        """
+        job, deepest = self.plan.job, self.plan.deepest
         size = result_size(job.size, clip_size, job.upscale)
+        if min(size) < deepest.smallest_side:
+            raise ImageError(
+                f"{self.clip}: {size[1]}x{size[0]} px is too small for the layer {deepest.name}, "
+                f"which needs {deepest.smallest_side} px on the short side"
+            )
         return whole_strides(size, self.plan.stride) if job.seamless else size
 
     def frame(
