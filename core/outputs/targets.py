@@ -98,7 +98,7 @@ def plan_outputs(
         longest = output.spec.longest_side
         if longest is not None and max(size) > longest:
             raise UsageError(f"{path}: {path.suffix} holds at most {longest} px, not {max(size)}")
-        _check_folder(path, needed=4 * size[0] * size[1])
+        check_folder(path, needed=4 * size[0] * size[1])
     return outputs
 
 
@@ -156,7 +156,12 @@ def _named(name: str, path: Path, registry: Registry) -> WriterSpec[Any]:
     return spec
 
 
-def _check_folder(path: Path, needed: int) -> None:
+def check_folder(path: Path, needed: int) -> None:
+    """Check that a file's folder can be written to and has room for `needed` bytes.
+
+    What killed processes left in it is removed. Raises UsageError for a missing folder, and
+    OutputError.
+    """
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"{path}: there is no folder {folder}; make it first")

@@ -59,7 +59,7 @@ class TIFWriter(Writer):
             # The compressed size, which may fit the 4 GiB of the plain format, is not known yet.
             bigtiff=pixels.nbytes > _MOST_BYTES,
             software=beside.software,  # empty: none, where None would name tifffile
-            iccprofile=beside.profile or _srgb_profile(),
+            iccprofile=beside.profile or srgb_profile(),
             resolution=beside.dpi,
             resolutionunit="INCH" if beside.dpi else None,
             extratags=[
@@ -74,7 +74,7 @@ class TIFWriter(Writer):
         return pixels if self._bits == 32 else whole_numbers(pixels, self._bits)
 
 
-def _srgb_profile() -> bytes:
+def srgb_profile() -> bytes:
     """ICC profile of sRGB, without which many programs take floating point for linear light."""
     from PIL import ImageCms
 

@@ -1,0 +1,1 @@
+"""Reading and writing of clips: videos, animated images and numbered images."""

@@ -1,0 +1,1 @@
+"""Clips as frames: videos, animated images, numbered images."""
