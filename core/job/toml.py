@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ def job_toml(job: Job) -> str:
             "cannot hold; rename the file"
         )
     return text
+
+
+def settings_toml(name: str, settings: Mapping[str, Any]) -> str:
+    """Return a table of further settings, which follows a job in its file."""
+    return tomli_w.dumps({name: dict(settings)})
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -57,7 +57,11 @@ def read_job_file(path: Path) -> JobFile:
     check_regular(path, "job file")
     if path.suffix.lower() not in _READERS:
         return JobFile(read_toml(path), path.parent, path)
-    record = read_record(path)
+    return recorded_job(read_record(path), path)
+
+
+def recorded_job(record: Mapping[str, Any], path: Path) -> JobFile:
+    """Return the job of a record in the file at `path`."""
     inputs = record.get("inputs")
     stated = inputs.items() if isinstance(inputs, dict) else ()
     hashes = {name: sha256 for name, sha256 in stated if isinstance(sha256, str)}
@@ -90,8 +94,16 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     check_regular(path, "file")
     read = _READERS.get(path.suffix.lower(), _png_text)
+    return parsed_record(read(path), path)
+
+
+def parsed_record(text: str, path: Path) -> dict[str, Any]:
+    """Return the record that a file contains as JSON, as plain values in the current format.
+
+    Raises UsageError for text that is no record.
+    """
     try:
-        record = json.loads(read(path), parse_int=_integer)
+        record = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict) or not isinstance(record.get("job"), dict):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...core.interfaces.backend import Features
 from ...core.interfaces.terms import IMAGE_LAYER, LossTerm, References, Style
+from ...core.interfaces.video.former import FormerResult
 from .network import TinyBackbone
 from .pictures import painting, photo
 
@@ -50,6 +51,19 @@ class Images:
             content=scaled(photo(SIDE, SIDE + 2)) if "content" in term.reads else {},
             styles=styles if "styles" in term.reads else (),
             seed=1,
+            former=self._former(scale) if "former" in term.reads else (),
+        )
+
+    def _former(self, scale: float) -> tuple[FormerResult, ...]:
+        """Return two former results, each reliable in another part of the result."""
+        images = (painting(SIDE, SIDE + 2), photo(SIDE, SIDE + 2))
+        upper = torch.zeros(1, 1, SIDE, SIDE + 2)
+        upper[:, :, : SIDE // 2] = 1
+        return tuple(
+            FormerResult(
+                (scale * image).to(self._device, self._dtype), part.to(self._device, self._dtype)
+            )
+            for image, part in zip(images, (upper, 0.5 - 0.5 * upper), strict=True)
         )
 
 

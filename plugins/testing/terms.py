@@ -17,6 +17,7 @@ from ...core.interfaces.backend import Features
 from ...core.interfaces.specs import LossTermArguments, LossTermSpec
 from ...core.interfaces.statistics import FeatureTile, StatisticsTerm, StyleTarget, added
 from ...core.interfaces.terms import Loss, LossTerm, References, Style
+from ...core.interfaces.video.former import FormerResult
 from ...core.planning.terms import check_term, default_layers
 from ...core.validation import validated
 from .checks import Check, require, run_all
@@ -146,6 +147,10 @@ class _Case:
             content=zeros(usual.content),
             styles=tuple(Style(zeros(style.features), style.weight) for style in usual.styles),
             seed=1,
+            former=tuple(
+                FormerResult(torch.zeros_like(former.image), former.reliability)
+                for former in usual.former
+            ),
         )
         pairs = ((usual, zeros(result)), (black, result), (black, zeros(result)))
         for references, features in pairs:

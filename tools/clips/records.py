@@ -8,9 +8,12 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from ...core.errors import ImageError
+from ...core.errors import ImageError, UsageError
 from ...core.interfaces.writer import RECORD_KEY
+from ...core.outputs.record import parsed_record
+from ...core.outputs.record import read_record as read_result_record
 from .pyav import head_of, opened_video
 from .reading.animation import is_animation
 from .target import CONTAINERS
@@ -53,6 +56,19 @@ def read_record(path: str | Path) -> str | None:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     return text if isinstance(text, str) and text.startswith("{") else None
+
+
+def read_any_record(path: Path) -> dict[str, Any]:
+    """Return the record in a result or a clip that stylectl wrote, as plain values.
+
+    Raises UsageError for a file without one, and ImageError for a clip that cannot be read.
+    """
+    if not is_clip(path):
+        return read_result_record(path)
+    text = read_record(path)
+    if text is None:
+        raise UsageError(f"{path}: contains no stylectl record")
+    return parsed_record(text, path)
 
 
 def is_clip(path: Path) -> bool:

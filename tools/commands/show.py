@@ -27,7 +27,7 @@ def command(
     picture: Annotated[
         Path,
         typer.Argument(
-            parser=path_of, metavar="PICTURE", help="A PNG or JSON that stylectl wrote."
+            parser=path_of, metavar="PICTURE", help="A PNG, a JSON or a video that stylectl wrote."
         ),
     ],
     as_json: Annotated[
@@ -37,22 +37,28 @@ def command(
     """Print the job of a result as TOML, with its figures as comments.
 
     The output is a job file: stylectl show PICTURE.png > job.toml; stylectl run --job job.toml
+    (of a video: stylectl video --job job.toml).
     """
     from ...core.errors import UsageError
     from ...core.job.building import build_job
-    from ...core.job.toml import job_toml
-    from ...core.outputs.record import read_job_file, read_record
+    from ...core.job.toml import job_toml, settings_toml
+    from ...core.outputs.record import recorded_job
     from ...core.planning.requirements import check_installed
     from ...core.shown import one_line
     from ...plugins.manager import load_plugins
+    from ..clips.records import read_any_record
 
-    record = read_record(picture)
+    record = read_any_record(picture)
     if as_json:
         print_json(record)
         return
     keep_stdout_for_data(True)
     registry = load_plugins().registry
-    table = read_job_file(picture).here(registry.option_models)
+    file = recorded_job(record, picture)
+    settings = file.table.get("video")
+    table = {
+        key: value for key, value in file.here(registry.option_models).items() if key != "video"
+    }
     job = build_job({}, table, find_preset=registry.presets.get)
     comments = []
     try:
@@ -63,3 +69,5 @@ def command(
     # `metadata=job` leaves the figures out.
     comments += [f"{key}: {json.dumps(record[key])}" for key in _KEYS if key in record]
     print_toml("".join(f"# {comment}\n" for comment in comments) + job_toml(job))
+    if settings:
+        print_toml("\n" + settings_toml("video", settings))

@@ -13,9 +13,10 @@ from ...core.files import current_folder, real_path
 from ...core.interfaces.result import RECORD_FORMAT
 from ...core.job.paths import JobFile, map_paths, recorded_path
 from ...core.job.video import VideoSettings
-from ...core.outputs.record import read_job_file
+from ...core.outputs.record import read_job_file, recorded_job
 from ...core.run.runner import versions
 from ...core.validation import validated
+from ..clips.records import is_clip, read_any_record
 from .planning import VideoPlan
 
 
@@ -49,7 +50,7 @@ def read_video_job(path: Path) -> tuple[JobFile, dict[str, Any]]:
 
     Raises UsageError.
     """
-    file = read_job_file(path)
+    file = read_job_file(path) if not is_clip(path) else recorded_job(read_any_record(path), path)
     table = dict(file.table)
     settings = table.pop("video", {})
     if not isinstance(settings, Mapping):

@@ -214,8 +214,13 @@ def test_the_video_contains_its_job(clip: Path, painting: Path, tmp_path: Path) 
     again = paint_clip(job=tmp_path / "out.mp4", output=tmp_path / "again.mp4")
     assert again.frames == 4
     assert results(tmp_path / "out.mp4.work") == results(tmp_path / "again.mp4.work")
+
+
+def test_a_job_of_a_video_is_not_run_as_an_image(tmp_path: Path) -> None:
+    job = tmp_path / "job.toml"
+    job.write_text("[video]\nevery = 2\n")
     with pytest.raises(UsageError, match="the job of a video; make it with `stylectl video --job`"):
-        stylectl.run(tmp_path / "out.mp4")
+        stylectl.run(job)
 
 
 def test_notices_of_frames_come_once(clip: Path, painting: Path, tmp_path: Path) -> None:

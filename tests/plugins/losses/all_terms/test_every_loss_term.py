@@ -71,6 +71,7 @@ CASES = [
         for reduction in ("mean", "sum")
     ),
     Case("tv", {"flat": 0.3}, CONTENT, False, False, None),
+    Case("temporal", reads=frozenset({"former"}), ignores_scale=False, least=None),
 ]
 
 #: Distances themselves, not their squares: they have a slope, or a rounded one, at zero.
@@ -79,7 +80,7 @@ ROOTS = ("wasserstein", "strotss")
 OF_STYLES = [case for case in CASES if "styles" in case.reads]
 SUM_TERMS = ("content", "style", "covariance", "moments", "wasserstein")
 OF_SUMS = [case for case in CASES if case.name in SUM_TERMS]
-ON_LAYERS = [case for case in CASES if case.name not in ("tv", "laplacian")]
+ON_LAYERS = [case for case in CASES if case.name not in ("tv", "laplacian", "temporal")]
 
 
 @pytest.fixture(scope="module")
