@@ -17,7 +17,7 @@ from ....core.images.files import open_file
 from ....core.images.formats.limits import Limits
 from ....core.images.formats.pillow_limits import unlimited_pillow
 from ....core.images.formats.strips import Strips
-from ..source import Clip, ClipInfo, ClipOptions, seconds_taken
+from ..source import Clip, ClipInfo, ClipOptions, most_frames, seconds_taken
 from ..timing import Decoded, Pixels, Selection, decimal, rate
 
 _SIGNATURES = (b"GIF87a", b"GIF89a", b"\x89PNG\r\n\x1a\n")
@@ -64,7 +64,7 @@ class Animation(Clip):
         return ClipInfo(
             width=width,
             height=height,
-            frames=max(1, round(seconds * fps)),
+            frames=most_frames(seconds, fps),
             fps=fps,
             duration=float(seconds),
             has_alpha=self._outline.has_alpha,

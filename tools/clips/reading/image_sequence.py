@@ -17,7 +17,7 @@ from ....core.fingerprint import fingerprint
 from ....core.images.decoding import read_image
 from ....core.images.files import file_sha256, images_in, is_folder
 from ....core.interfaces.source_image import SourceImage
-from ..source import Clip, ClipInfo, ClipOptions, seconds_taken
+from ..source import Clip, ClipInfo, ClipOptions, most_frames, seconds_taken
 from ..timing import Decoded, Pixels, Selection, decimal, rate
 
 _DEFAULT_FPS = Fraction(25)
@@ -51,7 +51,7 @@ class ImageSequence(Clip):
         self._info = ClipInfo(
             width=self._size[0],
             height=self._size[1],
-            frames=max(1, round(seconds * self._fps / options.every)),
+            frames=most_frames(seconds, self._fps / options.every),
             fps=self._fps / options.every,
             duration=float(seconds),
             has_alpha=first.alpha is not None,
