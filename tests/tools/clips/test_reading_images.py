@@ -140,3 +140,14 @@ def test_too_many_pixels_are_refused(tmp_path):
     image(0).save(tmp_path / "a.gif", save_all=True, append_images=[image(9)])
     with pytest.raises(ImageError, match="more than 100 pixels"):
         open_clip(str(tmp_path / "a.gif"), ClipOptions(max_pixels=100))
+
+
+def test_dark_gray_images_of_16_bits_stay_dark(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, level in enumerate([60000, 3000, 200, 0]):
+        Image.fromarray(np.full((12, 16), level, np.uint16)).save(folder / f"f{number}.png")
+    _, frames = read(folder)
+    levels = [float(frame.pixels.mean()) for frame in frames]
+    expected = [level / 65535 for level in (60000, 3000, 200, 0)]
+    assert levels == pytest.approx(expected, abs=1 / 255)

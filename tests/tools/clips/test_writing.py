@@ -314,3 +314,16 @@ def test_rates_of_ntsc_are_exact(tmp_path):
         stream = container.streams.video[0]
         times = [packet.pts * stream.time_base for packet in container.demux(stream) if packet.size]
     assert sorted(times) == [n / fps for n in range(5)]
+
+
+@pytest.mark.parametrize("name", ["%04d.png", "%04d.tif"])
+def test_dark_frames_of_16_bits_stay_dark(tmp_path, name):
+    path = tmp_path / "frames" / name
+    with ClipWriter(plan_clip(path, SIZE, bits=16)) as writer:
+        for number, level in enumerate([0.5, 0.04, 0.01, 0]):
+            writer.add(np.full((*SIZE, 3), level, np.float32), None, number / 25, 0.04)
+        writer.finish()
+    clip, frames = read(path)
+    assert clip.problems == ()
+    levels = [float(frame.pixels.mean()) for frame in frames]
+    assert levels == pytest.approx([0.5, 0.04, 0.01, 0], abs=1 / 255)

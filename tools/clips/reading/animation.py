@@ -95,7 +95,7 @@ class Animation(Clip):
         try:
             for image, duration in self._images():
                 size = image.size
-                has_alpha = has_alpha or Strips(image).has_alpha
+                has_alpha = has_alpha or Strips(image, full_range=True).has_alpha
                 durations.append(duration)
         except ImageError as error:
             if not durations:
@@ -147,7 +147,7 @@ def _seconds(image: Image.Image) -> Fraction:
 
 
 def _pixels(image: Image.Image) -> Pixels:
-    strips = Strips(image)
+    strips = Strips(image, full_range=True)
     alpha = strips.all_alpha()
     return (
         np.asarray(strips.all_rgb()).astype(np.float32) / np.float32(255),

@@ -16,6 +16,7 @@ from ....core.errors import ImageError, UsageError
 from ....core.fingerprint import fingerprint
 from ....core.images.decoding import read_image
 from ....core.images.files import file_sha256, images_in, is_folder
+from ....core.images.reduction import FrameOfClip
 from ....core.interfaces.source_image import SourceImage
 from ..source import Clip, ClipInfo, ClipOptions, most_frames, seconds_taken
 from ..timing import Decoded, Pixels, Selection, decimal, rate
@@ -101,7 +102,7 @@ class ImageSequence(Clip):
         )
 
     def _image(self, file: Path) -> SourceImage:
-        return read_image(str(file), self.options.max_pixels)
+        return read_image(str(file), self.options.max_pixels, use=FrameOfClip())
 
 
 def numbered_files(path: str) -> list[Path]:
