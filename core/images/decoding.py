@@ -45,7 +45,7 @@ def _source_image(path: str, sha256: str, frame: Opened, use: PixelsUse) -> Sour
     image = frame.image
     metadata = metadata_of(image)
     has_palette = image.mode in ("P", "PA")
-    strips = Strips(image)
+    strips = Strips(image, use.full_range)
     file_size: Size = frame.size if strips.is_sideways else frame.size[::-1]
     pixels = use.pixels(strips, file_size)
     (height, width), margins = file_size, pixels.margins

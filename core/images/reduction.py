@@ -57,6 +57,12 @@ class AnySize(PixelsUse):
         return Pixels(strips.all_rgb(), strips.all_alpha())
 
 
+class FrameOfClip(AnySize):
+    """Use of all pixels of a frame, whose white does not depend on what it shows."""
+
+    full_range = True
+
+
 @dataclass(frozen=True)
 class AtSizes(PixelsUse):
     """Use of an image at the sizes that `sizes_of` returns for the file's size."""

@@ -230,6 +230,13 @@ def seconds_taken(options: ClipOptions, duration: Fraction | None) -> Fraction |
     return None if end is None else max(Fraction(0), end - (decimal(options.start) or 0))
 
 
+def most_frames(seconds: Fraction | None, fps: Fraction | None) -> int | None:
+    """Return about how many frames begin within the seconds, if both are known."""
+    if not seconds or not fps:
+        return None
+    return max(1, math.ceil(seconds * fps - Fraction(1, 100)))
+
+
 def open_clip(path: str, options: ClipOptions | None = None) -> Clip:
     """Open a video, an animated image, a folder of numbered images, or a pattern of their names.
 

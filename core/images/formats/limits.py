@@ -48,6 +48,10 @@ class Layout:
 class Use(ABC):
     """Use of an image, as far as it decides how the image is decoded."""
 
+    #: Whether the samples use the full range of their type, as those of a clip's frames, which
+    #: may be dark. Else the largest sample decides: see `white_of`.
+    full_range = False
+
     @abstractmethod
     def bytes_after(self, layout: Layout) -> int:
         """Return the most bytes that follow decoding, beside the decoder's."""

@@ -91,7 +91,7 @@ def opened(path: str, file: BinaryIO, limits: Limits, use: Use) -> Iterator[Open
                 messages = stack.enter_context(libtiff_messages()) if tags else []
                 image.load()
             notices += [f"{path}: may be damaged (libtiff: {text})" for text in messages[:1]]
-            if is_deep and _is_dark(image):
+            if is_deep and not use.full_range and _is_dark(image):
                 if tags:
                     yield _by_tifffile(path, file, limits, use, notices)
                     return

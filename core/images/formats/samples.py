@@ -52,17 +52,23 @@ class White:
     notice: str = ""
 
 
-def white_of(dtype: np.dtype, samples: Range, declared: int | None = None) -> White:
+def white_of(
+    dtype: np.dtype, samples: Range, declared: int | None = None, full_range: bool = False
+) -> White:
     """Return the white of samples of a type with this range.
 
-    `declared` is the largest value that the file declares, if it does. Raises UnknownSamplesError.
+    `declared` is the largest value that the file declares, if it does. With `full_range` white is
+    the largest value of the type, and 1 of floating point. Raises UnknownSamplesError.
     """
     if dtype.kind == "f":
-        return _white_of_floats(samples)
+        white = _white_of_floats(samples)
+        if full_range and white.value != 1:
+            raise UnknownSamplesError("its numbers are not from 0 to 1")
+        return white
     if dtype.kind != "u":
         raise UnknownSamplesError(f"signed numbers ({dtype.name}) have no known white")
     bits = 8 * dtype.itemsize
-    if samples.largest == 0:
+    if full_range or samples.largest == 0:
         return White(2.0**bits - 1)
     depth = next((depth for depth in _DEPTHS if samples.largest < 2**depth), bits)
     declared_depth = declared.bit_length() if declared and declared & (declared + 1) == 0 else 0

@@ -55,8 +55,8 @@ class Strips:
     - `notices`: how the colors were read.
     """
 
-    def __init__(self, image: Image.Image) -> None:
-        """Read an image of any mode. Raises UnknownSamplesError."""
+    def __init__(self, image: Image.Image, full_range: bool = False) -> None:
+        """Read an image of any mode; `full_range` as in `Use`. Raises UnknownSamplesError."""
         self._image = image
         self._turn = _TURNS.get(image.getexif().get(Base.Orientation, 1))
         self.is_sideways = self._turn in _SIDEWAYS
@@ -65,7 +65,7 @@ class Strips:
         self.notices: list[str] = []
         self._is_deep = image.mode[0] == "I" or image.mode == "F"
         if self._is_deep:
-            self._levels = self._levels_of_samples()
+            self._levels = self._levels_of_samples(full_range)
         profile = image.info.get("icc_profile")
         self._to_srgb: Callable[[Image.Image], Image.Image] | None = None
         if profile:
@@ -162,11 +162,11 @@ class Strips:
             return rows
         return rows.convert("L" if rows.mode == "LA" else "RGB")
 
-    def _levels_of_samples(self) -> Callable[[np.ndarray], np.ndarray]:
+    def _levels_of_samples(self, full_range: bool) -> Callable[[np.ndarray], np.ndarray]:
         """Return the conversion of gray of 16 bits ("I;16", "I") or floating point ("F")."""
         parts = (_samples(self._rows(*edges)) for edges in self.edges())
         dtype = _dtype(self._image)
-        white = white_of(dtype, Range.of(parts))
+        white = white_of(dtype, Range.of(parts), full_range=full_range)
         self.notices += [white.notice] if white.notice else []
         return to_levels(dtype, white.value)
 

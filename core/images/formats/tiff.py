@@ -89,7 +89,7 @@ def read_tiff(path: str, file: BinaryIO, limits: Limits, use: Use) -> tuple[Imag
         limits.check_memory(path, *size, _needed_bytes(page) + use.bytes_after(_layout(page)))
         _check_segments(path, page)
         try:
-            image, notices = _image_of(page)
+            image, notices = _image_of(page, use.full_range)
         except UnknownSamplesError as error:
             raise ImageError(f"{path}: {error}") from None
         except (ValueError, KeyError) as error:  # of tifffile, for a codec that it lacks
@@ -205,7 +205,7 @@ def _segments(page: TiffPage) -> Iterator[tuple[np.ndarray, int, tuple[int, int]
         yield segment[0, :rows, :columns], first_sample, (top, left)
 
 
-def _image_of(page: TiffPage) -> tuple[Image.Image, list[str]]:
+def _image_of(page: TiffPage, full_range: bool) -> tuple[Image.Image, list[str]]:
     assert page.dtype is not None
     colors = 3 if page.photometric == _RGB else 1
     extra = tuple(int(kind) for kind in page.extrasamples)
@@ -219,7 +219,7 @@ def _image_of(page: TiffPage) -> tuple[Image.Image, list[str]]:
 
     declared = page.tags.valueof(_MAX_SAMPLE)
     declared = max(declared) if isinstance(declared, tuple) else declared
-    white = white_of(page.dtype, Range.of(color_parts()), declared)
+    white = white_of(page.dtype, Range.of(color_parts()), declared, full_range)
     inverted = page.photometric == _WHITE_IS_ZERO
     levels = to_levels(page.dtype, white.value, inverted)
     full = 1.0 if page.dtype.kind == "f" else 2.0 ** (8 * page.dtype.itemsize) - 1

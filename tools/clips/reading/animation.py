@@ -17,7 +17,7 @@ from ....core.images.files import open_file
 from ....core.images.formats.limits import Limits
 from ....core.images.formats.pillow_limits import unlimited_pillow
 from ....core.images.formats.strips import Strips
-from ..source import Clip, ClipInfo, ClipOptions, seconds_taken
+from ..source import Clip, ClipInfo, ClipOptions, most_frames, seconds_taken
 from ..timing import Decoded, Pixels, Selection, decimal, rate
 
 _SIGNATURES = (b"GIF87a", b"GIF89a", b"\x89PNG\r\n\x1a\n")
@@ -64,7 +64,7 @@ class Animation(Clip):
         return ClipInfo(
             width=width,
             height=height,
-            frames=max(1, round(seconds * fps)),
+            frames=most_frames(seconds, fps),
             fps=fps,
             duration=float(seconds),
             has_alpha=self._outline.has_alpha,
@@ -95,7 +95,7 @@ class Animation(Clip):
         try:
             for image, duration in self._images():
                 size = image.size
-                has_alpha = has_alpha or Strips(image).has_alpha
+                has_alpha = has_alpha or Strips(image, full_range=True).has_alpha
                 durations.append(duration)
         except ImageError as error:
             if not durations:
@@ -147,7 +147,7 @@ def _seconds(image: Image.Image) -> Fraction:
 
 
 def _pixels(image: Image.Image) -> Pixels:
-    strips = Strips(image)
+    strips = Strips(image, full_range=True)
     alpha = strips.all_alpha()
     return (
         np.asarray(strips.all_rgb()).astype(np.float32) / np.float32(255),

@@ -16,8 +16,9 @@ from ....core.errors import ImageError, UsageError
 from ....core.fingerprint import fingerprint
 from ....core.images.decoding import read_image
 from ....core.images.files import file_sha256, images_in, is_folder
+from ....core.images.reduction import FrameOfClip
 from ....core.interfaces.source_image import SourceImage
-from ..source import Clip, ClipInfo, ClipOptions, seconds_taken
+from ..source import Clip, ClipInfo, ClipOptions, most_frames, seconds_taken
 from ..timing import Decoded, Pixels, Selection, decimal, rate
 
 _DEFAULT_FPS = Fraction(25)
@@ -51,7 +52,7 @@ class ImageSequence(Clip):
         self._info = ClipInfo(
             width=self._size[0],
             height=self._size[1],
-            frames=max(1, round(seconds * self._fps / options.every)),
+            frames=most_frames(seconds, self._fps / options.every),
             fps=self._fps / options.every,
             duration=float(seconds),
             has_alpha=first.alpha is not None,
@@ -101,7 +102,7 @@ class ImageSequence(Clip):
         )
 
     def _image(self, file: Path) -> SourceImage:
-        return read_image(str(file), self.options.max_pixels)
+        return read_image(str(file), self.options.max_pixels, use=FrameOfClip())
 
 
 def numbered_files(path: str) -> list[Path]:

@@ -13,7 +13,7 @@ from ....core.errors import ImageError
 from ....core.images.files import file_sha256
 from ....core.images.formats.limits import Limits
 from ..pyav import import_av, opened_video, reason
-from ..source import Clip, ClipInfo, ClipOptions, seconds_taken
+from ..source import Clip, ClipInfo, ClipOptions, most_frames, seconds_taken
 from ..timing import Decoded, Selection, decimal, rate
 from .deinterlacing import deinterlaced
 from .frame_pixels import Geometry, check_colors, geometry_of, has_alpha, pixels_of
@@ -122,7 +122,7 @@ class VideoFile(Clip):
         info = ClipInfo(
             width=width,
             height=height,
-            frames=max(1, round(seconds * taken_fps)) if seconds and taken_fps else None,
+            frames=most_frames(seconds, taken_fps),
             fps=taken_fps,
             duration=None if seconds is None else float(seconds),
             has_alpha=has_alpha(frame),
@@ -172,7 +172,7 @@ class VideoFile(Clip):
                     last = max(last, end - start)
                 if packet.stream_index != stream.index:
                     continue
-                if packet.is_corrupt:
+                if packet.is_corrupt and container.format.name != "mpegts":
                     raise ImageError(f"{self.path}: a part of the file is missing or damaged")
                 for frame in decoder.decode(packet if packet.size else None):
                     if frame.is_corrupt and whole:

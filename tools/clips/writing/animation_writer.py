@@ -48,7 +48,7 @@ class AnimationWriter(FrameWriter):
         self._stream.pix_fmt = self._format
         self._stream.codec_context.time_base = self._tick
         self._durations: dict[int, int] = {}
-        self._last = -1
+        self._last, self._end = -1, 0
 
     def add(
         self, pixels: np.ndarray, alpha: np.ndarray | None, time: float, duration: float
@@ -56,7 +56,7 @@ class AnimationWriter(FrameWriter):
         """See FrameWriter.add."""
         start = max(self._last + 1, round(Fraction(time) / self._tick))
         end = max(start + 1, round(Fraction(time + duration) / self._tick))
-        self._last = start
+        self._last, self._end = start, end
         frame = self._frame(np.rint(np.asarray(pixels).clip(0, 1) * 255).astype(np.uint8), alpha)
         frame.pts, frame.time_base, frame.duration = start, self._tick, end - start
         self._durations[start] = end - start
@@ -66,6 +66,8 @@ class AnimationWriter(FrameWriter):
         """See FrameWriter.finish."""
         self._mux(self._stream.encode(None))
         self.close()
+        if self._target.path.suffix.lower() == ".webp":
+            _set_last_duration(self._file, self._end)
         if self._record is not None:
             write_record(self._file, self._record)
 
@@ -91,6 +93,28 @@ class AnimationWriter(FrameWriter):
         colors = levels[..., ::-1] if self._format == "bgra" else levels
         packed = np.concatenate([colors, channel[..., None]], axis=2)
         return VideoFrame.from_ndarray(np.ascontiguousarray(packed), format=self._format)
+
+
+def _set_last_duration(file: Path, end: int) -> None:
+    """Set the duration of a WebP's last frame, by the end in milliseconds.
+
+    FFmpeg's encoder gives it the mean of the others. Source: WebP Container Specification.
+    """
+    with file.open("rb+") as stream:
+        stream.seek(12)
+        places, time = [], 0
+        while len(header := stream.read(8)) == 8:
+            start = stream.tell()
+            size = int.from_bytes(header[4:], "little")
+            if header[:4] == b"ANMF":
+                places.append(start + 12)
+                stream.seek(start + 12)
+                durations_so_far = time
+                time += int.from_bytes(stream.read(3), "little")
+            stream.seek(start + size + size % 2)
+        if places:
+            stream.seek(places[-1])
+            stream.write(max(1, end - durations_so_far).to_bytes(3, "little"))
 
 
 def _paletted(levels: np.ndarray, alpha: np.ndarray | None) -> Any:
