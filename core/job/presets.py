@@ -115,6 +115,7 @@ STROTSS: dict[str, Any] = {
                 1.0,
             ),
             "content": 1.0,
+            "content_side": 1024,
             "redraw": 1,
         },
     ],

@@ -39,9 +39,6 @@ from .transport.hypercolumns import draw_positions, factors_of, hypercolumns, pi
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Long side in pixels of the result that the option `content` is the weight for.
-_LAST_SIDE = 1024
-
 
 class StrotssOptions(BaseModel):
     """Options of the loss term `strotss`."""
@@ -61,8 +58,13 @@ class StrotssOptions(BaseModel):
         default=1.0,
         ge=0,
         allow_inf_nan=False,
-        description="weight of the self-similarity with the content at a long side of 1024 px; it "
-        "is inversely proportional to the long side, so that it halves from octave to octave",
+        description="weight of the self-similarity with the content",
+    )
+    content_side: int | None = Field(
+        default=None,
+        ge=1,
+        description="long side in pixels at which `content` is that weight; at half the size it is "
+        "twice as large. By default it is the same at every size",
     )
     redraw: int | None = Field(
         default=None,
@@ -77,7 +79,8 @@ class StrotssLoss(LossTerm):
 
         (alpha L_c + L_m + L_r + beta L_p) / (2 + alpha + beta)
 
-    alpha is the option `content` times 1024 / (the long side in pixels); beta = 1 / max(alpha, 1).
+    alpha is the option `content`, times `content_side` / (the long side in pixels) if that is set;
+    beta = 1 / max(alpha, 1).
     A hypercolumn has the pixel and the activations of all layers at one position, times the layers'
     weights. x_i are those of the result at positions that are drawn anew every `redraw` steps, c_i
     those of the content image at the same positions, y_j those of a style at positions that are
@@ -198,7 +201,8 @@ class SampledLoss(ChangingLoss):
         import torch
 
         height, width = self.content[IMAGE_LAYER].shape[2:]
-        alpha = self.options.content * _LAST_SIDE / max(height, width)
+        long_side = max(height, width)
+        alpha = self.options.content * (self.options.content_side or long_side) / long_side
         beta = 1 / max(alpha, 1.0)
         generator = torch.Generator().manual_seed(renewal.seed)
         drawn = []
