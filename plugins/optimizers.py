@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ..core.interfaces.specs import InitializerSpec, OptimizerSpec, ParametrizationSpec
 from ..core.optimizers.adam import Adam
 from ..core.optimizers.initializers import (
+    FromColorWithDetail,
     FromContent,
     FromContentWithNoise,
     FromFile,
@@ -37,6 +38,11 @@ def initializers() -> Iterable[InitializerSpec]:
     yield InitializerSpec(name="noise", summary="noise around gray", options=FromNoise)
     yield InitializerSpec(
         name="style", summary="noise with the styles' colors", options=FromStyleStatistics
+    )
+    yield InitializerSpec(
+        name="color+detail",
+        summary="the styles' mean color with the content image's finest detail",
+        options=FromColorWithDetail,
     )
     yield InitializerSpec(name="file", summary="an image file", options=FromFile)
 

@@ -14,12 +14,13 @@ _SUMMARIES = {
     "draft": "a first impression within seconds: 256 px, 70 steps",
     "nnst": "the style's nearest neighbors: crisp strokes (Kolkin et al. 2022)",
     "paper": "the settings of Gatys, Ecker and Bethge (2015)",
+    "strotss": "optimal transport and self-similarity (Kolkin et al. 2019)",
 }
 
 
 @hooks.presets
 def presets() -> Iterable[PresetSpec]:
-    """Return the presets `balanced`, `balanced-0.1`, `draft`, `nnst` and `paper`."""
+    """Return the presets `balanced`, `balanced-0.1`, `draft`, `nnst`, `paper` and `strotss`."""
     for name in PRESETS:
         preset = built_in_preset(name)
         yield PresetSpec(

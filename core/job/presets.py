@@ -87,6 +87,40 @@ NNST: dict[str, Any] = {
     ],
 }
 
+#: The settings of Kolkin et al. 2019, "Style Transfer by Relaxed Optimal Transport and
+#: Self-Similarity", with VGG-19 for VGG-16 and Adam for RMSprop: 250 steps at each of the four
+#: scales of 512 px.
+STROTSS: dict[str, Any] = {
+    "scales": "octaves",
+    "iterations": 1000,
+    "backbone": {"name": "vgg19", "pooling": "max"},
+    "init": {"name": "color+detail"},
+    "optimizer": {
+        "name": "adam",
+        "step_size": 0.002,
+        "beta1": 0.0,
+        "beta2": 0.99,
+        "averaging": 0.9,
+    },
+    "parametrization": {"name": "laplacian", "levels": 5},
+    "terms": [
+        {
+            "name": "strotss",
+            "weight": 1.0,
+            "layers": dict.fromkeys(
+                [
+                    *("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1"),
+                    *("relu3_2", "relu3_3", "relu4_3", "relu5_3"),
+                ],
+                1.0,
+            ),
+            "content": 1.0,
+            "content_side": 1024,
+            "redraw": 1,
+        },
+    ],
+}
+
 #: What replaces the values of `balanced` and `draft` where there is no content image.
 _TEXTURE: dict[str, Any] = {
     "init": {"name": "style"},
@@ -125,6 +159,7 @@ PRESETS: Mapping[str, dict[str, Any]] = _Copies(
         "draft": DRAFT,
         "nnst": NNST,
         "paper": PAPER,
+        "strotss": STROTSS,
     }
 )
 

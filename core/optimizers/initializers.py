@@ -60,6 +60,28 @@ class FromNoise(Initializer):
         return 0.5 + self.noise * _gaussian(start)
 
 
+class FromColorWithDetail(Initializer):
+    """The style images' mean color with the content image's finest detail.
+
+    The detail is the finest level of a Laplacian pyramid. Kolkin, Salavon and Shakhnarovich 2019,
+    "Style Transfer by Relaxed Optimal Transport and Self-Similarity", section 2.4.
+    """
+
+    shows_content = True
+    random = False
+
+    def image(self, start: StartingPoint) -> Tensor:
+        """Return the styles' (weighted) mean color plus the content's detail."""
+        from torch.nn import functional
+
+        size = start.content.shape[2:]
+        half = [max(side // 2, 1) for side in size]
+        coarse = functional.interpolate(start.content, half, mode="bilinear")
+        detail = start.content - functional.interpolate(coarse, tuple(size), mode="bilinear")
+        mean, _ = _color_statistics(start)
+        return detail + mean.view(1, 3, 1, 1).to(detail)
+
+
 class FromStyleStatistics(Initializer):
     """White noise with the style images' mean color and color covariance."""
 
@@ -67,16 +89,7 @@ class FromStyleStatistics(Initializer):
         """Return Gaussian noise, each pixel with the styles' (weighted) mean and covariance."""
         import torch
 
-        mean, covariance = torch.zeros(3), torch.zeros(3, 3)
-        for (style, weight), opacity in zip_longest(start.styles, start.opacities):
-            pixels = style[0].flatten(1).cpu()
-            if opacity is None:
-                mean += weight * pixels.mean(1)
-                covariance += weight * torch.cov(pixels)
-            else:
-                opacities = opacity.flatten().cpu()
-                mean += weight * (pixels * opacities).sum(1) / opacities.sum()
-                covariance += weight * torch.cov(pixels, aweights=opacities)
+        mean, covariance = _color_statistics(start)
         values, vectors = torch.linalg.eigh(covariance)
         root = vectors * values.clamp_min(0).sqrt() @ vectors.T
         noise = _gaussian(start).cpu()
@@ -96,6 +109,23 @@ class FromFile(Initializer):
         assert start.image is not None
         height, width = start.content.shape[-2:]
         return start.image.tensor(height, width).to(start.content.device)
+
+
+def _color_statistics(start: StartingPoint) -> tuple[Tensor, Tensor]:
+    """Return the mean (3) and the covariance (3, 3) of the styles' colors, by their weights."""
+    import torch
+
+    mean, covariance = torch.zeros(3), torch.zeros(3, 3)
+    for (style, weight), opacity in zip_longest(start.styles, start.opacities):
+        pixels = style[0].flatten(1).cpu()
+        if opacity is None:
+            mean += weight * pixels.mean(1)
+            covariance += weight * torch.cov(pixels)
+        else:
+            opacities = opacity.flatten().cpu()
+            mean += weight * (pixels * opacities).sum(1) / opacities.sum()
+            covariance += weight * torch.cov(pixels, aweights=opacities)
+    return mean, covariance
 
 
 def _gaussian(start: StartingPoint) -> Tensor:

@@ -6,23 +6,38 @@ Self-Similarity".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.interfaces.backend import Features
 from ...core.interfaces.specs import LossTermArguments, LossTermSpec
-from ...core.interfaces.terms import Loss, LossTerm, References
+from ...core.interfaces.terms import (
+    IMAGE_LAYER,
+    ChangingLoss,
+    Loss,
+    LossTerm,
+    References,
+    Region,
+    Renewal,
+    Style,
+)
 from .. import hooks
-from .statistics.sums import TINY
+from .transport.distances import (
+    cosine_transport,
+    directions,
+    moments,
+    moments_distance,
+    palette_distance,
+    self_similarity,
+    similarity_distance,
+)
+from .transport.hypercolumns import draw_positions, factors_of, hypercolumns, pixels
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-
-#: Least mean cosine distance; less is rounding: flat images have equal activations everywhere.
-FLAT = 1e-4
 
 
 class StrotssOptions(BaseModel):
@@ -34,148 +49,186 @@ class StrotssOptions(BaseModel):
         default=1024,
         ge=2,
         le=16384,
-        description="positions that are compared, for each layer and image; "
-        "time and memory grow with the square of their number",
+        description="positions of the result that are compared; time grows with their square",
+    )
+    style_samples: int = Field(
+        default=2048, ge=2, le=65536, description="positions of each style that are compared"
     )
     content: float = Field(
         default=1.0,
         ge=0,
         allow_inf_nan=False,
-        description="weight of the self-similarity with the content; the paper goes from 16 at the "
-        "coarsest scale down to 1",
+        description="weight of the self-similarity with the content",
+    )
+    content_side: int | None = Field(
+        default=None,
+        ge=1,
+        description="long side in pixels at which `content` is that weight; at half the size it is "
+        "twice as large. By default it is the same at every size",
+    )
+    redraw: int | None = Field(
+        default=None,
+        ge=1,
+        description="steps after which the result's positions are drawn anew, for optimizers that "
+        "do not compare steps; by default they are drawn once for each scale",
     )
 
 
 class StrotssLoss(LossTerm):
-    """Optimal transport, moments and self-similarity of sampled activations, over the layers.
+    """Optimal transport, moments, palette and self-similarity of sampled hypercolumns.
 
-        sum_l w_l (alpha L_c + L_m + L_r) / (2 + alpha), with alpha the option `content`
+        (alpha L_c + L_m + L_r + beta L_p) / (2 + alpha + beta)
 
-    Each layer is sampled at random positions: x_i of the result, c_i of the content image at the
-    same positions, y_j of a style image. With D the cosine distance:
+    alpha is the option `content`, times `content_side` / (the long side in pixels) if that is set;
+    beta = 1 / max(alpha, 1).
+    A hypercolumn has the pixel and the activations of all layers at one position, times the layers'
+    weights. x_i are those of the result at positions that are drawn anew every `redraw` steps, c_i
+    those of the content image at the same positions, y_j those of a style at positions that are
+    drawn once for each scale. With D the cosine distance:
 
     - L_r = max(1/n sum_i min_j D(x_i, y_j), 1/m sum_j min_i D(x_i, y_j)): the relaxed earth mover's
-      distance, at most 2.
-    - L_m = |mu_x - mu_y|_1 / |mu_y|_1 + |S_x - S_y|_1 / |S_y|_1, of means and covariances.
-      The paper divides by the number of elements instead, so that the loss depends on the network's
-      units; here each part is 1 for an image without any activation.
+      distance.
+    - L_m = the mean absolute differences of the means, and of the covariances of x and y. One
+      number divides the activations: the root of the content's mean square.
+    - L_p = as L_r for the pixels, with D plus the root of the mean squared difference. (Colors are
+      decorrelated first in the paper, by a rotation, which does not change these distances.)
     - L_c = 1/n sum_ij |D(x_i, x_j) / sum_i D(x_i, x_j) - D(c_i, c_j) / sum_i D(c_i, c_j)|: the
-      self-similarity, at most 2. (1/n is in the authors' code.)
+      self-similarity.
 
-    L_r and L_m are averaged over the styles by their weights. The paper's features are
-    hypercolumns, all layers at once, and it draws new positions at each step; here each layer is
-    compared by itself, and the positions are drawn once, from the job's seed, so that L-BFGS
-    minimises one function. Of layers with many more positions than `samples`, only some positions
-    count therefore: deep layers suit best. The paper's palette term is left out.
-
-    Any real activations; summed over the batch.
+    The factors 1/n and the cosine in L_p are in the authors' code. Images of one style are pooled;
+    the styles of one region share its positions, and regions are added by their weights. Any real
+    activations; summed over the batch.
     """
 
+    regional = True
     reads = frozenset({"content", "styles"})
 
     def __init__(self, arguments: LossTermArguments[StrotssOptions]) -> None:
-        self.layers = tuple(arguments.layers)
+        self.layers = tuple(dict.fromkeys((*arguments.layers, IMAGE_LAYER)))
         self._weights = dict(arguments.layers)
-        self._samples = arguments.options.samples
-        self._alpha = arguments.options.content
+        self._options = arguments.options
+        self.renewed_within_scale = arguments.options.redraw is not None
 
     def bind(self, references: References) -> Loss:
-        """Draw the positions, sample styles and content there, and return the loss."""
+        """Draw the styles' positions, and keep their hypercolumns and the content's features."""
+        factors = factors_of(references.content, self._weights)
+        regions: dict[int, dict[object, list[Style]]] = {}
+        for number, style in enumerate(references.styles):
+            source = ("alone", number) if style.source is None else style.source
+            sources = regions.setdefault(id(style.region) if style.region else 0, {})
+            sources.setdefault(source, []).append(style)
+        return SampledLoss(
+            self._options,
+            factors,
+            references.content,
+            [
+                Target(
+                    next(iter(sources.values()))[0].region,
+                    [
+                        Palette.drawn(styles, factors, self._options.style_samples, references.seed)
+                        for styles in sources.values()
+                    ],
+                )
+                for sources in regions.values()
+            ],
+        )
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The hypercolumns of a style: unit vectors (M, C), moments, colors."""
+
+    weight: float
+    units: Tensor
+    mean: Tensor
+    covariance: Tensor
+    colors: Tensor
+
+    @classmethod
+    def drawn(
+        cls, styles: Sequence[Style], factors: Mapping[str, float], samples: int, seed: int
+    ) -> Palette:
+        """Draw about as many positions as `samples` of a style's images, by their weights."""
         import torch
 
-        generator = torch.Generator().manual_seed(references.seed)
-        content_positions, similarities = {}, {}
-        targets: dict[str, list[tuple[Tensor, float]]] = {}
-        for layer in self.layers:
-            content = references.content[layer]
-            content_positions[layer] = positions(content, self._samples, generator)
-            similarities[layer] = self_similarity(sampled(content, content_positions[layer]))
-            # Styles of one size are sampled alike: the same style twice is as the style once.
-            state = generator.get_state()
-            targets[layer] = []
-            for style in references.styles:
-                generator.set_state(state)
-                style_positions = positions(style.features[layer], self._samples, generator)
-                samples = sampled(style.features[layer], style_positions)
-                targets[layer].append((samples, style.weight))
-        alpha = self._alpha
+        weight = sum(style.weight for style in styles)
+        rows, colors = [], []
+        for style in styles:
+            # The same positions whatever the other styles are.
+            generator = torch.Generator().manual_seed(seed)
+            part = style.weight / weight if weight > 0 else 1 / len(styles)
+            height, width = style.features[IMAGE_LAYER].shape[2:]
+            count, region = max(round(part * samples), 1), style.own_region
+            positions = draw_positions((height, width), count, generator, region)
+            rows.append(hypercolumns(style.features, factors, positions, region)[0])
+            colors.append(pixels(style.features, positions, region)[0])
+        columns = torch.cat(rows)
+        return cls(weight, directions(columns), *moments(columns), torch.cat(colors))
+
+    def distance(self, rows: Tensor, units: Tensor, colors: Tensor, palette: float) -> Tensor:
+        """Return L_r + L_m + `palette` * L_p of hypercolumns (P, C) of the result."""
+        return (
+            cosine_transport(units, self.units)
+            + moments_distance(rows, self.mean, self.covariance)
+            + palette * palette_distance(colors, self.colors)
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """The styles of one region of the result."""
+
+    region: Region
+    palettes: Sequence[Palette]
+
+
+@dataclass(frozen=True)
+class SampledLoss(ChangingLoss):
+    """The loss at a scale, at positions that are drawn again and again."""
+
+    options: StrotssOptions
+    factors: Mapping[str, float]
+    content: Features
+    targets: Sequence[Target]
+
+    @property
+    def every(self) -> int | None:
+        """Number of steps after which positions are drawn; None: once."""
+        return self.options.redraw
+
+    def renewed(self, renewal: Renewal) -> Loss:
+        """Draw the positions, and return the loss there."""
+        import torch
+
+        height, width = self.content[IMAGE_LAYER].shape[2:]
+        long_side = max(height, width)
+        alpha = self.options.content * (self.options.content_side or long_side) / long_side
+        beta = 1 / max(alpha, 1.0)
+        generator = torch.Generator().manual_seed(renewal.seed)
+        drawn = []
+        for target in self.targets:
+            positions = draw_positions(
+                (height, width), self.options.samples, generator, target.region
+            )
+            if len(positions):
+                columns = hypercolumns(self.content, self.factors, positions, target.region)[0]
+                drawn.append((target, positions, self_similarity(directions(columns))))
 
         def loss(features: Features) -> Tensor:
-            losses = []
-            for layer, weight in self._weights.items():
-                rows = sampled(features[layer], content_positions[layer])
-                factor = weight / (2 + alpha)
-                difference = self_similarity(rows) - similarities[layer]
-                content_loss = difference.abs().sum() / rows.shape[1]
-                losses.append(factor * alpha * content_loss)
-                for target, style_weight in targets[layer]:
-                    style_loss = relaxed_earth_movers(rows, target) + moments_distance(rows, target)
-                    losses.append(factor * style_weight * style_loss)
-            return torch.stack(losses).sum()
+            losses = [0.0 * features[IMAGE_LAYER].sum()]
+            for target, positions, similarity in drawn:
+                rows = hypercolumns(features, self.factors, positions, target.region)
+                colors = pixels(features, positions, target.region)
+                for row, color in zip(rows, colors, strict=True):
+                    units = directions(row)
+                    content = alpha * similarity_distance(units, similarity)
+                    losses += [
+                        palette.weight * (content + palette.distance(row, units, color, beta))
+                        for palette in target.palettes
+                    ]
+            return torch.stack(losses).sum() / (2 + alpha + beta)
 
         return loss
-
-
-def positions(features: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-    """Draw at most `samples` different positions of (N, C, H, W), in ascending order.
-
-    They are drawn on the CPU, so that a seed gives the same positions on every device.
-    """
-    import torch
-
-    number = features.shape[2] * features.shape[3]
-    return torch.randperm(number, generator=generator)[:samples].sort().values.to(features.device)
-
-
-def sampled(features: Tensor, indices: Tensor) -> Tensor:
-    """Sample features (N, C, H, W) at n positions: (N, n, C)."""
-    return features.flatten(2)[:, :, indices].mT
-
-
-def cosine_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Cosine distances, 1 - cos of the angles: (N, n, C), (N, m, C) -> (N, n, m).
-
-    An activation of zero has a distance of 1.
-    """
-    return 1 - _directions(first) @ _directions(second).mT
-
-
-def relaxed_earth_movers(rows: Tensor, target: Tensor) -> Tensor:
-    """Relaxed earth mover's distance L_r of (N, n, C) and (1, m, C), summed over the batch."""
-    import torch
-
-    distance = cosine_distance(rows, target)
-    to_target, from_target = distance.amin(2).mean(1), distance.amin(1).mean(1)
-    return torch.maximum(to_target, from_target).sum()
-
-
-def moments_distance(rows: Tensor, target: Tensor) -> Tensor:
-    """Distance L_m of the moments of (N, n, C) and (1, m, C), summed over the batch."""
-    distances = []
-    for moment, wanted in zip(_moments(rows), _moments(target), strict=True):
-        distances.append((moment - wanted).abs().sum() / wanted.abs().sum().clamp_min(TINY))
-    return distances[0] + distances[1]
-
-
-def self_similarity(rows: Tensor) -> Tensor:
-    """Cosine distances within (N, n, C), each column divided by its sum: (N, n, n)."""
-    distance = cosine_distance(rows, rows)
-    return distance / distance.sum(1, keepdim=True).clamp_min(FLAT * rows.shape[1])
-
-
-def _directions(rows: Tensor) -> Tensor:
-    """Normalize to unit vectors; rows of zero stay zero, with a gradient of zero."""
-    import torch
-
-    square = rows.square().sum(2, keepdim=True)
-    nonzero = square > TINY
-    return rows * torch.where(nonzero, square, 1.0).rsqrt() * nonzero
-
-
-def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
-    mean = rows.mean(1, keepdim=True)
-    centred = rows - mean
-    return mean, centred.mT @ centred / rows.shape[1]
 
 
 @hooks.loss_terms
@@ -187,6 +240,5 @@ def loss_terms() -> Iterable[LossTermSpec[Any]]:
         create=StrotssLoss,
         options=StrotssOptions,
         layers_from="style",
-        least_stride=2,
         random=True,
     )

@@ -244,6 +244,7 @@ def test_a_preset_of_a_plugin_is_a_preset(
         "draft",
         "nnst",
         "paper",
+        "strotss",
         "night",
     ]
     settings = ["--set", "preset=draft,night", "--set", "size=32", "--set", "iterations=1"]

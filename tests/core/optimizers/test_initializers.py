@@ -39,7 +39,7 @@ def covariance_of(pixels: Tensor) -> Tensor:
     return centred @ centred.T / (pixels.shape[1] - 1)
 
 
-@pytest.mark.parametrize("name", ["content", *RANDOM])
+@pytest.mark.parametrize("name", ["content", "color+detail", *RANDOM])
 def test_the_image_is_shaped_like_the_content(name: str) -> None:
     start = starting_point()
     before = start.content.clone()
@@ -66,6 +66,7 @@ def test_other_seeds_give_other_images(name: str) -> None:
 def test_what_is_random_says_so() -> None:
     assert {name for name in RANDOM if made(name).random} == set(RANDOM)
     assert not made("content").random
+    assert not made("color+detail").random
     assert not made("file", path="any.png").random
 
 
@@ -117,6 +118,19 @@ def test_style_noise_has_the_styles_mean_and_covariance() -> None:
     assert ((pixels.mean(1) - mean).abs() < 5 * sigma / 200).all()
     error = (covariance_of(pixels) - covariance).abs()
     assert (error < 5 * 2**0.5 / 200 * torch.outer(sigma, sigma)).all()
+
+
+def test_color_with_detail_has_the_styles_mean_and_what_halving_loses() -> None:
+    start = starting_point(height=12, width=16)
+    (first, _), (second, _) = start.styles
+    mean = 0.75 * first[0].flatten(1).mean(1) + 0.25 * second[0].flatten(1).mean(1)
+    blocks = start.content[0].unfold(1, 2, 2).unfold(2, 2, 2).mean((3, 4))
+    inside = made("color+detail").image(start)[0] - mean.view(3, 1, 1)
+    # Bilinear enlarging weighs the nearest of the halved pixels by 3/4 in each direction.
+    near, right, below, across = blocks[:, 2, 3], blocks[:, 2, 4], blocks[:, 3, 3], blocks[:, 3, 4]
+    enlarged = (9 * near + 3 * right + 3 * below + across) / 16
+    torch.testing.assert_close(inside[:, 5, 7], start.content[0, :, 5, 7] - enlarged)
+    assert made("color+detail").carries_detail
 
 
 def test_style_noise_of_a_flat_style_is_flat() -> None:

@@ -38,6 +38,15 @@ NNST: dict[str, Any] = {
     "nnst.layers": ["relu1_1", "relu2_1"],
     "nnst.grid": 8,
 }
+#: A term that draws positions within a scale.
+STROTSS: dict[str, Any] = {
+    "preset": "strotss",
+    "scales": "octaves",
+    "content_layers": None,
+    "style_layers": None,
+    "strotss.layers": ["relu1_1", "relu2_1"],
+    "strotss.samples": 64,
+}
 #: Half of what this picture takes with Adam; L-BFGS holds more images.
 TILED = {"adam": "6MB", "lbfgs": "7MB"}
 
@@ -131,6 +140,8 @@ def test_a_resumed_run_has_the_same_bits(optimizer: str, backend: str, tiled: bo
         {"term": ["sliced-wasserstein"]},
         {"parametrization": {"name": "laplacian", "levels": 3}, "optimizer": "adam"},
         {"parametrization": "fourier", "color": "luminance"},
+        STROTSS,
+        STROTSS | {"strotss.redraw": 3},
         NNST | {"nnst.rematch": 1},
         NNST | {"nnst.rematch": 3},
     ],

@@ -171,7 +171,7 @@ def test_a_printed_preset_is_a_whole_job_file(
     # Masks, maps and plugins are there or not; they have no default that could be shown.
     printed = set(tomllib.loads(done.stdout))
     absent = {"content_mask", "regions", "max_memory", "plugins"}
-    if preset == "nnst":  # one term, without a balance
+    if preset in ("nnst", "strotss"):  # one term, without a balance
         absent.add("strength")
     assert printed == set(Job.model_fields) - absent
     assert names(tmp_path) == []

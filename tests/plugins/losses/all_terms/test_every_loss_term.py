@@ -42,6 +42,7 @@ class Case:
 
 
 CONTENT = frozenset({"content"})
+BOTH = frozenset({"content", "styles"})
 
 CASES = [
     Case("content", reads=CONTENT),
@@ -61,8 +62,8 @@ CASES = [
     Case("mrf", weight=9.0),
     Case("mrf", {"stride": 1, "style_stride": 1, "chunk": 7}, weight=9.0),
     Case("nnst", reads=frozenset({"content", "styles", "result"}), least=None, weight=9.0),
-    Case("strotss", reads=frozenset({"content", "styles"}), weight=9.0),
-    Case("strotss", {"samples": 6}, frozenset({"content", "styles"}), least=None, weight=9.0),
+    Case("strotss", reads=BOTH, ignores_scale=False, weight=9.0),
+    Case("strotss", {"samples": 6}, BOTH, ignores_scale=False, least=None, weight=9.0),
     Case("laplacian", reads=CONTENT, ignores_scale=False),
     Case("laplacian", {"pools": [1]}, CONTENT, ignores_scale=False),
     *(
@@ -76,6 +77,9 @@ CASES = [
 
 #: Distances themselves, not their squares: they have a slope, or a rounded one, at zero.
 ROOTS = ("wasserstein", "strotss")
+
+#: They take the layers together, as one long vector at each position.
+COLUMNS = ("nnst", "strotss")
 
 OF_STYLES = [case for case in CASES if "styles" in case.reads]
 SUM_TERMS = ("content", "style", "covariance", "moments", "wasserstein")
@@ -155,7 +159,7 @@ def test_it_reads_what_it_should(registry: Registry, case: Case) -> None:
     made = term(registry, case)
     assert made.reads == case.reads
     assert isinstance(made, StatisticsTerm) == (case.name in SUM_TERMS)
-    pixels = (IMAGE_LAYER,) if case.name == "nnst" or case not in ON_LAYERS else ()
+    pixels = (IMAGE_LAYER,) if case.name in COLUMNS or case not in ON_LAYERS else ()
     assert made.layers == ((("a", "b") if case in ON_LAYERS else ()) + pixels)
 
 
@@ -193,9 +197,8 @@ def test_styles_are_averaged_by_their_shares(registry: Registry, case: Case) -> 
     assert twice == pytest.approx(alone[0], rel=ROUNDING)
 
 
-#: STROTSS takes the layers together, as one long vector at each position; and of the directions of
-#: `sliced-wasserstein`, those of a layer depend on which were drawn before.
-APART = [case for case in ON_LAYERS if case.name not in ("nnst", "strotss", "sliced-wasserstein")]
+#: Of the directions of `sliced-wasserstein`, those of a layer depend on which were drawn before.
+APART = [case for case in ON_LAYERS if case.name not in (*COLUMNS, "sliced-wasserstein")]
 
 
 @pytest.mark.parametrize("case", APART, ids=str)
@@ -267,7 +270,8 @@ def test_a_run_lowers_it(case: Case) -> None:
         size=48,
         scales=1,
         iterations=5,
-        init="style" if case.reads == CONTENT else "content",
+        # The content image is the minimum of terms that read it, or a kink of them.
+        init="style" if "content" in case.reads else "content",
         device="cpu",
         style_weight=0.001,
         content_weight=0.001,

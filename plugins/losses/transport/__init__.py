@@ -1,0 +1,1 @@
+"""Hypercolumns at positions that are drawn, and the distances of STROTSS between them."""
