@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..images.color_transfer import recolored
+from ..images.colors.palettes import Palette, palettes_of
 from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs, read_inputs
 from ..planning.checks import check_transparency
@@ -19,13 +20,15 @@ class Prepared:
     """A plan with its images and sizes.
 
     `inputs` are the images as they were read, `recolored` those with the job's transfer of colors
-    applied; `scales` go from coarse to fine, at least one.
+    applied; `scales` go from coarse to fine, at least one; `palettes` are those of the styles, if
+    the job's `color` is `chroma`.
     """
 
     plan: Plan
     inputs: Inputs
     recolored: Inputs
     scales: tuple[ScaleSizes, ...]
+    palettes: tuple[Palette, ...] = ()
 
     @property
     def size(self) -> Size:
@@ -50,4 +53,6 @@ def prepare(
     inputs = replace(inputs, hashes={**inputs.hashes, **hashes})
     size = final_size(job, inputs, deepest, stride)
     colored = recolored(inputs, job.color, size)
-    return Prepared(plan, inputs, colored, scale_sizes(job, colored.styles, size, deepest, stride))
+    scales = scale_sizes(job, colored.styles, size, deepest, stride)
+    palettes = palettes_of(inputs, size) if job.color == "chroma" else ()
+    return Prepared(plan, inputs, colored, scales, palettes)

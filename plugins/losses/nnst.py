@@ -269,9 +269,10 @@ class Candidates:
     def _indices(self, rows: Tensor) -> Tensor:
         import torch
 
-        blocks = self.units.split(_BLOCK)
+        blocks = torch.split(self.units, _BLOCK)
         indices = []
-        for part in centred(rows).split(_ROWS):  # its norms do not change the candidates' order
+        # The norms of the rows do not change the order of the candidates.
+        for part in torch.split(centred(rows), _ROWS):
             best = [(part @ block.mT).max(1) for block in blocks]
             block_of = torch.stack([similar.values for similar in best]).max(0).indices[None]
             within = torch.stack([similar.indices for similar in best]).gather(0, block_of)[0]
@@ -311,7 +312,9 @@ def joined(parts: Sequence[LayerPart]) -> Tensor:
 
 def by_layer(columns: Tensor, parts: Sequence[LayerPart]) -> list[Tensor]:
     """Return hypercolumns (N, P, C) in the pieces that belong to the layers of others."""
-    pieces = columns.split([part.rows.shape[2] for part in parts], 2)
+    import torch
+
+    pieces = torch.split(columns, [part.rows.shape[2] for part in parts], 2)
     return [piece.contiguous() for piece in pieces]
 
 
