@@ -175,6 +175,7 @@ def test_the_preset_paints_and_the_same_seed_paints_the_same() -> None:
     for number in range(3):
         losses = [record.loss for record in first.steps if record.scale == number]
         assert losses[-1] < losses[0]
+    assert first.job.color == "chroma"
     assert np.array_equal(first.image, again.image)
     assert not np.array_equal(first.image, other.image)
 
