@@ -1,4 +1,4 @@
-"""Color transfer: the result has the colors of the style images, or of the content image.
+"""Recoloring of the style images, so that the result has the content image's colors.
 
 Gatys, Bethge, Hertzmann and Shechtman 2016, "Preserving Color in Neural Artistic Style Transfer":
 the style images are recolored to the content before the run, or only the luminance is optimised.
@@ -36,9 +36,9 @@ def recolored(inputs: Inputs, color: ColorFrom, size: tuple[int, int]) -> Inputs
 
     Each style image is recolored to the content's pixels in the regions of that style, weighted by
     the styles' masks and by the content's opacity. Transparent pixels of a style image do not
-    count. "style" changes nothing.
+    count. Other values of `color` change nothing.
     """
-    if color == "style":
+    if not recolors(color):
         return inputs
     content = inputs.content
     assert content is not None  # checked by the job's validation
@@ -50,6 +50,11 @@ def recolored(inputs: Inputs, color: ColorFrom, size: tuple[int, int]) -> Inputs
         for style in inputs.styles
     )
     return replace(inputs, content=content, styles=styles)
+
+
+def recolors(color: ColorFrom) -> bool:
+    """Return whether the style images are recolored before the run."""
+    return color in _RECOLORINGS
 
 
 def recolored_size(size: Size, relative_size: float, long_side: int) -> Size:

@@ -22,8 +22,9 @@ LONGEST_SIDE = 65536
 
 _MAX_SCALES = 20
 
-#: Source of the result's colors, and the method of transfer; see core/images/color_transfer.py.
-ColorFrom = Literal["style", "luminance", "histogram", "covariance"]
+#: Source of the result's colors, and the method of transfer; see core/images/color_transfer.py and,
+#: for `chroma`, core/images/colors.
+ColorFrom = Literal["style", "luminance", "histogram", "covariance", "chroma"]
 
 #: Color profile of the result's files: sRGB, or the content image's.
 ColorProfile = Literal["srgb", "keep"]

@@ -68,6 +68,7 @@ NNST: dict[str, Any] = {
     "iterations": 1000,
     "backbone": {"name": "vgg19", "pooling": "max"},
     "init": {"name": "content", "detail": False},
+    "color": "chroma",
     "optimizer": {"name": "adam", "step_size": 0.002, "beta2": 0.999, "averaging": 0.0},
     "parametrization": {"name": "laplacian", "levels": 8},
     "terms": [
@@ -172,8 +173,8 @@ class Preset:
     """Starting values of a job, in the form of a job file.
 
     `texture` has the values that replace those of `table` where the result is a texture, which has
-    no content image. None: such a result starts from `style`, without the terms that need the
-    content image: `content`, and `tv` with the option `flat`.
+    no content image. None: such a result starts from `style`, in the colors of the style, without
+    the terms that need the content image: `content`, and `tv` with the option `flat`.
     """
 
     table: Mapping[str, Any]
@@ -187,6 +188,7 @@ class Preset:
         if self.texture is not None:
             return table | regular(plain_copy(self.texture))
         terms = [term for term in table["terms"] if not _needs_content(term)]
+        table.pop("color", None)
         return table | {"init": {"name": "style"}, "terms": terms}
 
     def check(self) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ..images.colors.matching import ColorMatching, matching_for
+from ..images.colors.palettes import Palette
 from ..images.inputs import Inputs
 from ..images.luma import luma
 from ..interfaces.optimizer import Evaluation
-from ..job.model import ColorFrom
+from ..job.model import Job
 from ..sizes.pyramid import Scale
 
 
@@ -63,17 +66,33 @@ class ContentColors(OwnColors):
         return light + factor * chroma
 
 
-def colors_for(inputs: Inputs, color: ColorFrom, scale: Scale, device: torch.device) -> OwnColors:
-    """Return the colors of a job's `color`, for the images as they were read.
+@dataclass(frozen=True)
+class MatchedColors(OwnColors):
+    """The optimizer's image, shown with matched colors."""
 
-    The result has the colors of a content image that is gray, so that it is gray as well, however
-    these colors are transferred.
+    matching: ColorMatching
+
+    def decode(self, image: Tensor) -> Tensor:
+        """Return the image with the matched colors."""
+        return self.matching.apply(image)
+
+
+def colors_for(
+    inputs: Inputs, palettes: Sequence[Palette], job: Job, scale: Scale, device: torch.device
+) -> OwnColors:
+    """Return the colors of a job, for the images as they were read and their styles' palettes.
+
+    For `luminance`, `histogram` and `covariance` the result has the colors of a content image that
+    is gray, so that it is gray as well, however these colors are transferred.
     """
-    if color == "style":
+    if job.color == "style":
         return OwnColors()
     assert inputs.content is not None  # checked by the job's validation
     content = inputs.content.tensor(scale.height, scale.width).to(device)
-    if color == "luminance" or _is_gray(content):
+    if job.color == "chroma":
+        alpha = inputs.content.alpha_tensor(scale.height, scale.width)
+        return MatchedColors(matching_for(content, alpha, palettes, job.seamless))
+    if job.color == "luminance" or _is_gray(content):
         return ContentColors(content)
     return OwnColors()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import ImageError, UsageError
-from ..images.color_transfer import recolored_size
+from ..images.color_transfer import recolored_size, recolors
 from ..images.inputs import Inputs, StyleInput, UsedSizes
 from ..interfaces.backbone import LayerInfo
 from ..interfaces.source_image import SourceImage
@@ -79,17 +79,19 @@ class PlannedSizes(UsedSizes):
             return ()
         result = _result_size(self.job, size, self.stride)
         sizes = [scale.size for scale in _scales(self.job, result, self.deepest, self.stride)]
-        return sizes if self.job.color == "style" else [*sizes, fit(size, max(result))]
+        return [*sizes, fit(size, max(result))] if recolors(self.job.color) else sizes
 
     def of_style(self, content: Size | None, relative_size: float, size: Size) -> Sequence[Size]:
         """Return the sizes of a style image."""
         result = _result_size(self.job, content, self.stride)
-        if self.job.color != "style":
-            return [recolored_size(size, relative_size, max(result))]
-        return [
+        recolored = [recolored_size(size, relative_size, max(result))]
+        if recolors(self.job.color):
+            return recolored
+        sizes = [
             _size_at(size, relative_size, scale, self.deepest.smallest_side)
             for scale in _scales(self.job, result, self.deepest, self.stride)
         ]
+        return sizes + recolored if self.job.color == "chroma" else sizes
 
 
 def _result_size(job: Job, content: Size | None, stride: int) -> Size:

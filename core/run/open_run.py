@@ -143,8 +143,9 @@ class OpenRun:
         return self._variables(index).fit(image)
 
     def _variables(self, index: int) -> Variables:
-        plan, scale = self.plan, self.prepared.scales[index].scale
-        colors = colors_for(self.prepared.inputs, plan.job.color, scale, self.backend.device)
+        plan, prepared, device = self.plan, self.prepared, self.backend.device
+        scale = prepared.scales[index].scale
+        colors = colors_for(prepared.inputs, prepared.palettes, plan.job, scale, device)
         return Variables(plan.parametrization, colors, scale.size, plan.parametrization_label)
 
     def _first_or_carried_over(

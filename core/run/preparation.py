@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..errors import UsageError
 from ..fingerprint import fingerprint
 from ..images.color_transfer import recolored
+from ..images.colors.palettes import Palette, palettes_of
 from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs, read_inputs
 from ..interfaces.video.former import FormerResults
@@ -25,14 +26,15 @@ class Prepared:
     """A plan with its images and sizes.
 
     `inputs` are the images as they were read, `recolored` those with the job's transfer of colors
-    applied; `scales` go from coarse to fine, at least one. `former` is what a frame of a video
-    takes over from others.
+    applied; `scales` go from coarse to fine, at least one; `palettes` are those of the styles, if
+    the job's `color` is `chroma`. `former` is what a frame of a video takes over from others.
     """
 
     plan: Plan
     inputs: Inputs
     recolored: Inputs
     scales: tuple[ScaleSizes, ...]
+    palettes: tuple[Palette, ...] = ()
     former: FormerResults | None = None
 
     @property
@@ -64,7 +66,8 @@ def prepare(
     size = final_size(job, inputs, deepest, stride)
     colored = recolored(inputs, job.color, size)
     scales = scale_sizes(job, colored.styles, size, deepest, stride)
-    return Prepared(plan, inputs, colored, scales, former)
+    palettes = palettes_of(inputs, size) if job.color == "chroma" else ()
+    return Prepared(plan, inputs, colored, scales, palettes, former)
 
 
 def _check_former(plan: Plan, former: FormerResults | None) -> None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from ..fingerprint import fingerprint
+from ..images.color_transfer import recolors
 from ..images.files import ListFiles, file_sha256, style_files
 from ..images.inputs import Inputs
 from ..interfaces.backend import FeatureBackend
@@ -221,7 +222,7 @@ def _images(planned: PlannedTerm, job: Job, inputs: Inputs) -> Images:
     They are those that it reads, and the content image where a transfer of colors uses it.
     """
     reads = planned.term.reads
-    content = "content" in reads or job.color != "style"
+    content = "content" in reads or recolors(job.color)
     contents = [inputs.content.sha256] if inputs.content and content else []
     styles = [style.image.sha256 for style in inputs.styles] if "styles" in reads else []
     return frozenset([*contents, *styles])

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 #: Ratio of the sides of an image and of its hypercolumns.
 STRIDE = 4
-#: Largest number of similarities that are held at a time: 64 MB of them.
-_AT_ONCE = 2**24
+#: Numbers of vectors and of candidates that are compared at a time: their similarities stay in the
+#: processor's cache.
+_ROWS, _BLOCK = 512, 1024
 #: Least squared norm, of a vector of zeros.
 _TINY = 1e-12
 
@@ -99,7 +100,7 @@ class NnstLoss(LossTerm):
             return SplitLoss(self._weights, self._options, layers)
         pools = [
             Candidates.of(
-                [hypercolumns(style.features, self._weights)[0] for style in styles],
+                [joined(resampled(style.features, self._weights))[0] for style in styles],
                 sum(style.weight for style in styles),
             )
             for styles in sources.values()
@@ -128,17 +129,30 @@ class HypercolumnLoss(ChangingLoss):
         """Find the targets, and return the loss."""
         import torch
 
-        columns = hypercolumns(renewal.observed, self.weights)
+        parts = resampled(renewal.observed, self.weights)
+        columns = joined(parts)
         targets = [
-            (pool.weight, torch.stack([directions(pool.nearest(rows)) for rows in columns]))
+            (
+                pool.weight,
+                by_layer(directions(torch.stack([pool.nearest(rows) for rows in columns])), parts),
+            )
             for pool in self.pools
         ]
+        del columns, parts
 
         def loss(features: Features) -> Tensor:
-            current = directions(hypercolumns(features, self.weights))
-            distances = [
-                weight * (1 - (target * current).sum(2)).mean(1).sum() for weight, target in targets
-            ]
+            # Layer by layer: hypercolumns in one piece would be the largest tensors of a step.
+            current = resampled(features, self.weights)
+            norms = [part.scale * torch.linalg.vector_norm(part.rows, dim=2) for part in current]
+            inverse = torch.stack(norms).square().sum(0).clamp_min(_TINY).rsqrt()
+            distances = []
+            for weight, target in targets:
+                products = [
+                    part.scale * (layer * part.rows).sum(2)
+                    for layer, part in zip(target, current, strict=True)
+                ]
+                cosines = torch.stack(products).sum(0) * inverse
+                distances.append(weight * (1 - cosines).mean(1).sum())
             return torch.stack(distances).sum()
 
         return loss
@@ -240,7 +254,7 @@ class Candidates:
         units = torch.cat(list(parts))
         mean = units.mean(0)
         units = units.sub_(mean)  # in place: these are the largest tensors of a run
-        norms = units.square().sum(1, keepdim=True).clamp_min(_TINY).sqrt()
+        norms = torch.linalg.vector_norm(units, dim=1, keepdim=True).clamp_min(_TINY**0.5)
         return cls(units.div_(norms), norms, mean, weight)
 
     def nearest(self, rows: Tensor) -> Tensor:
@@ -255,27 +269,53 @@ class Candidates:
     def _indices(self, rows: Tensor) -> Tensor:
         import torch
 
-        # The norm of a row does not change the order of the candidates.
-        parts = torch.split(centred(rows), max(_AT_ONCE // len(self.units), 1))
-        return torch.cat([(part @ self.units.mT).argmax(1) for part in parts])
+        blocks = torch.split(self.units, _BLOCK)
+        indices = []
+        # The norms of the rows do not change the order of the candidates.
+        for part in torch.split(centred(rows), _ROWS):
+            best = [(part @ block.mT).max(1) for block in blocks]
+            block_of = torch.stack([similar.values for similar in best]).max(0).indices[None]
+            within = torch.stack([similar.indices for similar in best]).gather(0, block_of)[0]
+            indices.append(block_of[0] * _BLOCK + within)
+        return torch.cat(indices)
 
 
-def hypercolumns(features: Features, weights: Mapping[str, float]) -> Tensor:
-    """Return the hypercolumns (N, P, C) at a quarter of the image's sides."""
-    import torch
+@dataclass(frozen=True)
+class LayerPart:
+    """The part of hypercolumns that a layer has: `scale` * `rows` (N, P, C)."""
+
+    scale: float
+    rows: Tensor
+
+
+def resampled(features: Features, weights: Mapping[str, float]) -> list[LayerPart]:
+    """Return the layers of hypercolumns, at a quarter of the image's sides."""
     from torch.nn import functional
 
     height, width = (max(side // STRIDE, 1) for side in features[IMAGE_LAYER].shape[2:])
-    resampled = [
-        functional.interpolate(
-            features[layer] * (weight / features[layer].shape[1]),
-            (height, width),
-            mode="bilinear",
-            align_corners=True,
+    parts = []
+    for layer, weight in weights.items():
+        maps = functional.interpolate(
+            features[layer], (height, width), mode="bilinear", align_corners=True
         )
-        for layer, weight in weights.items()
-    ]
-    return torch.cat(resampled, 1).flatten(2).mT
+        rows = maps.permute(0, 2, 3, 1).flatten(1, 2)
+        parts.append(LayerPart(weight / maps.shape[1], rows))
+    return parts
+
+
+def joined(parts: Sequence[LayerPart]) -> Tensor:
+    """Return the hypercolumns (N, P, C) of their layers."""
+    import torch
+
+    return torch.cat([part.scale * part.rows for part in parts], 2)
+
+
+def by_layer(columns: Tensor, parts: Sequence[LayerPart]) -> list[Tensor]:
+    """Return hypercolumns (N, P, C) in the pieces that belong to the layers of others."""
+    import torch
+
+    pieces = torch.split(columns, [part.rows.shape[2] for part in parts], 2)
+    return [piece.contiguous() for piece in pieces]
 
 
 def detail(image: Tensor) -> Tensor:

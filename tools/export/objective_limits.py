@@ -39,8 +39,13 @@ def check_run(run: OpenRun, index: int, variant: Variant) -> None:
             f"`size={variant.size[1]}x{variant.size[0]}`: the result of this job has "
             f"{scale.width}x{scale.height} px at this scale"
         )
-    color, device = run.plan.job.color, run.backend.device
-    if type(colors_for(prepared.inputs, color, scale, device)) is not OwnColors:
+    job, color, device = run.plan.job, run.plan.job.color, run.backend.device
+    if color == "chroma":
+        raise UsageError(
+            "`color=chroma`: the result gets its colors after the optimisation, which an exported "
+            "objective does not do; use `color=style`"
+        )
+    if type(colors_for(prepared.inputs, prepared.palettes, job, scale, device)) is not OwnColors:
         reason = f"`color={color}`" if color == "luminance" else "a gray content image"
         raise UsageError(
             f"{reason}: a gray image is optimised and gets its colors afterwards, which an "

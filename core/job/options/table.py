@@ -173,7 +173,8 @@ _OPTIONS = (
     _option(
         "color",
         _LOSS,
-        "Whose colors: style, or the content's by luminance, histogram or covariance.",
+        "Whose colors: style, or the content's by luminance, histogram or covariance; chroma: the "
+        "style's colors in the places of the content's.",
     ),
     _option(
         "tv_weight", _LOSS, "Weight of the total variation.", TermKey("tv", "weight"), metavar="X"

@@ -509,7 +509,10 @@ def test_a_bad_layer_weight_is_refused_under_its_flag(
         ),
         ({"style_mask": ["m.png", "none"], "style_weight": 0}, "mask has no effect"),
         ({"color": "covariance", "style_weight": 0}, "'covariance' has no effect"),
-        ({"color": "blue"}, "`color` should be 'style', 'luminance', 'histogram' or 'covariance'"),
+        (
+            {"color": "blue"},
+            "`color` should be 'style', 'luminance', 'histogram', 'covariance' or 'chroma'",
+        ),
     ],
 )
 def test_what_masks_scales_and_colors_cannot_do_is_said(
@@ -636,7 +639,7 @@ option_values = st.fixed_dictionaries(
         "content": paths,
         "styles": st.lists(paths, min_size=1, max_size=3),
         "content_mask": paths,
-        "color": st.sampled_from(["style", "luminance", "histogram", "covariance"]),
+        "color": st.sampled_from(["style", "luminance", "histogram", "covariance", "chroma"]),
         "style_size": st.floats(0.01, 8),
         "size": st.integers(1, 65536),
         "upscale": st.booleans(),

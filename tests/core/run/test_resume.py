@@ -134,6 +134,7 @@ def test_a_resumed_run_has_the_same_bits(optimizer: str, backend: str, tiled: bo
         {"optimizer": {"name": "lbfgs", "history": 2, "line_search": "none"}},
         {"optimizer": {"name": "adam", "averaging": 0.0}},
         {"color": "luminance"},
+        {"color": "chroma"},
         {"normalize_gradients": True},
         {"seamless": True, "init": "noise"},
         {"texture": ["sample:painting"], "size": (64, 48), "content_layers": None},

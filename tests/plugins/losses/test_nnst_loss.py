@@ -21,7 +21,14 @@ from stylectl import (
     UsageError,
 )
 from stylectl.plugins.losses import nnst
-from stylectl.plugins.losses.nnst import Candidates, NnstLoss, NnstOptions, detail, hypercolumns
+from stylectl.plugins.losses.nnst import (
+    Candidates,
+    NnstLoss,
+    NnstOptions,
+    detail,
+    joined,
+    resampled,
+)
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -31,6 +38,10 @@ WEIGHTS = {"a": 0.5, "b": 0.5}
 def drawn(seed: int, *shape: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def hypercolumns(features: Features) -> Tensor:
+    return joined(resampled(features, WEIGHTS))
 
 
 def maps(seed: int, height: int = 16, width: int = 24) -> Features:
@@ -65,13 +76,14 @@ def test_the_nearest_has_the_largest_centred_cosine(rows: int, candidates: int, 
 def test_the_search_in_parts_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     candidates = Candidates.of([drawn(1, 30, 5), drawn(2, 20, 5)], 1.0)
     whole = candidates.nearest(drawn(3, 40, 5))
-    monkeypatch.setattr(nnst, "_AT_ONCE", 7 * 50)
+    monkeypatch.setattr(nnst, "_ROWS", 7)
+    monkeypatch.setattr(nnst, "_BLOCK", 13)
     assert torch.equal(candidates.nearest(drawn(3, 40, 5)), whole)
 
 
 def test_hypercolumns_have_all_layers_divided_by_their_channels() -> None:
     features = {"a": torch.full((1, 4, 16, 24), 8.0), "b": torch.full((1, 6, 8, 12), 3.0)}
-    columns = hypercolumns(features | {IMAGE_LAYER: torch.zeros(1, 3, 16, 24)}, WEIGHTS)
+    columns = hypercolumns(features | {IMAGE_LAYER: torch.zeros(1, 3, 16, 24)})
     assert columns.shape == (1, 4 * 6, 10)
     assert torch.allclose(columns[..., :4], torch.tensor(0.5 * 8 / 4))
     assert torch.allclose(columns[..., 4:], torch.tensor(0.5 * 3 / 6))
@@ -80,7 +92,7 @@ def test_hypercolumns_have_all_layers_divided_by_their_channels() -> None:
 def test_the_loss_at_a_scale_is_that_of_brute_force() -> None:
     style, observed, result = maps(2, 12, 20), maps(3), maps(4)
     loss = bound(Style(style, 1.0)).renewed(Renewal(0, 1, observed))(result)
-    columns, candidates, rows = (hypercolumns(one, WEIGHTS)[0] for one in (result, style, observed))
+    columns, candidates, rows = (hypercolumns(one)[0] for one in (result, style, observed))
     distances = []
     for column, row in zip(columns, rows, strict=True):
         similar = cosine_similarity(
@@ -163,6 +175,7 @@ def test_the_preset_paints_and_the_same_seed_paints_the_same() -> None:
     for number in range(3):
         losses = [record.loss for record in first.steps if record.scale == number]
         assert losses[-1] < losses[0]
+    assert first.job.color == "chroma"
     assert np.array_equal(first.image, again.image)
     assert not np.array_equal(first.image, other.image)
 

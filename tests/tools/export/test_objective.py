@@ -376,6 +376,7 @@ def test_other_opsets_give_the_same_numbers(opset: int) -> None:
         ),
         ({"term": [term("style"), term("remainder")]}, PLAIN, StylectlError, "Mod"),
         ({"color": "luminance"}, PLAIN, UsageError, "luminance"),
+        ({"color": "chroma"}, PLAIN, UsageError, "gets its colors after the optimisation"),
         ({}, Variant(precision="float16"), UsageError, "smallest number"),
         ({}, Variant(opset=5), UsageError, "from 7 to"),
         ({}, Variant(size=(30, 30)), UsageError, "the result of this job has 40x27"),
