@@ -97,7 +97,7 @@ def test_show_prints_what_it_printed() -> None:
 def test_a_job_file_makes_the_plan_that_it_is(registry: Registry, name: str) -> None:
     file = read_job_file(FIXTURES / name).here(registry.option_models)
     table = json.loads(json.dumps(plan_of(FIXTURES / name, registry).job.as_table()))
-    new = ("color_profile", "metadata", "motifs", "parametrization", "final_pass")
+    new = ("color_profile", "metadata", "motifs", "parametrization", "final_pass", "least_change")
     since = {name: table.pop(name) for name in new}
     before = json.loads(json.dumps(file))
     for choice in ("init", "optimizer"):  # which got options
@@ -110,6 +110,7 @@ def test_a_job_file_makes_the_plan_that_it_is(registry: Registry, name: str) -> 
         "motifs": 1.0,
         "parametrization": {"name": "pixels"},
         "final_pass": False,
+        "least_change": 1e-6,
     }
 
 
