@@ -56,6 +56,20 @@ def check_precision(device: torch.device, precision: str) -> None:
         raise BackendError(f"the device {device} has no {precision}; use `precision=float32`")
 
 
+def automatic_precision(device: torch.device) -> Precision:
+    """Return the precision of `auto`.
+
+    It is tf32 on CUDA devices that have it, and bf16 on CPUs that multiply such numbers themselves
+    (AMX, or AVX-512 with its extension for bf16): there the scores of results are those of float32
+    (docs/quality.md). Everywhere else it is float32.
+    """
+    if device.type == "cuda" and _supports(device, "tf32"):
+        return "tf32"
+    if device.type == "cpu" and _multiplies_bf16():
+        return "bf16"
+    return "float32"
+
+
 def precisions_of(device: torch.device) -> tuple[Precision, ...]:
     """Return the precisions in which the device computes."""
     names: tuple[Precision, ...] = get_args(Precision)
@@ -76,6 +90,13 @@ def torch_devices() -> Iterator[BackendDevice]:
             runtime=f"PyTorch {torch.__version__}",
             precisions=precisions_of(torch.device(name)),
         )
+
+
+def _multiplies_bf16() -> bool:
+    """Return whether the CPU has instructions for products in bf16, which oneDNN then uses."""
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # of torch 2.8 and later
+    found = any(check() for name in names if (check := getattr(torch.cpu, name, None)))
+    return found and _supports(torch.device("cpu"), "bf16")
 
 
 def _supports(device: torch.device, precision: str) -> bool:

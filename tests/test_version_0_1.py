@@ -98,7 +98,7 @@ def test_show_prints_what_it_printed() -> None:
 def test_a_job_file_makes_the_plan_that_it_is(registry: Registry, name: str) -> None:
     file = read_job_file(FIXTURES / name).here(registry.option_models)
     table = json.loads(json.dumps(plan_of(FIXTURES / name, registry).job.as_table()))
-    new = ("color_profile", "metadata", "motifs", "parametrization", "final_pass")
+    new = ("color_profile", "metadata", "motifs", "parametrization", "final_pass", "least_change")
     since = {name: table.pop(name) for name in new}
     before = json.loads(json.dumps(file))
     for term in table["terms"]:
@@ -114,6 +114,7 @@ def test_a_job_file_makes_the_plan_that_it_is(registry: Registry, name: str) -> 
         "motifs": 1.0,
         "parametrization": {"name": "pixels"},
         "final_pass": False,
+        "least_change": 1e-6,
     }
 
 
@@ -175,7 +176,8 @@ def test_json_has_the_keys_that_it_had(
             assert {row["name"] for row in rows} <= {*by_name}
             for row, new in ((row, by_name[row["name"]]) for row in rows):
                 values = ("name", "default", "required", "values")
-                options = row["options"]
+                # The precision's default is auto since 0.2.
+                options = [option for option in row["options"] if option["name"] != "precision"]
                 names = {option["name"] for option in options}
                 others = [option for option in new["options"] if option["name"] in names]
                 assert [[o[v] for v in values] for o in options] == [

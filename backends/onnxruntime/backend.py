@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...core.errors import BackendError
 from ...core.interfaces.backbone import Backbone
-from ...core.interfaces.backend import FeatureBackend, Features, Pullback
+from ...core.interfaces.backend import FeatureBackend, Features, Precision, Pullback, precision_of
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
 from ...core.machine.malloc import collect_and_return_memory
 from ..accuracy.network_check import NetworkCheck, Origin
@@ -30,7 +30,7 @@ from ..pytorch.options import TorchOptions
 from .loading import Loader
 from .models import Models, cache_folder, open_models
 from .options import OnnxOptions
-from .providers.finding import find_place
+from .providers.finding import automatic_precision_of, find_place
 from .providers.place import Place
 from .refusals import Trial
 from .session import Session, to_onnx, to_torch
@@ -57,11 +57,15 @@ class OnnxBackend(FeatureBackend):
         Raises BackendError when the device, the precision, or a native gradient that the options
         require is not available.
         """
+        if options.precision == "auto":
+            self.chosen_precision = automatic_precision_of(options.device)
+            options = options.model_copy(update={"precision": self.chosen_precision})
+        precision = precision_of(self, options)
         limit = cache_limit()
         self._named = partial(_named, backbone.name)
-        self._place = placement = find_place(options.device, options.precision)
+        self._place = placement = find_place(options.device, precision)
         self.device, self.layers = placement.device, tuple(layers)
-        self._half = options.precision == "fp16"
+        self._half = precision == "fp16"
         self._models_open = ExitStack()
         self._models = models = self._models_open.enter_context(
             open_models(
@@ -81,8 +85,8 @@ class OnnxBackend(FeatureBackend):
             backbone.name,
             self._smallest_side,
             restricted=models.from_file,
-            origin=partial(_origin, backbone, self.layers, options, placement),
-            precision=options.precision,
+            origin=partial(_origin, backbone, self.layers, precision, placement),
+            precision=precision,
             native=self.gradient == "native",
             folder=cache_folder() / "checked",
             key=key_of(
@@ -197,7 +201,7 @@ def _named(network: str) -> Iterator[None]:
 
 
 def _origin(
-    backbone: Backbone, layers: Sequence[str], options: OnnxOptions, place: Place
+    backbone: Backbone, layers: Sequence[str], precision: Precision, place: Place
 ) -> Origin | None:
     """Open the network in float32 on the CPU; return None if the backend itself is that.
 
@@ -205,14 +209,14 @@ def _origin(
     """
     serialized = backbone.onnx_model(layers)
     if serialized is None:
-        direct = TorchOptions(device="cpu", convolution="direct")
-        return Origin(TorchBackend(backbone, layers, direct), options.precision)
-    file = OnnxOptions(device="cpu")
+        direct = TorchOptions(device="cpu", precision="float32", convolution="direct")
+        return Origin(TorchBackend(backbone, layers, direct), precision)
+    file = OnnxOptions(device="cpu", precision="float32")
     model = onnx.ModelProto.FromString(serialized)
-    if options.precision == "float32" and has_halves(model):
+    if precision == "float32" and has_halves(model):
         return Origin(OnnxBackend(WidenedFile(backbone, model), layers, file), "fp16")
-    if options.precision != "float32" or place.title:
-        return Origin(OnnxBackend(backbone, layers, file), options.precision)
+    if precision != "float32" or place.title:
+        return Origin(OnnxBackend(backbone, layers, file), precision)
     return None
 
 

@@ -6,13 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...core.interfaces.backend import BackendOptions
+from ...core.interfaces.backend import BackendOptions, PrecisionChoice
 from ...core.job.halves import HOW_COMPUTED
 
 
 class OnnxOptions(BackendOptions):
     """Options of the backend `onnx`."""
 
+    chooses_precision = True
+
+    precision: PrecisionChoice = Field(
+        default="auto",
+        description="arithmetic of the network; auto: tf32 on CUDA, else float32",
+    )
     gradient: Literal["auto", "native", "torch"] = Field(
         default="auto",
         description="native: in ONNX Runtime; torch: by PyTorch on the same weights; "

@@ -14,7 +14,7 @@ from ...core.interfaces.backbone import Backbone
 from ...core.interfaces.backend import BackendOptions, FeatureBackend, Features, Pullback
 from ...core.interfaces.contract import check_image, check_layers, checked_pullback
 from ...core.interfaces.trunk import ChainTrunk, Trunk
-from ..devices import check_precision, find_device
+from ..devices import automatic_precision, check_precision, find_device
 from .chain_vjp import chain_vjp
 from .fast_convolution import make_fast
 from .half import in_half_range
@@ -45,17 +45,20 @@ class TorchBackend(FeatureBackend):
         BackendError when the device or the precision is not available.
         """
         self.device = find_device(options.device)
-        check_precision(self.device, options.precision)
+        precision = options.precision
+        if precision == "auto":
+            self.chosen_precision = precision = automatic_precision(self.device)
+        check_precision(self.device, precision)
         self.layers = tuple(layers)
-        self._dtype = _DTYPES[options.precision]
+        self._dtype = _DTYPES[precision]
         trunk = backbone.trunk(self.layers).to(self.device, self._dtype)
         self._open_trunk: Trunk | None = trunk
         for weight in trunk.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if not isinstance(options, TorchOptions):
-            options = TorchOptions(device=options.device, precision=options.precision)
-        self._convolutions = partial(_convolutions, tf32=options.precision == "tf32")
+            options = TorchOptions(device=options.device, precision=precision)
+        self._convolutions = partial(_convolutions, tf32=precision == "tf32")
         self.recordable = self.device.type == "cuda" and options.cuda_graph == "auto"
         if isinstance(trunk, ChainTrunk):
             self.memory_factor = _MEMORY_OF_CHAINS

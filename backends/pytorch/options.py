@@ -6,13 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...core.interfaces.backend import BackendOptions
+from ...core.interfaces.backend import BackendOptions, PrecisionChoice
 from ...core.job.halves import HOW_COMPUTED
 
 
 class TorchOptions(BackendOptions):
     """Options of the backend `torch`."""
 
+    chooses_precision = True
+
+    precision: PrecisionChoice = Field(
+        default="auto",
+        description="arithmetic of the network; auto: tf32 on CUDA, bf16 on CPUs with AMX or "
+        "AVX512-bf16, else float32",
+    )
     convolution: Annotated[Literal["auto", "direct"], HOW_COMPUTED] = Field(
         default="auto",
         description="auto: by Winograd's algorithm where that is faster (float32 on the CPU, many "

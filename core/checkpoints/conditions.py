@@ -63,10 +63,11 @@ def opened_conditions(
     """
     device = backend.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    chosen = {"precision": backend.chosen_precision} if backend.chosen_precision else {}
     return _plain(
         {
             "inputs": {_absolute(path): sha256 for path, sha256 in hashes.items()},
-            "backend": {"device": f"{device.type} {name}".strip(), **backend.details},
+            "backend": {"device": f"{device.type} {name}".strip(), **chosen, **backend.details},
             "tiles": {f"tiles of scale {n}": asdict(tiler) for n, tiler in enumerate(tilers, 1)},
         }
     )

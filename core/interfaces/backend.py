@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from ..job.halves import HOW_COMPUTED
 
@@ -30,6 +30,9 @@ Pullback = Callable[[Features], "Tensor"]
 #: Arithmetic of the network. tf32 is float32 whose products use 11 bits of each factor; images,
 #: features, losses and gradients are full float32 in every precision.
 Precision = Literal["float32", "tf32", "bf16", "fp16"]
+
+#: A precision, or that which the backend chooses for its device.
+PrecisionChoice = Literal["auto", "float32", "tf32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,18 @@ class BackendOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: Whether the backend chooses a precision for `auto`, and states it; see FeatureBackend.
+    chooses_precision: ClassVar[bool] = False
+
     device: Annotated[str, HOW_COMPUTED] = "auto"
-    precision: Precision = "float32"
+    precision: PrecisionChoice = "float32"
+
+    @field_validator("precision")
+    @classmethod
+    def _check_precision(cls, precision: PrecisionChoice) -> PrecisionChoice:
+        if precision == "auto" and not cls.chooses_precision:
+            raise ValueError("this backend chooses no precision; use float32")
+        return precision
 
 
 class LazyCotangents(Mapping[str, "Tensor"]):
@@ -110,6 +123,8 @@ class FeatureBackend(ABC):
 
     layers: tuple[str, ...]
     device: torch.device
+    #: The precision that it has chosen for ``auto``; None if its options name one.
+    chosen_precision: Precision | None = None
     #: How the backend runs, beside the device, where users should know it; kept in the record.
     details: Mapping[str, str] = MappingProxyType({})
     #: Whether its work can be recorded as a CUDA graph: all of it is queued on torch's current
@@ -160,3 +175,8 @@ class FeatureBackend(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def precision_of(backend: FeatureBackend, options: BackendOptions) -> Precision:
+    """Return the precision that an open backend with these options computes in."""
+    return backend.chosen_precision or cast(Precision, options.precision)

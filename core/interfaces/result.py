@@ -102,6 +102,19 @@ class Result:
         return sum(record.step > 0 for record in self.steps)
 
     @property
+    def settled(self) -> Mapping[int, int]:
+        """Number of steps at each scale that ended early since its loss did not change any more.
+
+        See `Job.least_change`.
+        """
+        reached = {record.scale: record.step for record in self.steps}
+        if self.interrupted:
+            reached.popitem()
+        return {
+            scale: steps for scale, steps in reached.items() if steps < self.scales[scale].steps
+        }
+
+    @property
     def initial_losses(self) -> Mapping[str, float]:
         """Weighted losses by term at the very start of the run (the coarsest scale)."""
         return self.steps[0].losses
@@ -135,6 +148,7 @@ class Result:
             "device": self.device,
             "details": dict(self.details),
             "interrupted": self.interrupted,
+            **({"settled_after": list(self.settled.values())} if self.settled else {}),
             "versions": dict(self.versions),
             "inputs": dict(self.inputs),
         }

@@ -84,6 +84,14 @@ class StatisticsTerm(LossTerm, Generic[S, T]):
 
     regional = True
 
+    def fitted(self, references: References) -> StatisticsTerm[S, T]:
+        """Return the term with the constants that its statistics take from the references.
+
+        All tiles, and all images of a style, then share them. It is the term itself, unless the
+        method is overridden.
+        """
+        return self
+
     @abstractmethod
     def statistics(self, tile: FeatureTile) -> Statistics[S]:
         """Return the statistics of one tile (or of a whole image), summed over its positions.
@@ -114,13 +122,15 @@ class StatisticsTerm(LossTerm, Generic[S, T]):
         Where styles have regions, it is the sum of the regions' losses, each with the result's
         statistics in the region and the region's styles.
         """
-        return StatisticsLoss(self, references.content, tuple(self._parts(references)))
+        term = self.fitted(references)
+        return StatisticsLoss(term, references.content, tuple(term._parts(references)))
 
     def onnx_loss(self, references: References, graph: LossGraph) -> str:
         """Add the nodes of the loss, the sum over its regions; see LossTerm.onnx_loss."""
+        term = self.fitted(references)
         losses = [
-            self.onnx_loss_of_region(region, targets, graph)
-            for region, targets in self._parts(references)
+            term.onnx_loss_of_region(region, targets, graph)
+            for region, targets in term._parts(references)
         ]
         return reduce(partial(graph.node, "Add"), losses)
 

@@ -68,6 +68,14 @@ class Job(BaseModel):
         default=False, description="make one more pass at the size of the result"
     )
     iterations: int = Field(ge=1, description="optimizer steps, over all scales together")
+    least_change: float = Field(
+        default=1e-6,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="end a scale early when its loss has changed by no more than this part of it "
+        "in ten steps; 0: never",
+    )
     seed: int = Field(default=0, ge=0, lt=2**63)
     color_profile: ColorProfile = Field(
         default="srgb", description="color profile of the files: sRGB, or the content image's"

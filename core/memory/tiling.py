@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..attribution import attributed_to
 from ..images.inputs import Inputs
-from ..interfaces.backend import FeatureBackend, Precision
+from ..interfaces.backend import FeatureBackend, Precision, precision_of
 from ..interfaces.optimizer import Optimizer
 from ..interfaces.statistics import StatisticsTerm
 from ..interfaces.terms import LossTerm
@@ -54,7 +54,7 @@ def tilers_for(
         return tilers
     # Half the receptive field is enough where windows are centered on the pixels that they stand
     # for; otherwise, as in a network without padding, the whole receptive field may be needed.
-    tolerance = _TOLERANCES[plan.backend_options.precision]
+    tolerance = _TOLERANCES[precision_of(backend, plan.backend_options)]
     for halos in (1, 2):
         choice = replace(choice, halos=halos)
         with attributed_to(plan.network):

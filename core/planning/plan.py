@@ -86,6 +86,7 @@ class Plan:
     def determining(self, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return the half of a job's plain values that determines the result.
 
+        Where this plan leaves the precision to the backend (``auto``), none is part of it.
         A value that is not in the table has its default. The table is this plan's, or one that an
         earlier version wrote.
         """
@@ -101,4 +102,7 @@ class Plan:
 
     def _determining_choice(self, key: str, choice: Mapping[str, Any]) -> dict[str, Any]:
         model = self.models.get((key, choice["name"]))
-        return dict(choice) if model is None else determining_values(model, choice)
+        values = dict(choice) if model is None else determining_values(model, choice)
+        if key == "backend" and self.backend_options.precision == "auto":
+            values.pop("precision", None)
+        return values

@@ -68,10 +68,13 @@ class OpenRun:
     def details(self) -> Mapping[str, str]:
         """Details of the computation beside the device.
 
-        They are those of the backend, and `tiles` if the result is computed in tiles.
+        They are those of the backend, its `precision` if it has chosen one, and `tiles` if the
+        result is computed in tiles.
         """
         tiles = tiles_in_words(self.tilers[-1].result, self.prepared.scales[-1].scale)
-        return {**self.backend.details, **({"tiles": tiles} if tiles else {})}
+        precision = self.backend.chosen_precision
+        added = {"precision": precision, "tiles": tiles}
+        return {**self.backend.details, **{key: value for key, value in added.items() if value}}
 
     def inputs_at(self, index: int) -> ScaleInputs:
         """Return the images at the scale `index`, as tensors."""

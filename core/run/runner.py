@@ -20,6 +20,7 @@ from .checkpointing import CheckpointKeeper
 from .open_run import OpenRun
 from .preparation import Prepared
 from .session import Session
+from .settling import settled
 from .stills import Stills
 
 #: Least change of a pixel that counts: half a level of 16 bits.
@@ -85,6 +86,13 @@ class _Runner:
         if "tiles" in details:
             notice = f"the result is computed in tiles, which fit the memory: {details['tiles']}"
             self._listener(Notice(notice))
+        if (precision := self._run.backend.chosen_precision) not in (None, "float32"):
+            self._listener(
+                Notice(
+                    f"the network is computed in {precision}, which is faster and changes a result "
+                    "about as much as another seed; `precision=float32` is exact"
+                )
+            )
         resumed = self._keeper.resume(self._run) if self._keeper else None
         if resumed:
             self._resume(resumed)
@@ -110,7 +118,7 @@ class _Runner:
 
     def _run_scales(self, resumed: Checkpoint | None) -> None:
         first = resumed.scale if resumed else 0
-        if resumed and resumed.step == self._scales[first].steps:
+        if resumed and (resumed.step == self._scales[first].steps or self._settled()):
             first, resumed = first + 1, None
         for index in range(first, len(self._scales)):
             self._run_scale(index, resumed)
@@ -136,6 +144,21 @@ class _Runner:
             self._steps_done += number > 0
             self._listener(StepDone(index, number, value, losses, seconds, step.shown))
             self._save()
+            if self._settled() and number < self._scales[index].steps:
+                size = max(self._scales[index].size)
+                self._listener(
+                    Notice(
+                        f"the loss at {size} px does not change any more: its steps end after "
+                        f"{number} of {self._scales[index].steps} (`least_change`)"
+                    )
+                )
+                break
+
+    def _settled(self) -> bool:
+        """Return whether the scale of the last step ends early."""
+        plan = self._run.plan
+        changing = any(planned.term.renewed_within_scale for planned in plan.terms)
+        return not changing and settled(self._records, plan.job.least_change)
 
     def _save(self) -> None:
         """Write a checkpoint, and the result of the step, if it is time for them."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +17,7 @@ from ...core.interfaces.statistics import (
     StatisticsTerm,
     StyleTarget,
 )
-from ...core.interfaces.terms import LossGraph, Region
+from ...core.interfaces.terms import LossGraph, References, Region
 from .. import hooks
 from .statistics.onnx_forms import (
     mean_products,
@@ -24,7 +25,8 @@ from .statistics.onnx_forms import (
     squared_distance,
     total,
 )
-from .statistics.sums import TINY, count_of, weights_of
+from .statistics.softmax import Exponential, exponentials_of, onnx_softmax, softmax_field
+from .statistics.sums import TINY, count_of, least_positive, weighted, weights_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,19 +42,28 @@ class StyleOptions(BaseModel):
         description="relative to the style's Gram matrix, so that layers can be compared, "
         "or as in the paper, where one layer may outweigh another a hundred thousand times",
     )
+    softmax: float | None = softmax_field("style")
 
 
 @dataclass(frozen=True)
 class GramSums(LayerStatistics):
-    """Gram matrix G (N, C, C) of a layer, and its number of positions M."""
+    """Gram matrix G (N, C, C) of a layer, and its number of positions M.
+
+    With `softmax`, those of the exponentials, and their sum over channels and positions (N, 1, 1).
+    """
 
     gram: Tensor
     positions: Tensor
+    exponentials: Tensor | None = None
 
     @property
     def mean(self) -> Tensor:
-        """Mean over the positions, G / M."""
-        return self.gram / self.positions.clamp_min(TINY)
+        """Mean over the positions, G / M; with `softmax`, that of the softmax."""
+        if self.exponentials is None:
+            return self.gram / self.positions.clamp_min(TINY)
+        # Divided twice, since the square might leave the range of float32.
+        divisor = self.exponentials.clamp_min(least_positive(self.exponentials))
+        return self.gram / divisor / divisor * (self.gram.shape[1] ** 2 * self.positions)
 
 
 class StyleLoss(StatisticsTerm[GramSums, Statistics[GramSums]]):
@@ -69,6 +80,11 @@ class StyleLoss(StatisticsTerm[GramSums, Statistics[GramSums]]):
     - "relative": sum_ij (A_ij / M')^2, which makes the loss independent of the layer's and the
       network's units: an image without any activation has a loss of 1.
 
+    With the option `softmax`, F and the style's activations are replaced by their softmax over the
+    layer (see statistics/softmax.py; over the region, if there is one). All styles together
+    determine its temperature. "relative" is then relative to sum_ij (A_ij / M' - 1)^2: again an
+    image without any activation, whose softmax is 1 everywhere, has a loss of 1.
+
     Any real activations; summed over the batch.
     """
 
@@ -78,6 +94,16 @@ class StyleLoss(StatisticsTerm[GramSums, Statistics[GramSums]]):
         self.layers = tuple(arguments.layers)
         self._weights = dict(arguments.layers)
         self._relative = arguments.options.normalization == "relative"
+        self._softmax = arguments.options.softmax
+        self._exponentials: Mapping[str, Exponential] = {}
+
+    def fitted(self, references: References) -> StyleLoss:
+        """Return the term with the styles' exponentials; see StatisticsTerm.fitted."""
+        if self._softmax is None:
+            return self
+        fitted = copy(self)
+        fitted._exponentials = exponentials_of(references.styles, self.layers, self._softmax)
+        return fitted
 
     def statistics(self, tile: FeatureTile) -> Statistics[GramSums]:
         """Compute each layer's Gram matrix (N, C, C), and its number of positions."""
@@ -85,8 +111,12 @@ class StyleLoss(StatisticsTerm[GramSums, Statistics[GramSums]]):
 
         sums: dict[str, GramSums] = {}
         for layer in self.layers:
-            maps, weights = tile.features[layer], weights_of(tile.region, layer)
-            sums[layer] = GramSums(gram_matrix(maps, weights), count_of(maps.flatten(2), weights))
+            maps, weights, total = tile.features[layer], weights_of(tile.region, layer), None
+            if self._softmax is not None:
+                maps = self._exponentials[layer](maps)
+                total = weighted(maps.flatten(2), weights).sum((1, 2))[:, None, None]
+            count = count_of(maps.flatten(2), weights)
+            sums[layer] = GramSums(gram_matrix(maps, weights), count, total)
         return sums
 
     def loss_of_statistics(
@@ -115,16 +145,26 @@ class StyleLoss(StatisticsTerm[GramSums, Statistics[GramSums]]):
         """Add the nodes of the loss; see StatisticsTerm.onnx_loss_of_region."""
         losses = []
         for layer, weight in self._weights.items():
-            gram = mean_products(graph, graph.layer(layer), mean_weights(region, layer))
+            gram = self._onnx_mean(layer, mean_weights(region, layer), graph)
             for style in targets:
                 target = style.target[layer].mean
                 factor = float(style.weight * weight / self._divisor(target))
                 losses.append(graph.node("Mul", squared_distance(graph, gram, target), factor))
         return total(graph, losses)
 
+    def _onnx_mean(self, layer: str, weights: Tensor | None, graph: LossGraph) -> str:
+        """Add the nodes of GramSums.mean, (1, C, C)."""
+        maps = graph.layer(layer)
+        if self._softmax is None:
+            return mean_products(graph, maps, weights)
+        temperature, shift = astuple(self._exponentials[layer])
+        softmax = onnx_softmax(graph, maps, temperature, shift, weights)
+        return mean_products(graph, softmax, weights)
+
     def _divisor(self, target: Tensor) -> Tensor | float:
         if self._relative:
-            return target.square().sum().clamp_min(TINY)
+            silent = 0.0 if self._softmax is None else 1.0
+            return (target - silent).square().sum().clamp_min(TINY)
         return 4.0 * target.shape[-1] ** 2
 
 

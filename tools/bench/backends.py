@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...core.interfaces.backend import precision_of
 from ...core.planning.job_files import make_job
 from ...core.planning.planner import make_plan
 from ...core.planning.registry import Registry
@@ -109,7 +110,7 @@ class _Timer:
             backend=plan.backend.name,
             device=str(self._device),
             details=dict(self._run.details),
-            precision=plan.backend_options.precision,
+            precision=precision_of(self._run.backend, plan.backend_options),
             size=(width, height),
             threads=torch.get_num_threads(),
             seconds=round(seconds, 4),

@@ -111,7 +111,8 @@ def _runtimes(
 ) -> list[dict[str, Any]]:
     """Return the options of each backend, without those that it does not have.
 
-    A contender is a backend's name, and may state a device of its own. Raises UsageError for an
+    A contender is a backend's name, and may state a device of its own. Unless the options state a
+    precision, it is float32, so that machines compare. Raises UsageError for an
     option that none of the backends has.
     """
     from ...core.interfaces.backend import BackendOptions
@@ -123,7 +124,7 @@ def _runtimes(
             names = ", ".join(name for name, _ in named)
             raise UsageError(f"{flag_of(option)} has no effect on {names}")
     return [
-        {"backend": name}
+        {"backend": name, "precision": "float32"}
         | {option: options[option] for option in options if option in model}
         | ({"device": device} if device else {})
         for (name, device), model in zip(named, models, strict=True)

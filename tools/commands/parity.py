@@ -124,7 +124,8 @@ def _plan(
     from ...core.planning.planner import make_plan
 
     name = job_options.get("backend", Job.model_fields["backend"].default.name)
-    file = {"backend": {"name": name, **backend_options}, "init": "content"}
+    backend = {"name": name, "precision": "float32", **backend_options}
+    file = {"backend": backend, "init": "content"}
     backbones = Backbones(registry)
 
     def plan_of(size: int) -> Plan:

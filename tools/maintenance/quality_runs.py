@@ -34,6 +34,7 @@ _OBJECTIVE: dict[str, Any] = {
 #: Plain L-BFGS, spelled out: defaults may change, the reference should not.
 _REFERENCE: dict[str, Any] = {
     "scales": 1,
+    "precision": "float32",
     "init": "content",
     "optimizer": "lbfgs",
     "optimizer.history": 10,
@@ -121,7 +122,7 @@ def own_job(images: Mapping[str, Any], settings: Mapping[str, Any]) -> Job:
 
     preset = settings.get("preset")
     options = {name: value for name, value in settings.items() if name != "preset"}
-    job = build_job({**images, **options}, _OBJECTIVE, preset)
+    job = build_job({**images, "precision": "float32", **options}, _OBJECTIVE, preset)
     plain = build_job(images, _OBJECTIVE)
     for key in _OBJECTIVE_KEYS:
         if getattr(job, key) != getattr(plain, key):

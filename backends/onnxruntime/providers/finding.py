@@ -6,7 +6,7 @@ import torch
 
 from ....core.errors import BackendError, UsageError
 from ....core.interfaces.backend import Precision
-from ...devices import check_precision, find_device
+from ...devices import automatic_precision, check_precision, find_device
 from ..tensorrt import NAME as TENSORRT
 from .named import find_named, is_named
 from .nvidia import CUDA, check_loadable, cuda_options, missing, tensorrt_options
@@ -19,6 +19,16 @@ CHOICES = (
 )
 
 
+def automatic_precision_of(name: str) -> Precision:
+    """Return the precision of `auto` for a job's device: tf32 on CUDA, else float32.
+
+    Raises what `find_device` raises.
+    """
+    if _resolved(name).partition(":")[0] != "cuda" or not torch.cuda.is_available():
+        return "float32"
+    return automatic_precision(find_device(_resolved(name)))
+
+
 def find_place(name: str, precision: Precision) -> Place:
     """Return the place for a job's ``auto``, ``cpu``, ``cuda``, ``tensorrt`` or another provider.
 
@@ -27,9 +37,7 @@ def find_place(name: str, precision: Precision) -> Place:
     an engine, nor one of the others. Raises UsageError for an unknown name, BackendError for a
     device or provider that this machine lacks.
     """
-    if name == "auto":
-        has_cuda = torch.cuda.is_available() and not missing("cuda")
-        name = "cuda" if has_cuda else "cpu"
+    name = _resolved(name)
     if name == "cpu":
         if precision != "float32":
             raise BackendError(
@@ -60,3 +68,10 @@ def find_place(name: str, precision: Precision) -> Place:
     if precision == "tf32":
         raise BackendError("TensorRT is not used with the precision tf32; use `device=cuda`")
     return Place(device, ((TENSORRT, tensorrt_options(device, precision)), cuda, CPU))
+
+
+def _resolved(name: str) -> str:
+    """Return the device's name, with `auto` replaced."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() and not missing("cuda") else "cpu"

@@ -215,6 +215,14 @@ _OPTIONS = (
     ),
     _option("iterations", _WORK, "Optimizer steps, over all scales together.", metavar="N"),
     _option(
+        "least_change",
+        _WORK,
+        "End a scale when its loss has changed by no more than this part of it in ten steps; 0: "
+        "never.",
+        metavar="X",
+        see="optimizers.md#early-end",
+    ),
+    _option(
         "scales",
         _WORK,
         "Sizes of the coarse-to-fine pyramid, at most; auto: as many as the size needs; octaves: "
@@ -303,7 +311,7 @@ _OPTIONS = (
     _option(
         "precision",
         _WORK,
-        "float32, or tf32, bf16 or fp16 where the device has it.",
+        "auto, float32, or tf32, bf16 or fp16 where the device has it.",
         ChoiceKey("backend", "precision"),
     ),
     _option("pooling", _WORK, "max or average.", ChoiceKey("backbone", "pooling")),

@@ -47,6 +47,18 @@ def weights_of(region: Region, layer: str) -> Tensor | None:
     return region[layer].flatten(2) if region else None
 
 
+def weighted(rows: Tensor, weights: Tensor | None) -> Tensor:
+    """Multiply rows (N, C, M) by weights (1, 1, M), if there are any."""
+    return rows if weights is None else rows * weights.to(rows)
+
+
+def least_positive(like: Tensor) -> float:
+    """Return the least positive number of a tensor's type, without those that lack digits."""
+    import torch
+
+    return torch.finfo(like.dtype).tiny
+
+
 def count_of(rows: Tensor, weights: Tensor | None) -> Tensor:
     """Number of positions of rows (N, C, M), or the sum of their weights.
 

@@ -168,6 +168,7 @@ EVERY_OPTION: list[tuple[str, Any, tuple[str, ...], Any]] = [
     ("optimizer", "adam", ("optimizer", "name"), "adam"),
     ("parametrization", "fourier", ("parametrization", "name"), "fourier"),
     ("final_pass", True, ("final_pass",), True),
+    ("least_change", 1e-4, ("least_change",), 1e-4),
     ("init", "noise", ("init", "name"), "noise"),
     ("content_weight", 2.5, ("terms", "content", "weight"), 2.5),
     ("content_layers", ["conv3_2"], ("terms", "content", "layers"), {"relu3_2": 1.0}),

@@ -29,6 +29,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "seamless": ("true", True),
     "upscale": ("true", True),
     "final_pass": ("true", True),
+    "least_change": ("0", 0),
     "color_profile": ("keep", "keep"),
     "metadata": ("job", "job"),
     "max_pixels": ("1000", 1000),

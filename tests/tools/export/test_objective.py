@@ -203,6 +203,9 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "term": [term("content", layers={"relu1_2": 0.3, "relu2_1": 0.7}), term("style")]
     },
     "style, paper": {"term": [term("style", normalization="paper"), term("content")]},
+    "content and style, softmax": {
+        "term": [term("content", softmax=3.0), term("style", softmax=3.0)]
+    },
     "covariance": {"term": terms("covariance")},
     "moments": {"term": terms("moments")},
     "tv, power 1": {"term": [term("tv", power=1)]},

@@ -48,7 +48,11 @@ CASES = [
     Case("content", reads=CONTENT),
     Case("content", {"normalization": "mean"}, CONTENT, ignores_scale=False),
     Case("content", {"normalization": "paper"}, CONTENT, ignores_scale=False, weight=1e-4),
+    Case("content", {"softmax": 2.0}, CONTENT),
+    Case("content", {"softmax": 1.0, "normalization": "mean"}, CONTENT),
     Case("style", ignores_positions=True),
+    Case("style", {"softmax": 2.0}, ignores_positions=True),
+    Case("style", {"softmax": 1.0, "normalization": "paper"}, ignores_positions=True),
     Case("style", {"normalization": "paper"}, ignores_positions=True, ignores_scale=False),
     Case("covariance", ignores_positions=True),
     Case("covariance", {"normalization": "plain"}, ignores_positions=True, ignores_scale=False),
@@ -191,7 +195,8 @@ def test_styles_are_averaged_by_their_shares(registry: Registry, case: Case) -> 
     made = term(registry, case)
     alone = [bound(made, content, (style, 1.0))(result).item() for style in (first, second)]
     both = bound(made, content, (first, 0.8), (second, 0.2))(result).item()
-    if "samples" not in case.options:  # each style draws its own
+    # Each style draws its own samples; a softmax has the temperature of all styles together.
+    if not {"samples", "softmax"} & set(case.options):
         assert both == pytest.approx(0.8 * alone[0] + 0.2 * alone[1], rel=ROUNDING)
     twice = bound(made, content, (first, 0.5), (first, 0.5))(result).item()
     assert twice == pytest.approx(alone[0], rel=ROUNDING)
@@ -241,6 +246,7 @@ def test_sums_of_two_tiles_add_up_to_the_wholes(
     assert isinstance(made, StatisticsTerm)
     result, content, style = features(seed, 10, width), features(seed + 1, 10, width), features(2)
     reads_styles = "styles" in made.reads
+    made = made.fitted(References(content=content, styles=(Style(style, 1.0),)))
     tiles = []
     for upper in (True, False):
         own, of_content = (
