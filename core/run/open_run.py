@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -81,9 +81,16 @@ class OpenRun:
         sizes, tilers = self.prepared.scales[index], self.tilers[index]
         number = range(len(self.prepared.scales))[index]
         prepared = self.prepared
-        return inputs_at(
-            sizes, prepared.recolored, self.backend.device, tilers, number, prepared.former
+        former = prepared.former
+        inputs = inputs_at(
+            sizes, prepared.recolored, self.backend.device, tilers, number, former
         )
+        if former is None:
+            return inputs
+        # Former results are images that are shown; the terms see those of the optimizer.
+        colors = self._variables(index).colors
+        encoded = (replace(target, image=colors.encode(target.image)) for target in inputs.former)
+        return replace(inputs, former=tuple(encoded))
 
     def objective(self, inputs: ScaleInputs) -> Objective | TiledObjective:
         """Return the function to minimise for the images at a scale."""

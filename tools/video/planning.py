@@ -25,6 +25,10 @@ from ...core.sizes.fitting import Size, result_size, whole_strides
 from ...core.validation import described, validated
 from ..clips.reading.image_sequence import is_sequence
 
+#: Part of the loss by which ten steps of a frame must change it, so that there are more. A frame
+#: that starts from the one before has little to change.
+_LEAST_CHANGE = 1e-3
+
 #: Name of the loss term that holds a frame to former ones.
 TEMPORAL = "temporal"
 
@@ -87,6 +91,7 @@ class VideoPlan:
             ]
         if not starts_scene:
             table["scales"], table["iterations"] = 1, self.iterations
+            table["least_change"] = max(self.plan.job.least_change, _LEAST_CHANGE)
             table["terms"] = [*table["terms"], self.temporal.model_dump(exclude_none=True)]
         job = _validated(_with_files(table, files))
         return make_plan(job, self._registry, self._backbones)
