@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import stylectl
 import torch
+from PIL import Image
 from stylectl import (
     IMAGE_LAYER,
     ChangingLoss,
@@ -267,10 +269,11 @@ def test_lbfgs_is_refused_for_positions_that_are_drawn_anew() -> None:
         stylectl.run(**SMALL, optimizer="lbfgs")
 
 
-def test_each_region_gets_the_colors_of_its_style() -> None:
+def test_each_region_gets_the_colors_of_its_style(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A red and a blue style, each on one half of a gray photograph with some noise."""
-    from PIL import Image
-
+    monkeypatch.chdir(tmp_path)
     generator = np.random.default_rng(1)
     noise = generator.integers(-40, 40, (64, 64, 1))
     for name, color in (("photo", (128,) * 3), ("red", (190, 60, 50)), ("blue", (50, 60, 190))):
