@@ -82,9 +82,7 @@ class OpenRun:
         number = range(len(self.prepared.scales))[index]
         prepared = self.prepared
         former = prepared.former
-        inputs = inputs_at(
-            sizes, prepared.recolored, self.backend.device, tilers, number, former
-        )
+        inputs = inputs_at(sizes, prepared.recolored, self.backend.device, tilers, number, former)
         if former is None:
             return inputs
         # Former results are images that are shown; the terms see those of the optimizer.
