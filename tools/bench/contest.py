@@ -72,7 +72,13 @@ def hold_contest(
         folder = Path(name)
         content, style, (width, height) = _fitted(images, size, folder)
         objective = {"terms": peer.terms(height, width), "init": "content", "motifs": 1}
-        common = {"size": size, "scales": 1, "upscale": True, "iterations": iterations}
+        common: dict[str, Any] = {
+            "size": size,
+            "scales": 1,
+            "upscale": True,
+            "iterations": iterations,
+        }
+        common |= {"precision": "float32"}  # unless the options state another
         contestants: list[_Contestant] = []
 
         def enter(name: str, entry: Entry) -> None:

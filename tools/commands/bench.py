@@ -92,8 +92,9 @@ def command(
         raise UsageError("--iterations has no effect without --peer; see --repeats")
     from ..bench.backends import measure
 
-    common = {"size": size, "scales": 1, "upscale": True, **images}
-    jobs = [{**runtime, **common} for runtime in runtimes]
+    # In float32, unless another precision is asked for, so that machines compare.
+    common = {"size": size, "scales": 1, "upscale": True, "precision": "float32", **images}
+    jobs = [{**common, **runtime} for runtime in runtimes]
     measurements = measure(jobs, preset, repeats or _REPEATS, registry)
     if as_json:
         tables = [asdict(measurement) for measurement in measurements]
@@ -111,8 +112,7 @@ def _runtimes(
 ) -> list[dict[str, Any]]:
     """Return the options of each backend, without those that it does not have.
 
-    A contender is a backend's name, and may state a device of its own. Unless the options state a
-    precision, it is float32, so that machines compare. Raises UsageError for an
+    A contender is a backend's name, and may state a device of its own. Raises UsageError for an
     option that none of the backends has.
     """
     from ...core.interfaces.backend import BackendOptions
@@ -124,7 +124,7 @@ def _runtimes(
             names = ", ".join(name for name, _ in named)
             raise UsageError(f"{flag_of(option)} has no effect on {names}")
     return [
-        {"backend": name, "precision": "float32"}
+        {"backend": name}
         | {option: options[option] for option in options if option in model}
         | ({"device": device} if device else {})
         for (name, device), model in zip(named, models, strict=True)

