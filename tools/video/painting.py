@@ -98,7 +98,7 @@ class Painter:
         remaining = self.remaining()
         with ThreadPoolExecutor(1, "flow") as pool:
             ahead: Future[_Surroundings] | None = None
-            for turn, following in zip(remaining, [*remaining[1:], None], strict=True):
+            for turn, following in zip(remaining, [*remaining, None][1:], strict=True):
                 surroundings = (ahead or pool.submit(self._surroundings, turn)).result()
                 ahead = pool.submit(self._surroundings, following) if following else None
                 session.expect(styles, lambda images: images <= styles)

@@ -14,6 +14,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 736, 24, 192
 
 _MOST_TICKS = 6
 
+#: Values up to this are zero: half a level of 16 bits has a square of 6e-11.
+_ZERO = 1e-12
+
 
 @dataclass(frozen=True)
 class TimeChart:
@@ -42,8 +45,8 @@ def time_chart(
 ) -> TimeChart:
     """Chart each series, which has a value, or None, for each of the `times`, in seconds."""
     present = [value for values in series.values() for value in values if value is not None]
-    ticks = _ticks(max(present, default=0.0) or 1.0)
-    top, last = ticks[-1], times[-1] or 1.0
+    ticks = _ticks(_extent(max(present, default=0.0)))
+    top, last = ticks[-1], _extent(times[-1])
 
     def x(seconds: float) -> float:
         return round(_LEFT + (_RIGHT - _LEFT) * seconds / last, 1)
@@ -66,6 +69,11 @@ def time_chart(
         seconds=tuple(Tick(x(value), f"{value:.6g}") for value in _ticks(last) if value <= last),
         starts=tuple(x(times[start]) for start in scene_starts if start),
     )
+
+
+def _extent(greatest: float) -> float:
+    """Return the length of an axis: 1 where all is as good as zero."""
+    return greatest if greatest > _ZERO else 1.0
 
 
 def _ticks(greatest: float) -> list[float]:

@@ -166,7 +166,7 @@ def _page(subject: Subject, distances: list[Distance]) -> str:
         size=subject.size,
         starts=[(start, time_text(times[start].time)) for start in subject.starts],
         flow=subject.video.settings.flow.name,
-        kinds=[_INPUT, _RESULT, _SINGLE],
+        kinds=[*subject.files()],
         compared=compared,
         compared_times=(time_text(times[compared[0]].time), time_text(times[compared[-1]].time)),
         distances=distances,
