@@ -19,6 +19,7 @@ from ..video.making import Keeping, Video, clip_options, make_video
 from ..video.planning import VideoPlan, plan_video
 from ..video.preview import previewed_video
 from ..video.records import make_settings, read_video_job
+from ..video.report.extras import Extras
 
 
 def video(
@@ -29,6 +30,8 @@ def video(
     job: str | Path | None = None,
     work: str | Path | None = None,
     preview: bool = False,
+    contact_sheet: str | Path | None = None,
+    report: str | Path | None = None,
     on_event: VideoListener = ignore,
     no_plugin: Collection[str] = (),
     plugins_dir: str | Path | Sequence[str | Path] = (),
@@ -45,6 +48,8 @@ def video(
     `job` is a job file, or a video that stylectl wrote, whose settings hold where the options state
     no others. `work` is the work folder, beside the output by default; the same call goes on from
     it after it was stopped or killed. ``preview=True`` makes a few small seconds of the video.
+    `contact_sheet` (.png) and `report` (.html) are files to write as well: frames from all of the
+    video, and a page about its flicker.
     `on_event` is called with each `VideoEvent`. `no_plugin` names plugins that are not loaded, and
     `plugins_dir` folders with plugins of one file.
 
@@ -63,7 +68,11 @@ def video(
     for message in notices:
         on_event(Notice(message))
     keeping = Keeping(work=None if work is None else Path(work))
-    return make_video(plan, Path(output), plugins, on_event, keeping)
+    extras = Extras(
+        None if contact_sheet is None else Path(contact_sheet),
+        None if report is None else Path(report),
+    )
+    return make_video(plan, Path(output), plugins, on_event, keeping, extras)
 
 
 def video_plan(

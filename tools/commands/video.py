@@ -92,7 +92,8 @@ def command(
     from ..api.video import video_plan
     from ..console.signals import stop_signals
     from ..console.video_progress import video_progress
-    from ..video.making import Extras, Keeping, make_video
+    from ..video.making import Keeping, make_video
+    from ..video.report.extras import Extras
 
     plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     print_problems(plugins.problems)

@@ -9,8 +9,9 @@ from typing import Literal
 
 from ...core.interfaces.events import Event
 
-#: What is being done: frames read from the clip, painted, written to the output.
-Stage = Literal["reading", "painting", "writing"]
+#: What is being done: frames read from the clip, painted, written to the output; and for a report
+#: painted by themselves, and measured.
+Stage = Literal["reading", "painting", "writing", "comparing", "measuring"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class FrameDone:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """Progress of reading or writing: `done` frames of `frames`, None if that is not known."""
+    """Progress of a stage but painting: `done` frames of `frames`, None if that is not known."""
 
     stage: Stage
     done: int

@@ -10,6 +10,7 @@ frames, so that other settings never meet the frames of former ones::
         masks/0/000012.png            frames of a mask
         flows/000012-000011.png       flow of a frame to another one, and where it is reliable
         results/1/000012.png          finished frames of a pass, in 16 bits
+        single/000012.png             frames painted by themselves, for the report
         checkpoints/                  of the frame in progress
 """
 
@@ -91,6 +92,10 @@ class WorkFolder:
     def result(self, number: int, painting_pass: int) -> Path:
         """Return the file of a frame's result in a pass, from 0."""
         return self.path / "results" / str(painting_pass + 1) / f"{_name(number)}.png"
+
+    def single(self, number: int) -> Path:
+        """Return the file of a frame's result where it is painted by itself."""
+        return self.path / "single" / f"{_name(number)}.png"
 
     @property
     def checkpoints(self) -> Path:

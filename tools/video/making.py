@@ -31,6 +31,8 @@ from .identity import identity, input_hashes
 from .painting import Painter
 from .planning import VideoPlan
 from .records import record_text
+from .report.extras import Extras
+from .report.writing import write_extras
 
 #: Seconds between two checkpoints of a frame.
 _CHECKPOINT_EVERY = 60.0
@@ -48,18 +50,6 @@ class Keeping:
 
     work: Path | None = None
     stops: StopRequests = field(default_factory=StopRequests)
-
-
-@dataclass(frozen=True)
-class Extras:
-    """Files beside a video, or None for each that is not wanted.
-
-    - `contact_sheet`: an image with frames from all of the video.
-    - `report`: a page about its flicker.
-    """
-
-    contact_sheet: Path | None = None
-    report: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,7 @@ def make_video(
     plugins: Plugins,
     listener: VideoListener,
     keeping: Keeping = Keeping(),
-    extras: Extras = Extras(),
+    extras: Extras = Extras(),  # noqa: B008 - frozen
 ) -> Video:
     """Make a video, or what remains of it, and return it.
 
@@ -139,7 +129,9 @@ class _Making:
                 {path: opened.fingerprint() for path, opened in clips.items()},
                 self._plugins.registry,
             )
-            check_is_no_input([target.path], [Path(path) for path in hashes if path])
+            inputs = [Path(path) for path in hashes if path]
+            check_is_no_input([target.path], inputs)
+            self._extras.check(target, clips, inputs)
             work = self._keeping.work or self._output.with_name(f"{self._output.name}.work")
             folder = WorkFolder(work, identity(self._video, hashes))
             stack.enter_context(folder.held())
@@ -179,11 +171,14 @@ class _Making:
 
     def _paint(self, folder: WorkFolder, table: FrameTable, size: Size) -> None:
         settings, stops = self._video.settings, self._keeping.stops
-        checkpoints = Checkpointing(
-            checkpoints_in(folder.checkpoints), _CHECKPOINT_EVERY, Request(folder=str(Path.cwd()))
-        )
         painter = Painter(
-            self._video, self._plugins.registry, folder, table, size, checkpoints, stops
+            self._video,
+            self._plugins.registry,
+            folder,
+            table,
+            size,
+            self._checkpoints(folder),
+            stops,
         )
         painted = len(table) * settings.passes - len(painter.remaining())
         self._listener(VideoStarted(len(table), settings.passes, size, painted, folder.path))
@@ -192,6 +187,11 @@ class _Making:
             painter.paint(session, listeners, self._listener)
         if listeners.failure:
             raise listeners.failure
+
+    def _checkpoints(self, folder: WorkFolder) -> Checkpointing:
+        return Checkpointing(
+            checkpoints_in(folder.checkpoints), _CHECKPOINT_EVERY, Request(folder=str(Path.cwd()))
+        )
 
     def _write(
         self,
@@ -207,6 +207,18 @@ class _Making:
         with self._keeping.stops.deferred():
             write_video(target, clip, folder, table, last_pass, record, self._listener)
         self._keeping.stops.raise_deferred()
+        write_extras(
+            self._extras,
+            self._video,
+            self._plugins.registry,
+            folder,
+            table,
+            target.size,
+            record,
+            self._listener,
+            self._checkpoints(folder),
+            self._keeping.stops,
+        )
         seconds = time.perf_counter() - self._started
         self._listener(VideoFinished(target.path, len(table), seconds))
         return Video(target.path, len(table), target.size, seconds, folder.path)

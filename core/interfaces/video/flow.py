@@ -25,7 +25,7 @@ class FlowFrame:
 class FlowEstimator(ABC):
     """Estimator of the optical flow between two frames of a clip.
 
-    It is called from one thread at a time, which is not the one that runs the network.
+    It is called from one thread at a time, while the network may be running on another one.
     """
 
     @abstractmethod

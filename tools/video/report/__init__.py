@@ -1,0 +1,1 @@
+"""Report on a video's flicker: frames painted by themselves, warping errors, the page."""
