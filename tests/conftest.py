@@ -9,7 +9,7 @@ import site
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +136,11 @@ def smooth_backend(smooth_backbone: Backbone) -> FeatureBackend:
 def generator() -> torch.Generator:
     """Random numbers that are the same in each run."""
     return torch.Generator().manual_seed(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _float32_on_every_processor() -> Iterator[None]:
+    """`precision=auto` is float32 on the CPU, so that tests measure the same on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylectl.backends.devices._multiplies_bf16", lambda: False)
+        yield
