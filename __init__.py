@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Notice,
         RunFinished,
         RunStarted,
+        ScaleSettled,
         ScaleStarted,
         StepDone,
     )
@@ -127,7 +128,7 @@ _HOMES = {
         "BackendDevice BackendOptions FeatureBackend Features LazyCotangents Pullback"
     ),
     ".core.interfaces.contract": "check_image check_layers checked_pullback",
-    ".core.interfaces.events": "Event Notice RunFinished RunStarted ScaleStarted StepDone",
+    ".core.interfaces.events": "Event Notice RunFinished RunStarted ScaleSettled ScaleStarted StepDone",
     ".core.interfaces.optimizer": (
         "Evaluate Evaluation Initializer Iterate Minimization Optimizer OptimizerState "
         "Parametrization StartingPoint"
@@ -223,6 +224,7 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "Scale",
+    "ScaleSettled",
     "ScaleStarted",
     "Score",
     "Snapshot",

@@ -57,6 +57,18 @@ class StepDone:
 
 
 @dataclass(frozen=True)
+class ScaleSettled:
+    """Early end of the steps at `scales[index]`: the loss does not change any more.
+
+    `step` is the last one that was made; see `Job.least_change`.
+    """
+
+    index: int
+    scale: Scale
+    step: int
+
+
+@dataclass(frozen=True)
 class Notice:
     """Message for the user: what was assumed, adapted or recovered from."""
 
@@ -77,7 +89,7 @@ class RunFinished:
 
 
 #: What happens in a run; a listener is called with each.
-Event = RunStarted | ScaleStarted | StepDone | Notice | RunFinished
+Event = RunStarted | ScaleStarted | StepDone | ScaleSettled | Notice | RunFinished
 Listener = Callable[[Event], None]
 
 

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import Checkpoint, random_states
 from ..errors import NumericalError
-from ..interfaces.events import Listener, Notice, RunStarted, ScaleStarted, StepDone, ignore
+from ..interfaces.events import (
+    Listener,
+    Notice,
+    RunStarted,
+    ScaleSettled,
+    ScaleStarted,
+    StepDone,
+    ignore,
+)
 from ..interfaces.optimizer import OptimizerState
 from ..interfaces.result import Result, StepRecord
 from ..planning.scale_sizes import size_notices
@@ -145,13 +153,7 @@ class _Runner:
             self._listener(StepDone(index, number, value, losses, seconds, step.shown))
             self._save()
             if self._settled() and number < self._scales[index].steps:
-                size = max(self._scales[index].size)
-                self._listener(
-                    Notice(
-                        f"the loss at {size} px does not change any more: its steps end after "
-                        f"{number} of {self._scales[index].steps} (`least_change`)"
-                    )
-                )
+                self._listener(ScaleSettled(index, self._scales[index], number))
                 break
 
     def _settled(self) -> bool:

@@ -16,7 +16,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ...core.interfaces.events import Event, Notice, RunFinished, RunStarted, StepDone
+from ...core.interfaces.events import (
+    Event,
+    Notice,
+    RunFinished,
+    RunStarted,
+    ScaleSettled,
+    StepDone,
+)
 from ...core.job.paths import SAMPLES
 from ...core.shown import one_line
 from ...core.sizes.pyramid import Scale
@@ -85,6 +92,11 @@ class RunProgress:
                 self._start(event)
             case StepDone():
                 self._step(event)
+            case ScaleSettled():
+                self.say(
+                    f"the loss at {max(event.scale.size)} px does not change any more: its steps "
+                    f"end after {event.step} of {event.scale.steps} (`least_change`)"
+                )
             case Notice():
                 self.say(event.message)
             case RunFinished() if event.result.interrupted:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import stylectl
-from stylectl import Event, Notice, StepRecord
+from stylectl import Event, ScaleSettled, StepRecord
 from stylectl.core.run.settling import STEPS, settled
 
 
@@ -49,8 +49,8 @@ def test_each_scale_of_a_run_ends_early_and_that_is_said_and_recorded(tmp_path: 
     )
     assert set(result.settled) == {0, 1}
     assert result.iterations == sum(result.settled.values()) < 40
-    said = [event.message for event in events if isinstance(event, Notice)]
-    assert sum("does not change any more" in message for message in said) == 2
+    ends = [event for event in events if isinstance(event, ScaleSettled)]
+    assert {event.index: event.step for event in ends} == result.settled
     record = json.loads((tmp_path / "a.json").read_text())
     assert record["settled_after"] == list(result.settled.values())
     assert not result.interrupted
