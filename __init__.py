@@ -128,7 +128,9 @@ _HOMES = {
         "BackendDevice BackendOptions FeatureBackend Features LazyCotangents Pullback"
     ),
     ".core.interfaces.contract": "check_image check_layers checked_pullback",
-    ".core.interfaces.events": "Event Notice RunFinished RunStarted ScaleSettled ScaleStarted StepDone",
+    ".core.interfaces.events": (
+        "Event Notice RunFinished RunStarted ScaleSettled ScaleStarted StepDone"
+    ),
     ".core.interfaces.optimizer": (
         "Evaluate Evaluation Initializer Iterate Minimization Optimizer OptimizerState "
         "Parametrization StartingPoint"
