@@ -7,8 +7,8 @@ from ..clips.source import Clip
 from ..clips.target import ClipTarget
 from ..clips.writer import ClipWriter
 from .events import StageProgress, VideoListener
-from .folder import FrameTable, WorkFolder
-from .pictures import read_alpha, read_frame, to_float
+from .work.folder import FrameTable, WorkFolder
+from .work.pictures import read_alpha, read_frame, to_float
 
 
 def write_video(

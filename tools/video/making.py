@@ -25,14 +25,14 @@ from ..clips.source import Clip, ClipOptions, open_clip
 from ..clips.target import ClipTarget, plan_clip
 from .encoding import write_video
 from .events import VideoFinished, VideoListener, VideoStarted
-from .extraction import check_lengths, read_clip
-from .folder import FrameTable, WorkFolder
 from .identity import identity, input_hashes
 from .painting import Painter
 from .planning import VideoPlan
 from .records import record_text
 from .report.extras import Extras
 from .report.writing import write_extras
+from .work.extraction import check_lengths, read_clip
+from .work.folder import FrameTable, WorkFolder
 
 #: Seconds between two checkpoints of a frame.
 _CHECKPOINT_EVERY = 60.0

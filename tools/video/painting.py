@@ -28,10 +28,10 @@ from ...core.sizes.fitting import Size
 from ...core.stopping import StopRequests
 from ...core.video.taking_over import Neighbor, taken_over
 from .events import FrameDone, FrameStarted, VideoListener
-from .flows import Flows, KnownFlow
-from .folder import FrameTable, WorkFolder
-from .pictures import read_frame, to_16_bits, to_float, write_frame
 from .planning import VideoPlan
+from .work.flows import Flows, KnownFlow
+from .work.folder import FrameTable, WorkFolder
+from .work.pictures import read_frame, to_16_bits, to_float, write_frame
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,11 @@
 """Clips of the tests, made by FFmpeg through PyAV."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -8,7 +13,7 @@ import numpy as np
 SIZE = (48, 64)
 
 
-def picture(seed=0, size=SIZE):
+def picture(seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Return smooth colors (H, W, 3), float32 in [0, 1], that differ by seed."""
     height, width = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -18,25 +23,25 @@ def picture(seed=0, size=SIZE):
 
 
 def write_video(
-    path,
-    frames=10,
-    codec="libx264",
-    pixel_format="yuv420p",
-    options=None,
-    size=SIZE,
-    times=None,
-    rotation=None,
-    planes=None,
-    tags=None,
-    audio=False,
-    subtitles=(),
-    chapters=(),
-    offset=0,
-    fps=10,
-    container_format=None,
-    movflags=None,
-    metadata=None,
-):
+    path: Path,
+    frames: int = 10,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    options: dict[str, str] | None = None,
+    size: tuple[int, int] = SIZE,
+    times: Sequence[float] | None = None,
+    rotation: int | None = None,
+    planes: Callable[[int], Sequence[np.ndarray]] | None = None,
+    tags: Mapping[str, object] | None = None,
+    audio: bool = False,
+    subtitles: Sequence[tuple[float, str]] = (),
+    chapters: Sequence[tuple[float, float, str]] = (),
+    offset: float = 0,
+    fps: int = 10,
+    container_format: str | None = None,
+    movflags: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write a clip; `planes` returns the planes of frame `n` (default: those of `picture`)."""
     tick = Fraction(1, 12800)
     with av.open(
@@ -45,7 +50,7 @@ def write_video(
         format=container_format,
         container_options={"movflags": movflags} if movflags else {},
     ) as container:
-        stream = container.add_stream(
+        stream: Any = container.add_stream(
             codec, rate=fps, options={"crf": "1", "g": "5"} if options is None else options
         )
         stream.height, stream.width = size
@@ -56,7 +61,7 @@ def write_video(
         if rotation is not None:
             stream.set_display_rotation(rotation)
         stream.metadata.update(metadata or {})
-        sound = container.add_stream("aac", rate=44100, layout="mono") if audio else None
+        sound: Any = container.add_stream("aac", rate=44100, layout="mono") if audio else None
         texts = container.add_mux_stream("subrip") if subtitles else None
         if chapters:
             container.set_chapters(
@@ -98,7 +103,7 @@ def write_video(
             _beeps(container, sound, frames / fps, offset)
 
 
-def _beeps(container, stream, seconds, offset):
+def _beeps(container: Any, stream: Any, seconds: float, offset: float) -> None:
     """Write silence with a click at each whole second and a half: at 0.5, 1.5, ..."""
     samples = np.zeros(int(seconds * 44100), np.float32)
     for click in range(22050, len(samples), 44100):
@@ -112,23 +117,29 @@ def _beeps(container, stream, seconds, offset):
     container.mux(stream.encode(None))
 
 
-def clicks(path):
+def seconds(timed: av.VideoFrame | av.AudioFrame | av.Packet[Any]) -> float:
+    """Return the timestamp of a frame or a packet."""
+    assert timed.pts is not None
+    assert timed.time_base is not None
+    return float(timed.pts * timed.time_base)
+
+
+def clicks(path: Path) -> list[float]:
     """Return the times of the clicks in a clip's sound, from its first video frame."""
     with av.open(str(path)) as container:
-        frame = next(container.decode(video=0))
-        origin = float(frame.pts * frame.time_base)
-    found = []
+        origin = seconds(next(container.decode(video=0)))
+    found: list[float] = []
     with av.open(str(path)) as container:
-        for frame in container.decode(audio=0):
+        for frame in container.decode(container.streams.audio[0]):
             loud = np.flatnonzero(np.abs(frame.to_ndarray()[0]) > 0.3)
             if loud.size:
-                time = float(frame.pts * frame.time_base) + loud[0] / frame.sample_rate - origin
+                time = seconds(frame) + loud[0] / frame.sample_rate - origin
                 if not found or time - found[-1] > 0.1:
                     found.append(time)
     return found
 
 
-def from_planes(planes, name):
+def from_planes(planes: Sequence[np.ndarray], name: str) -> av.VideoFrame:
     """Return a frame of FFmpeg with these planes."""
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, name)

@@ -1,20 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 from stylectl.core.errors import ImageError, UsageError
-from stylectl.tools.clips.source import ClipOptions, open_clip
+from stylectl.tools.clips.source import Clip, ClipOptions, Frame, open_clip
 
 
-def image(level, size=(16, 12), mode="RGB"):
+def image(level: int, size: tuple[int, int] = (16, 12), mode: str = "RGB") -> Image.Image:
     return Image.fromarray(np.full((size[1], size[0], 3), level, np.uint8)).convert(mode)
 
 
-def read(path, first=0, **options):
+def read(path: Path, first: int = 0, **options: Any) -> tuple[Clip, list[Frame]]:
     with open_clip(str(path), ClipOptions(**options)) as clip:
         return clip, list(clip.frames(first))
 
 
-def fill(folder, numbers, name="f{:03}.png", size=(16, 12)):
+def fill(
+    folder: Path,
+    numbers: Iterable[int],
+    name: str = "f{:03}.png",
+    size: tuple[int, int] = (16, 12),
+) -> Path:
     folder.mkdir(exist_ok=True)
     for number in numbers:
         image(number, size).save(folder / name.format(number))
@@ -22,23 +34,23 @@ def fill(folder, numbers, name="f{:03}.png", size=(16, 12)):
 
 
 @pytest.mark.parametrize("pattern", ["", "f%03d.png", "*.png", "f???.png"])
-def test_numbered_images_are_a_clip(tmp_path, pattern):
+def test_numbered_images_are_a_clip(tmp_path: Path, pattern: str) -> None:
     folder = fill(tmp_path / "frames", range(7, 13))
     clip, frames = read(folder / pattern if pattern else folder)
     assert [round(float(frame.pixels[0, 0, 0]) * 255) for frame in frames] == list(range(7, 13))
     assert [frame.time for frame in frames] == pytest.approx([n / 25 for n in range(6)])
-    assert (clip.info.frames, clip.info.kind, clip.info.fps) == (6, "images", 25)
+    assert (clip.info.frames, clip.info.kind, clip.info.fps) == (6, "images", Fraction(25))
     assert [frame.index for frame in read(folder, first=4)[1]] == [4, 5]
 
 
-def test_numbers_are_sorted_as_numbers_at_the_rate_that_is_given(tmp_path):
+def test_numbers_are_sorted_as_numbers_at_the_rate_that_is_given(tmp_path: Path) -> None:
     folder = fill(tmp_path / "frames", range(8, 12), name="f{}.png")
     _, frames = read(folder, fps=10, start=0.1)
     assert [round(float(frame.pixels[0, 0, 0]) * 255) for frame in frames] == [9, 10, 11]
     assert [frame.time for frame in frames] == pytest.approx([0, 0.1, 0.2])
 
 
-def test_folders_that_are_no_series_are_refused(tmp_path):
+def test_folders_that_are_no_series_are_refused(tmp_path: Path) -> None:
     folder = fill(tmp_path / "gap", [1, 2, 4])
     with pytest.raises(UsageError, match=r"number 3 is missing, after f002\.png"):
         open_clip(str(folder))
@@ -55,7 +67,7 @@ def test_folders_that_are_no_series_are_refused(tmp_path):
             open_clip(str(path))
 
 
-def test_images_of_another_size_and_damaged_ones_end_the_clip(tmp_path):
+def test_images_of_another_size_and_damaged_ones_end_the_clip(tmp_path: Path) -> None:
     folder = fill(fill(tmp_path / "frames", [1, 2]), [3], size=(20, 12))
     clip, frames = read(folder)
     assert len(frames) == 2
@@ -66,7 +78,7 @@ def test_images_of_another_size_and_damaged_ones_end_the_clip(tmp_path):
     assert "after frame 1" in clip.problems[0]
 
 
-def test_orientation_of_numbered_images_is_applied(tmp_path):
+def test_orientation_of_numbered_images_is_applied(tmp_path: Path) -> None:
     folder = fill(tmp_path / "frames", [1])
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -76,7 +88,7 @@ def test_orientation_of_numbered_images_is_applied(tmp_path):
     assert (clip.info.width, clip.info.height) == (12, 16)
 
 
-def test_the_fingerprint_counts_names_and_bytes(tmp_path):
+def test_the_fingerprint_counts_names_and_bytes(tmp_path: Path) -> None:
     folder = fill(tmp_path / "frames", [1, 2])
     first = open_clip(str(folder)).fingerprint()
     assert first == open_clip(str(folder / "*.png")).fingerprint()
@@ -85,11 +97,11 @@ def test_the_fingerprint_counts_names_and_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
-def test_animated_images_are_read_with_their_durations(tmp_path, suffix):
+def test_animated_images_are_read_with_their_durations(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     levels, durations = [0, 60, 120, 240], [100, 40, 500, 80]
     images = [image(level) for level in levels]
-    more = {"lossless": True} if suffix == "webp" else {}
+    more: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
     images[0].save(path, save_all=True, append_images=images[1:], duration=durations, **more)
     clip, frames = read(path)
     assert [round(float(frame.pixels[0, 0, 0]) * 255) for frame in frames] == levels
@@ -99,13 +111,13 @@ def test_animated_images_are_read_with_their_durations(tmp_path, suffix):
     assert [frame.time for frame in read(path, start=0.1, end=0.3)[1]] == pytest.approx([0, 0.04])
 
 
-def test_frames_of_no_duration_are_shown_as_browsers_do(tmp_path):
+def test_frames_of_no_duration_are_shown_as_browsers_do(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
     image(0).save(path, save_all=True, append_images=[image(99)], duration=0)
     assert [frame.duration for frame in read(path)[1]] == pytest.approx([0.1, 0.1])
 
 
-def test_a_still_image_is_no_clip(tmp_path):
+def test_a_still_image_is_no_clip(tmp_path: Path) -> None:
     for suffix in ("png", "gif", "webp"):
         image(3).save(tmp_path / f"a.{suffix}")
         with pytest.raises(UsageError, match="one image, and no clip"):
@@ -115,7 +127,7 @@ def test_a_still_image_is_no_clip(tmp_path):
         open_clip(str(tmp_path / "a.jpg"))
 
 
-def test_a_truncated_animation_gives_the_frames_before(tmp_path):
+def test_a_truncated_animation_gives_the_frames_before(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     rng = np.random.default_rng(0)
     images = [Image.fromarray(rng.integers(0, 255, (40, 40, 3), np.uint8)) for _ in range(6)]
@@ -127,13 +139,13 @@ def test_a_truncated_animation_gives_the_frames_before(tmp_path):
     assert (frames[0].pixels * 255 == np.asarray(images[0])).all()
 
 
-def test_options_without_effect_are_refused(tmp_path):
+def test_options_without_effect_are_refused(tmp_path: Path) -> None:
     folder = fill(tmp_path / "frames", [1, 2])
     with pytest.raises(UsageError, match="no effect"):
         open_clip(str(folder), ClipOptions(deinterlace=True))
 
 
-def test_too_many_pixels_are_refused(tmp_path):
+def test_too_many_pixels_are_refused(tmp_path: Path) -> None:
     folder = fill(tmp_path / "frames", [1, 2])
     with pytest.raises(ImageError, match="more than 100 pixels"):
         open_clip(str(folder), ClipOptions(max_pixels=100))
@@ -142,7 +154,7 @@ def test_too_many_pixels_are_refused(tmp_path):
         open_clip(str(tmp_path / "a.gif"), ClipOptions(max_pixels=100))
 
 
-def test_dark_gray_images_of_16_bits_stay_dark(tmp_path):
+def test_dark_gray_images_of_16_bits_stay_dark(tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
     for number, level in enumerate([60000, 3000, 200, 0]):

@@ -1,33 +1,38 @@
+from __future__ import annotations
+
 import socket
+from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from stylectl.core.errors import ImageError, UsageError
-from stylectl.tools.clips.source import ClipOptions, open_clip
+from stylectl.tools.clips.source import Clip, ClipOptions, Frame, open_clip
 
 from .making import SIZE, picture, write_video
 
 LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 
 
-def read(path, first=0, **options):
+def read(path: Path, first: int = 0, **options: Any) -> tuple[Clip, list[Frame]]:
     """Return the clip and its frames."""
     with open_clip(str(path), ClipOptions(**options)) as clip:
         return clip, list(clip.frames(first))
 
 
-def times(frames):
+def times(frames: Sequence[Frame]) -> list[float]:
     return [round(frame.time, 6) for frame in frames]
 
 
-def test_a_video_is_read_with_its_times_and_colors(tmp_path):
+def test_a_video_is_read_with_its_times_and_colors(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=5)
     clip, frames = read(tmp_path / "a.mp4")
     assert times(frames) == [0, 0.1, 0.2, 0.3, 0.4]
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     assert all(frame.duration == pytest.approx(0.1) for frame in frames)
-    assert (clip.info.width, clip.info.height, clip.info.fps) == (64, 48, 10)
+    assert (clip.info.width, clip.info.height, clip.info.fps) == (64, 48, Fraction(10))
     assert (clip.info.kind, clip.info.has_audio, clip.info.has_alpha) == ("video", False, False)
     assert clip.problems == ()
     for frame in frames:
@@ -36,7 +41,7 @@ def test_a_video_is_read_with_its_times_and_colors(tmp_path):
         assert np.abs(frame.pixels - picture(frame.index)).max() < 0.03
 
 
-def test_a_frame_is_the_same_however_it_is_reached(tmp_path):
+def test_a_frame_is_the_same_however_it_is_reached(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=8)
     _, frames = read(tmp_path / "a.mp4")
     _, later = read(tmp_path / "a.mp4", first=5)
@@ -46,7 +51,7 @@ def test_a_frame_is_the_same_however_it_is_reached(tmp_path):
         assert (one.time, one.duration) == (other.time, other.duration)
 
 
-def test_uneven_times_are_kept(tmp_path):
+def test_uneven_times_are_kept(tmp_path: Path) -> None:
     uneven = [0, 0.04, 0.08, 0.5, 0.52, 1.0]
     write_video(tmp_path / "a.mkv", frames=6, times=uneven)
     _, frames = read(tmp_path / "a.mkv")
@@ -54,7 +59,7 @@ def test_uneven_times_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
-def test_times_are_counted_from_the_first_frame_after_hours(tmp_path, suffix):
+def test_times_are_counted_from_the_first_frame_after_hours(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     write_video(path, frames=5, offset=3 * 3600)
     _, frames = read(path)
@@ -73,7 +78,9 @@ def test_times_are_counted_from_the_first_frame_after_hours(tmp_path, suffix):
         ({"fps": 20, "end": 0.2}, [0, 0, 1, 1]),
     ],
 )
-def test_the_part_that_is_asked_for_is_taken(tmp_path, options, expected):
+def test_the_part_that_is_asked_for_is_taken(
+    tmp_path: Path, options: dict[str, Any], expected: list[int]
+) -> None:
     write_video(tmp_path / "a.mp4", frames=10)
     clip, frames = read(tmp_path / "a.mp4", **options)
     blue = [round(float(frame.pixels[24, 32, 2]) * 10) for frame in frames]
@@ -84,7 +91,7 @@ def test_the_part_that_is_asked_for_is_taken(tmp_path, options, expected):
     assert length == pytest.approx(clip.info.duration, abs=0.051)
 
 
-def test_ticks_of_a_millisecond_lose_no_frame_at_a_constant_rate(tmp_path):
+def test_ticks_of_a_millisecond_lose_no_frame_at_a_constant_rate(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", frames=9, fps=30)
     for options in ({"fps": 30}, {"start": 1 / 30, "end": 7 / 30}):
         _, frames = read(tmp_path / "a.mkv", **options)
@@ -105,19 +112,19 @@ def test_ticks_of_a_millisecond_lose_no_frame_at_a_constant_rate(tmp_path):
         {"start": float("inf")},
     ],
 )
-def test_options_that_make_no_sense_are_refused(options):
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         ClipOptions(**options)
 
 
-def test_a_start_after_the_end_is_refused(tmp_path):
+def test_a_start_after_the_end_is_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=3)
     with pytest.raises(UsageError, match="no frame between `start=9`"):
         open_clip(str(tmp_path / "a.mp4"), ClipOptions(start=9))
 
 
 @pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (180, 2), (-90, 3)])
-def test_a_turned_clip_is_read_upright(tmp_path, degrees, turns):
+def test_a_turned_clip_is_read_upright(tmp_path: Path, degrees: int, turns: int) -> None:
     write_video(tmp_path / "a.mp4", frames=1, rotation=degrees)
     clip, (frame,) = read(tmp_path / "a.mp4")
     upright = np.rot90(picture(0), turns)
@@ -126,7 +133,7 @@ def test_a_turned_clip_is_read_upright(tmp_path, degrees, turns):
     assert np.abs(frame.pixels - upright).max() < 0.03
 
 
-def test_pixels_that_are_not_square_are_made_so(tmp_path):
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=1, tags={"sample_aspect_ratio": Fraction(3, 2)})
     clip, (frame,) = read(tmp_path / "a.mp4")
     assert frame.pixels.shape == (48, 96, 3)
@@ -140,7 +147,9 @@ MATRICES = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 @pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("bits", [8, 10])
-def test_matrix_and_range_are_those_of_the_clip(tmp_path, matrix, full, bits):
+def test_matrix_and_range_are_those_of_the_clip(
+    tmp_path: Path, matrix: int, full: bool, bits: int
+) -> None:
     red, blue = MATRICES[matrix]
     colors = np.array([[0.8, 0.3, 0.1], [0.1, 0.7, 0.4], [0.2, 0.2, 0.9], [1, 1, 1], [0, 0, 0]])
     luma = colors @ [red, 1 - red - blue, blue]
@@ -172,7 +181,7 @@ def test_matrix_and_range_are_those_of_the_clip(tmp_path, matrix, full, bits):
         assert np.abs(frame.pixels[24, 13 * place + 5] - color).max() < tolerance
 
 
-def test_ten_bits_show_no_bands(tmp_path):
+def test_ten_bits_show_no_bands(tmp_path: Path) -> None:
     ramp = np.repeat((np.arange(64, dtype=np.uint16) + 400)[None], 48, 0)
     gray = [ramp, np.full((24, 32), 512, np.uint16), np.full((24, 32), 512, np.uint16)]
     write_video(
@@ -190,7 +199,7 @@ def test_ten_bits_show_no_bands(tmp_path):
     assert np.abs(frame.pixels[20, :, 1] - expected).max() < 1e-3
 
 
-def test_gray_and_rgb_video_are_read(tmp_path):
+def test_gray_and_rgb_video_are_read(tmp_path: Path) -> None:
     level = np.full(SIZE, 77, np.uint8)
     write_video(tmp_path / "g.mkv", 1, "ffv1", "gray", {}, planes=lambda n: [level])
     _, (frame,) = read(tmp_path / "g.mkv")
@@ -208,13 +217,15 @@ def test_gray_and_rgb_video_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG"), (8, "linear")])
-def test_transfer_functions_of_no_display_are_refused(tmp_path, transfer, name):
+def test_transfer_functions_of_no_display_are_refused(
+    tmp_path: Path, transfer: int, name: str
+) -> None:
     write_video(tmp_path / "a.mkv", frames=1, tags={"color_trc": transfer})
     with pytest.raises(ImageError, match=name):
         open_clip(str(tmp_path / "a.mkv"))
 
 
-def test_wide_primaries_are_converted(tmp_path):
+def test_wide_primaries_are_converted(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", frames=1, tags={"color_primaries": 9})
     clip, (frame,) = read(tmp_path / "a.mkv")
     assert "BT.2020" in clip.info.notices[0]
@@ -225,14 +236,14 @@ def test_wide_primaries_are_converted(tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["libvpx-vp9", "libvpx", "prores_ks"])
-def test_transparency_is_read(tmp_path, codec):
+def test_transparency_is_read(tmp_path: Path, codec: str) -> None:
     deep = codec == "prores_ks"
-    alpha = np.rint(np.linspace(0, 1023 if deep else 255, 48)).astype(
+    column: np.ndarray = np.rint(np.linspace(0, 1023 if deep else 255, 48)).astype(
         np.uint16 if deep else np.uint8
     )
-    alpha = np.repeat(alpha[:, None], 64, 1)
+    alpha = np.repeat(column[:, None], 64, 1)
 
-    def planes(number):
+    def planes(number: int) -> list[np.ndarray]:
         if deep:
             return [np.full(SIZE, 500, np.uint16)] * 3 + [alpha]
         return [np.full(SIZE, 99, np.uint8)] + [np.full((24, 32), 99, np.uint8)] * 2 + [alpha]
@@ -243,11 +254,12 @@ def test_transparency_is_read(tmp_path, codec):
     clip, frames = read(path)
     assert clip.info.has_alpha
     assert len(frames) == 3
-    expected = alpha / (1023 if deep else 255)
-    assert np.abs(frames[1].alpha - expected).max() < 0.03
+    read_alpha = frames[1].alpha
+    assert read_alpha is not None
+    assert np.abs(read_alpha - alpha / (1023 if deep else 255)).max() < 0.03
 
 
-def test_an_interlaced_clip_is_refused_or_deinterlaced(tmp_path):
+def test_an_interlaced_clip_is_refused_or_deinterlaced(tmp_path: Path) -> None:
     options = {"flags": "+ildct+ilme", "x264-params": "tff=1", "crf": "1"}
     write_video(tmp_path / "a.mp4", frames=6, options=options)
     with pytest.raises(ImageError, match="`deinterlace=True`"):
@@ -257,7 +269,7 @@ def test_an_interlaced_clip_is_refused_or_deinterlaced(tmp_path):
     assert np.abs(frames[2].pixels - picture(2))[4:-4].max() < 0.06
 
 
-def test_a_truncated_clip_gives_the_frames_before(tmp_path):
+def test_a_truncated_clip_gives_the_frames_before(tmp_path: Path) -> None:
     whole, cut = tmp_path / "a.mkv", tmp_path / "b.mkv"
     write_video(whole, frames=40, options={"crf": "1", "g": "5", "bf": "0"})
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -271,7 +283,7 @@ def test_a_truncated_clip_gives_the_frames_before(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.5, 0.7, 0.9])
-def test_a_truncated_mp4_is_said_to_be_so(tmp_path, share):
+def test_a_truncated_mp4_is_said_to_be_so(tmp_path: Path, share: float) -> None:
     whole, cut = tmp_path / "a.mp4", tmp_path / "b.mp4"
     write_video(whole, frames=40, movflags="+faststart")
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
@@ -280,7 +292,7 @@ def test_a_truncated_mp4_is_said_to_be_so(tmp_path, share):
     assert clip.problems
 
 
-def test_damaged_bytes_end_the_clip(tmp_path):
+def test_damaged_bytes_end_the_clip(tmp_path: Path) -> None:
     whole = tmp_path / "a.mkv"
     write_video(whole, frames=40, options={"crf": "1", "g": "5"})
     data = bytearray(whole.read_bytes())
@@ -294,7 +306,7 @@ def test_damaged_bytes_end_the_clip(tmp_path):
         assert np.abs(frame.pixels - picture(frame.index)).max() < 0.05
 
 
-def test_a_change_of_size_ends_the_clip(tmp_path):
+def test_a_change_of_size_ends_the_clip(tmp_path: Path) -> None:
     write_video(tmp_path / "a.ts", frames=5)
     write_video(tmp_path / "b.ts", frames=5, size=(24, 32), offset=0.5)
     both = tmp_path / "both.ts"
@@ -304,7 +316,7 @@ def test_a_change_of_size_ends_the_clip(tmp_path):
     assert "32x24 px instead of 64x48" in clip.problems[0]
 
 
-def test_timestamps_that_jump_back_are_said(tmp_path):
+def test_timestamps_that_jump_back_are_said(tmp_path: Path) -> None:
     write_video(tmp_path / "a.ts", frames=5, offset=5)
     both = tmp_path / "both.ts"
     both.write_bytes((tmp_path / "a.ts").read_bytes() * 2)
@@ -314,20 +326,20 @@ def test_timestamps_that_jump_back_are_said(tmp_path):
     assert "jump back" in clip.problems[0]
 
 
-def test_a_clip_of_one_pixel_is_read(tmp_path):
+def test_a_clip_of_one_pixel_is_read(tmp_path: Path) -> None:
     level = np.full((1, 1), 77, np.uint8)
     write_video(tmp_path / "a.mkv", 2, "ffv1", "gray", {}, size=(1, 1), planes=lambda n: [level])
     _, frames = read(tmp_path / "a.mkv")
     assert frames[1].pixels.shape == (1, 1, 3)
 
 
-def test_too_many_pixels_are_refused(tmp_path):
+def test_too_many_pixels_are_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=1)
     with pytest.raises(ImageError, match="more than 1000 pixels"):
         open_clip(str(tmp_path / "a.mp4"), ClipOptions(max_pixels=1000))
 
 
-def test_what_is_no_video_is_refused_in_one_line(tmp_path):
+def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path) -> None:
     import av
 
     sound = tmp_path / "sound.mp4"
@@ -348,7 +360,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path):
         open_clip(str(tmp_path / "none.mp4"))
 
 
-def test_a_video_of_no_frames_is_refused(tmp_path):
+def test_a_video_of_no_frames_is_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", frames=10)
     data = (tmp_path / "a.mkv").read_bytes()
     (tmp_path / "b.mkv").write_bytes(data[: data.find(b"\x1f\x43\xb6\x75")])
@@ -356,7 +368,7 @@ def test_a_video_of_no_frames_is_refused(tmp_path):
         open_clip(str(tmp_path / "b.mkv"))
 
 
-def test_playlists_and_addresses_are_refused(tmp_path):
+def test_playlists_and_addresses_are_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "a.ts", frames=5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
@@ -380,15 +392,17 @@ def test_playlists_and_addresses_are_refused(tmp_path):
             server.accept()
 
 
-def test_a_file_with_a_name_like_an_address_is_a_file(tmp_path, monkeypatch):
+def test_a_file_with_a_name_like_an_address_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "a.mp4", frames=2)
     (tmp_path / "a.mp4").rename("concat:a.mp4")
-    _, frames = read("concat:a.mp4")
+    _, frames = read(Path("concat:a.mp4"))
     assert len(frames) == 2
 
 
-def test_the_fingerprint_is_that_of_the_bytes(tmp_path):
+def test_the_fingerprint_is_that_of_the_bytes(tmp_path: Path) -> None:
     import hashlib
 
     write_video(tmp_path / "a.mp4", frames=2)

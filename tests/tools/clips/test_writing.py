@@ -1,27 +1,41 @@
+from __future__ import annotations
+
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from stylectl.core.errors import OutputError, UsageError
 from stylectl.tools.clips.records import read_record
-from stylectl.tools.clips.source import ClipOptions, open_clip
+from stylectl.tools.clips.source import Clip, ClipOptions, Frame, open_clip
 from stylectl.tools.clips.target import plan_clip
 from stylectl.tools.clips.writer import ClipWriter
 
-from .making import SIZE, clicks, picture, write_video
+from .making import SIZE, clicks, picture, seconds, write_video
 
 RECORD = json.dumps({"job": {"content": "é.png"}, "text": "<&\"'>" * 5000})
 UNEVEN = [0, 0.04, 0.08, 0.5, 0.52, 1.0, 1.04]
 ALPHA = np.repeat(np.linspace(0, 1, 48, dtype=np.float32)[:, None], 64, 1)
 
 
-def write(path, times=UNEVEN, alpha=None, source=None, record=RECORD, size=SIZE, fps=25, **options):
+def write(
+    path: Path,
+    times: Sequence[float] = UNEVEN,
+    alpha: np.ndarray | None = None,
+    source: Clip | None = None,
+    record: str | None = RECORD,
+    size: tuple[int, int] = SIZE,
+    fps: float = 25,
+    **options: Any,
+) -> tuple[str, ...]:
     """Write pictures at these times and return the notices."""
     target = plan_clip(path, size, fps, alpha=alpha is not None, **options)
     with ClipWriter(target, source, record) as writer:
@@ -32,7 +46,7 @@ def write(path, times=UNEVEN, alpha=None, source=None, record=RECORD, size=SIZE,
         return writer.notices
 
 
-def read(path, **options):
+def read(path: Path, **options: Any) -> tuple[Clip, list[Frame]]:
     with open_clip(str(path), ClipOptions(**options)) as clip:
         return clip, list(clip.frames())
 
@@ -53,7 +67,7 @@ TOLERANCES = {
 
 
 @pytest.mark.parametrize("suffix", TOLERANCES)
-def test_every_suffix_is_read_as_it_was_written(tmp_path, suffix):
+def test_every_suffix_is_read_as_it_was_written(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     write(path)
     clip, frames = read(path)
@@ -77,7 +91,9 @@ def test_every_suffix_is_read_as_it_was_written(tmp_path, suffix):
         (".mkv", "ffv1"),
     ],
 )
-def test_the_same_frames_give_the_same_bytes(tmp_path, suffix, codec):
+def test_the_same_frames_give_the_same_bytes(
+    tmp_path: Path, suffix: str, codec: str | None
+) -> None:
     path = tmp_path / f"a{suffix}"
     files = set()
     for _ in range(8 if suffix == ".mp4" else 2):
@@ -87,16 +103,18 @@ def test_the_same_frames_give_the_same_bytes(tmp_path, suffix, codec):
 
 
 @pytest.mark.parametrize("suffix", [".webm", ".mov", ".webp", ".png", ".gif"])
-def test_transparency_is_written_where_the_format_holds_it(tmp_path, suffix):
+def test_transparency_is_written_where_the_format_holds_it(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     assert write(path, alpha=ALPHA) == ()
     clip, frames = read(path)
     assert clip.info.has_alpha
     expected = (ALPHA >= 0.5) if suffix == ".gif" else ALPHA
-    assert np.abs(frames[2].alpha - expected).max() < 0.03
+    alpha = frames[2].alpha
+    assert alpha is not None
+    assert np.abs(alpha - expected).max() < 0.03
 
 
-def test_transparency_that_is_lost_is_said(tmp_path):
+def test_transparency_that_is_lost_is_said(tmp_path: Path) -> None:
     (notice,) = write(tmp_path / "a.mp4", alpha=ALPHA)
     assert "holds no transparency" in notice
 
@@ -112,7 +130,7 @@ def test_transparency_that_is_lost_is_said(tmp_path):
         (".webm", "av1"),
     ],
 )
-def test_codecs_are_chosen_by_name(tmp_path, suffix, codec):
+def test_codecs_are_chosen_by_name(tmp_path: Path, suffix: str, codec: str | None) -> None:
     path = tmp_path / f"a{suffix}"
     write(path, codec=codec)
     with av.open(str(path)) as container:
@@ -123,7 +141,7 @@ def test_codecs_are_chosen_by_name(tmp_path, suffix, codec):
     assert len(frames) == len(UNEVEN)
 
 
-def test_an_mp4_is_tagged_converted_and_fast_to_start(tmp_path):
+def test_an_mp4_is_tagged_converted_and_fast_to_start(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     gray = np.full((*SIZE, 3), [0.8, 0.3, 0.1], np.float32)
     with ClipWriter(plan_clip(path, SIZE, 25, crf=1)) as writer:
@@ -143,10 +161,10 @@ def test_an_mp4_is_tagged_converted_and_fast_to_start(tmp_path):
             128 + 224 * (0.8 - luma) / 1.5748,
         ]
         for plane, value in zip(frame.planes, expected, strict=True):
-            assert abs(np.frombuffer(plane, np.uint8)[0] - value) <= 1
+            assert abs(np.frombuffer(bytes(plane), np.uint8)[0] - value) <= 1
 
 
-def test_odd_sides_are_made_even_and_said(tmp_path):
+def test_odd_sides_are_made_even_and_said(tmp_path: Path) -> None:
     (notice,) = write(tmp_path / "a.mp4", size=(47, 65))
     assert "66x48 px instead of 65x47" in notice
     _, frames = read(tmp_path / "a.mp4")
@@ -170,7 +188,9 @@ def test_odd_sides_are_made_even_and_said(tmp_path):
         ("a.mp4", {"fps": 0}, "fps"),
     ],
 )
-def test_what_cannot_be_written_is_refused_before(tmp_path, name, options, message):
+def test_what_cannot_be_written_is_refused_before(
+    tmp_path: Path, name: str, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         plan_clip(tmp_path / name, **{"size": SIZE, **options})
     assert list(tmp_path.iterdir()) == []
@@ -180,7 +200,9 @@ def test_what_cannot_be_written_is_refused_before(tmp_path, name, options, messa
     ("name", "bits", "tolerance"),
     [("%04d.png", None, 0.003), ("%04d.png", 16, 0.004), ("%04d.tif", None, 0.004)],
 )
-def test_numbered_images_are_read_as_they_were_written(tmp_path, name, bits, tolerance):
+def test_numbered_images_are_read_as_they_were_written(
+    tmp_path: Path, name: str, bits: int | None, tolerance: float
+) -> None:
     path = tmp_path / "frames" / name
     write(path, times=[0, 0.04, 0.08], alpha=ALPHA, bits=bits)
     assert len(list((tmp_path / "frames").iterdir())) == 3
@@ -188,6 +210,7 @@ def test_numbered_images_are_read_as_they_were_written(tmp_path, name, bits, tol
     assert [frame.time for frame in frames] == [0, 0.04, 0.08]
     for frame in frames:
         assert np.abs(frame.pixels - picture(frame.index)).max() < tolerance
+        assert frame.alpha is not None
         assert np.abs(frame.alpha - ALPHA).max() < 0.005
     if name.endswith("png"):
         assert read_record(tmp_path / "frames" / "0001.png") == RECORD
@@ -195,7 +218,7 @@ def test_numbered_images_are_read_as_they_were_written(tmp_path, name, bits, tol
         plan_clip(path, SIZE)
 
 
-def test_a_folder_is_filled_with_png(tmp_path):
+def test_a_folder_is_filled_with_png(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "notes.txt").write_text("mine")
     write(tmp_path / "frames", times=[0, 0.04])
@@ -205,7 +228,7 @@ def test_a_folder_is_filled_with_png(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.webp", "a.png", "frames/%05d.png"])
-def test_an_unfinished_clip_leaves_nothing(tmp_path, name):
+def test_an_unfinished_clip_leaves_nothing(tmp_path: Path, name: str) -> None:
     target = plan_clip(tmp_path / name, SIZE)
     with ClipWriter(target) as writer:
         writer.add(picture(), None, 0, 0.04)
@@ -214,7 +237,7 @@ def test_an_unfinished_clip_leaves_nothing(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_former_file_stays_until_the_new_one_is_whole(tmp_path):
+def test_a_former_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"former")
     with ClipWriter(plan_clip(path, SIZE)) as writer:
@@ -226,7 +249,7 @@ def test_a_former_file_stays_until_the_new_one_is_whole(tmp_path):
 
 @pytest.mark.subprocess
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9")
-def test_what_a_kill_leaves_is_removed_by_the_next_plan(tmp_path):
+def test_what_a_kill_leaves_is_removed_by_the_next_plan(tmp_path: Path) -> None:
     code = (
         "import sys, time; import numpy as np;"
         "from stylectl.tools.clips.target import plan_clip;"
@@ -238,6 +261,7 @@ def test_what_a_kill_leaves_is_removed_by_the_next_plan(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "a.mp4")], stdout=subprocess.PIPE
     )
+    assert process.stdout is not None
     assert process.stdout.readline() == b"here\n"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -247,7 +271,7 @@ def test_what_a_kill_leaves_is_removed_by_the_next_plan(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sound_subtitles_and_chapters_are_copied(tmp_path):
+def test_sound_subtitles_and_chapters_are_copied(tmp_path: Path) -> None:
     source = tmp_path / "source.mkv"
     write_video(
         source,
@@ -267,7 +291,7 @@ def test_sound_subtitles_and_chapters_are_copied(tmp_path):
         stream = container.streams.subtitles[0]
         packets = [packet for packet in container.demux(stream) if packet.size]
         assert [bytes(packet) for packet in packets] == [b"one", b"two"]
-        assert float(packets[1].pts * packets[1].time_base) == pytest.approx(2, abs=0.025)
+        assert seconds(packets[1]) == pytest.approx(2, abs=0.025)
     (notice,) = write(tmp_path / "a.mp4", times=times, source=clip, fps=10)
     assert "does not hold the subtitle stream" in notice
     assert clicks(tmp_path / "a.mp4") == pytest.approx(clicks(source), abs=0.002)
@@ -277,7 +301,7 @@ def test_sound_subtitles_and_chapters_are_copied(tmp_path):
 
 @pytest.mark.parametrize("offset", [0, 3 * 3600])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-def test_sound_is_cut_in_step_with_the_frames(tmp_path, suffix, offset):
+def test_sound_is_cut_in_step_with_the_frames(tmp_path: Path, suffix: str, offset: int) -> None:
     source = tmp_path / "source.mkv"
     write_video(
         source,
@@ -294,30 +318,33 @@ def test_sound_is_cut_in_step_with_the_frames(tmp_path, suffix, offset):
     with av.open(str(path)) as container:
         assert float(container.streams.audio[0].duration or 0) >= 0
         spans = [
-            tuple(float(chapter[key] * chapter["time_base"]) for key in ("start", "end"))
+            [
+                float(time * (chapter["time_base"] or 0))
+                for time in (chapter["start"], chapter["end"])
+            ]
             for chapter in container.chapters()
         ]
     assert np.array(spans) == pytest.approx(np.array([[0, 0.5], [0.5, 2]]), abs=0.05)
 
 
-def test_a_file_without_a_record_has_none(tmp_path):
+def test_a_file_without_a_record_has_none(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", record=None)
     write(tmp_path / "a.gif", record=None)
     assert read_record(tmp_path / "a.mp4") is None
     assert read_record(tmp_path / "a.gif") is None
 
 
-def test_rates_of_ntsc_are_exact(tmp_path):
+def test_rates_of_ntsc_are_exact(tmp_path: Path) -> None:
     fps = Fraction(24000, 1001)
     write(tmp_path / "a.mp4", times=[n / float(fps) for n in range(5)], fps=float(fps))
     with av.open(str(tmp_path / "a.mp4")) as container:
         stream = container.streams.video[0]
-        times = [packet.pts * stream.time_base for packet in container.demux(stream) if packet.size]
-    assert sorted(times) == [n / fps for n in range(5)]
+        times = [seconds(packet) for packet in container.demux(stream) if packet.size]
+    assert sorted(times) == [float(n / fps) for n in range(5)]
 
 
 @pytest.mark.parametrize("name", ["%04d.png", "%04d.tif"])
-def test_dark_frames_of_16_bits_stay_dark(tmp_path, name):
+def test_dark_frames_of_16_bits_stay_dark(tmp_path: Path, name: str) -> None:
     path = tmp_path / "frames" / name
     with ClipWriter(plan_clip(path, SIZE, bits=16)) as writer:
         for number, level in enumerate([0.5, 0.04, 0.01, 0]):

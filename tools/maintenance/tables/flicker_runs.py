@@ -28,13 +28,13 @@ from ...judge.gram import gram_distance
 from ...judge.pictures import open_pictures
 from ...queue.sheets.contact_sheet import draw_sheet, write_sheet
 from ...video.events import VideoEvent
-from ...video.flows import KnownFlow
-from ...video.folder import WorkFolder
 from ...video.making import Video, make_video
-from ...video.pictures import read_frame, to_float, write_frame
 from ...video.planning import VideoPlan
 from ...video.report.flicker import DISTANCES, frame_errors, mean, mean_error
 from ...video.report.frame_by_frame import paint_frame_by_frame
+from ...video.work.flows import KnownFlow
+from ...video.work.folder import WorkFolder
+from ...video.work.pictures import read_frame, to_float, write_frame
 from .synthetic_clips import ExactFlow, SyntheticClip, synthetic_clips
 
 #: Side of a photograph, relative to that of the frames that view it.

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ....core.sizes.fitting import fit
 from ...queue.sheets.contact_sheet import write_sheet
-from ..folder import FrameTable, WorkFolder
-from ..pictures import read_frame, to_8_bits, to_float
+from ..work.folder import FrameTable, WorkFolder
+from ..work.pictures import read_frame, to_8_bits, to_float
 
 #: Most frames of a sheet, and the longest side of one, in pixels.
 _MOST_FRAMES, _LONG_SIDE = 12, 480

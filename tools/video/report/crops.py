@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..pictures import to_8_bits
+from ..work.pictures import to_8_bits
 
 #: Most frames that are shown, and the longest side of a crop, in pixels.
 _MOST_FRAMES, _LONG_SIDE = 6, 200

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ....core.video.warping_error import warping_error
-from ..flows import KnownFlow
+from ..work.flows import KnownFlow
 
 #: Distances, in frames, at which the flicker is measured.
 DISTANCES = (1, 5, 10)

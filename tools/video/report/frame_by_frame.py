@@ -12,10 +12,10 @@ from ....core.run.session import Session
 from ....core.sizes.fitting import Size
 from ....core.stopping import StopRequests
 from ..events import FrameDone, StageProgress, VideoEvent, VideoListener
-from ..flows import KnownFlow
-from ..folder import FrameTable, WorkFolder
 from ..painting import Painter, Turn
 from ..planning import VideoPlan
+from ..work.flows import KnownFlow
+from ..work.folder import FrameTable, WorkFolder
 
 #: Most frames that are painted by themselves for a report; each takes as long as a first frame.
 _MOST_FRAMES = 12

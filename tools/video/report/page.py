@@ -15,10 +15,10 @@ from ....core.errors import OutputError
 from ....core.files import whole_file
 from ....core.sizes.fitting import Size
 from ..events import StageProgress, VideoListener
-from ..flows import Flows, KnownFlow
-from ..folder import FrameTable, WorkFolder
-from ..pictures import read_frame, to_float
 from ..planning import VideoPlan
+from ..work.flows import Flows, KnownFlow
+from ..work.folder import FrameTable, WorkFolder
+from ..work.pictures import read_frame, to_float
 from .chart import TimeChart, time_chart
 from .contact_sheet import time_text
 from .crops import Strip, shown_frames, strip

@@ -7,9 +7,9 @@ from ....core.run.checkpointing import Checkpointing
 from ....core.sizes.fitting import Size
 from ....core.stopping import StopRequests
 from ..events import VideoListener
-from ..flows import Flows
-from ..folder import FrameTable, WorkFolder
 from ..planning import VideoPlan
+from ..work.flows import Flows
+from ..work.folder import FrameTable, WorkFolder
 from .contact_sheet import write_contact_sheet
 from .extras import Extras
 from .frame_by_frame import compared_frames, paint_frame_by_frame

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from stylectl.tools.video.flows import KnownFlow
 from stylectl.tools.video.report.chart import time_chart
 from stylectl.tools.video.report.contact_sheet import spread, time_text
 from stylectl.tools.video.report.crops import shown_frames
 from stylectl.tools.video.report.flicker import frame_errors, mean_error
 from stylectl.tools.video.report.frame_by_frame import compared_frames
+from stylectl.tools.video.work.flows import KnownFlow
 from torch import Tensor
 
 

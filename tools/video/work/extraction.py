@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from ...core.errors import ImageError, UsageError
-from ...core.interfaces.source_image import resized
-from ...core.sizes.fitting import Size
-from ..clips.source import Clip
-from .events import StageProgress, VideoListener
+from ....core.errors import ImageError, UsageError
+from ....core.interfaces.source_image import resized
+from ....core.sizes.fitting import Size
+from ...clips.source import Clip
+from ..events import StageProgress, VideoListener
 from .folder import FrameTable, FrameTime, WorkFolder
 from .pictures import to_8_bits, write_frame
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...core.errors import OutputError
+from ....core.errors import OutputError
 
 #: Frames are written once and read a few times: fast compression.
 _PARAMETERS = [cv2.IMWRITE_PNG_COMPRESSION, 1]

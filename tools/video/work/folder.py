@@ -25,8 +25,8 @@ from typing import Any
 
 from filelock import Timeout
 
-from ...core.errors import OutputError, UsageError
-from ...core.leftovers import held_lock
+from ....core.errors import OutputError, UsageError
+from ....core.leftovers import held_lock
 from .pictures import replace_file
 
 _DIGITS = 6

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.attribution import attributed_to
-from ...core.errors import OutputError, PluginError
-from ...core.interfaces.video.flow import FlowEstimator, FlowFrame
-from ...core.video.flow_png import decoded, encoded
-from ...core.video.reliability import reliable
-from ...core.video.scenes import is_cut
+from ....core.attribution import attributed_to
+from ....core.errors import OutputError, PluginError
+from ....core.interfaces.video.flow import FlowEstimator, FlowFrame
+from ....core.video.flow_png import decoded, encoded
+from ....core.video.reliability import reliable
+from ....core.video.scenes import is_cut
 from .folder import WorkFolder
 from .pictures import read_frame, replace_file
 
