@@ -4,10 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo examples install test coverage lint types imports pytest docs campaign test-newest test-oldest pictures clean
+.PHONY: demo demo-video examples install test coverage lint types imports pytest docs campaign test-newest test-oldest pictures clean
 
 demo: install ## Paint the sample pair.
 	$(BIN)/stylectl run --backend torch -o demo.png
+
+# A camera pans over the sample photograph. The work folder is demo/video.mp4.work.
+demo-video: $(VENV)/installed-for-video ## Paint a clip of 12 frames, demo/video.mp4.
+	$(BIN)/python -m stylectl.tools.maintenance.pan_clip sample:photo demo/pan --frames 12
+	$(BIN)/stylectl video demo/pan sample:painting --size 256 --iterations 160 --fps 8 -o demo/video.mp4
 
 # The headers lie in the environment, where the tests look; the library is that of the wheel.
 examples: $(VENV)/installed ## Get what the tests of examples/ need: Debian's apt, and npm.
@@ -68,6 +73,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt torch torchvision
 	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-for-video: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[video]'
 	touch $@
 
 $(VENV)/installed-for-tests: $(VENV)/installed

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
         BackboneSpec,
         BackendArguments,
         BackendSpec,
+        FlowArguments,
+        FlowSpec,
         InitializerSpec,
         LossTermArguments,
         LossTermSpec,
@@ -90,10 +92,13 @@ if TYPE_CHECKING:
         Style,
     )
     from .core.interfaces.trunk import ChainTrunk, Trunk
+    from .core.interfaces.video.flow import FlowEstimator, FlowFrame
+    from .core.interfaces.video.former import FormerResult
     from .core.interfaces.writer import Writer, WriteRequest
     from .core.job.model import Job
     from .core.job.paths import JobPath
     from .core.job.presets import PRESETS
+    from .core.job.video import VideoSettings
     from .core.sizes.pyramid import Scale
     from .plugins import hooks
     from .plugins.former import Sums, SumTerm  # noqa: F401 - deprecated
@@ -102,6 +107,7 @@ if TYPE_CHECKING:
     from .tools.api.judge import judge
     from .tools.api.run import run
     from .tools.api.sweep import sweep
+    from .tools.api.video import video
     from .tools.judge.judging import Judgement, Score
     from .tools.queue.events import (
         QueueFinished,
@@ -112,6 +118,15 @@ if TYPE_CHECKING:
         TaskFailed,
         TaskStarted,
     )
+    from .tools.video.events import (
+        FrameDone,
+        FrameStarted,
+        StageProgress,
+        VideoEvent,
+        VideoFinished,
+        VideoStarted,
+    )
+    from .tools.video.making import Video
 
     #: Version of the installed package.
     __version__: str
@@ -138,9 +153,9 @@ _HOMES = {
     ".core.interfaces.result": "Result Snapshot StepRecord",
     ".core.interfaces.source_image": "Metadata SourceImage",
     ".core.interfaces.specs": (
-        "BackboneArguments BackboneSpec BackendArguments BackendSpec InitializerSpec "
-        "LossTermArguments LossTermSpec NoOptions OptimizerSpec ParametrizationSpec PresetSpec "
-        "WriterArguments WriterSpec"
+        "BackboneArguments BackboneSpec BackendArguments BackendSpec FlowArguments FlowSpec "
+        "InitializerSpec LossTermArguments LossTermSpec NoOptions OptimizerSpec "
+        "ParametrizationSpec PresetSpec WriterArguments WriterSpec"
     ),
     ".core.interfaces.statistics": (
         "FeatureTile LayerStatistics Statistics StatisticsTerm StyleTarget"
@@ -149,10 +164,13 @@ _HOMES = {
         "ChangingLoss IMAGE_LAYER Loss LossGraph LossTerm Operand References Region Renewal Style"
     ),
     ".core.interfaces.trunk": "ChainTrunk Trunk",
+    ".core.interfaces.video.flow": "FlowEstimator FlowFrame",
+    ".core.interfaces.video.former": "FormerResult",
     ".core.interfaces.writer": "WriteRequest Writer",
     ".core.job.model": "Job",
     ".core.job.paths": "JobPath",
     ".core.job.presets": "PRESETS",
+    ".core.job.video": "VideoSettings",
     ".core.sizes.pyramid": "Scale",
     ".plugins.former": "SumTerm Sums",
     ".plugins.hookspecs": "API_VERSION hookimpl",
@@ -160,8 +178,13 @@ _HOMES = {
     ".tools.api.judge": "judge",
     ".tools.api.run": "run",
     ".tools.api.sweep": "sweep",
+    ".tools.api.video": "video",
     ".tools.judge.judging": "Judgement Score",
     ".tools.queue.events": "QueueFinished QueueStarted Report Task TaskDone TaskFailed TaskStarted",
+    ".tools.video.events": (
+        "FrameDone FrameStarted StageProgress VideoEvent VideoFinished VideoStarted"
+    ),
+    ".tools.video.making": "Video",
 }
 
 __all__ = [
@@ -184,6 +207,13 @@ __all__ = [
     "FeatureBackend",
     "FeatureTile",
     "Features",
+    "FlowArguments",
+    "FlowEstimator",
+    "FlowFrame",
+    "FlowSpec",
+    "FormerResult",
+    "FrameDone",
+    "FrameStarted",
     "ImageError",
     "Initializer",
     "InitializerSpec",
@@ -231,6 +261,7 @@ __all__ = [
     "Score",
     "Snapshot",
     "SourceImage",
+    "StageProgress",
     "StartingPoint",
     "Statistics",
     "StatisticsTerm",
@@ -246,6 +277,11 @@ __all__ = [
     "TaskStarted",
     "Trunk",
     "UsageError",
+    "Video",
+    "VideoEvent",
+    "VideoFinished",
+    "VideoSettings",
+    "VideoStarted",
     "WeightsError",
     "WriteRequest",
     "Writer",
@@ -261,6 +297,7 @@ __all__ = [
     "judge",
     "run",
     "sweep",
+    "video",
 ]
 
 

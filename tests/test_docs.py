@@ -13,6 +13,7 @@ import pytest
 import stylectl
 import typer
 from stylectl.core.job.options.table import OPTIONS
+from stylectl.core.job.options.video import VIDEO_OPTIONS
 from stylectl.core.planning.registry import Registry
 from stylectl.plugins import hookspecs
 from stylectl.plugins.manager import load_plugins
@@ -53,6 +54,20 @@ def test_every_built_in_contribution_has_a_section_with_its_options(
         assert spec.name in found, f"docs/{kind}.md has no section {spec.name}"
         for option in spec.options.model_fields:
             assert f"`{option}`" in found[spec.name], f"{spec.name}: {option}"
+
+
+def test_every_optical_flow_is_in_the_page_of_video_with_its_options(registry: Registry) -> None:
+    lines = (DOCS / "video.md").read_text().splitlines()
+    for spec in registry.flows:
+        row = next(line for line in lines if line.startswith(f"| `{spec.name}`"))
+        for option in spec.options.model_fields:
+            assert f"`{option}`" in row, f"{spec.name}: {option}"
+
+
+def test_every_setting_of_a_video_is_in_the_page_of_video() -> None:
+    page = (DOCS / "video.md").read_text()
+    for name in VIDEO_OPTIONS:
+        assert f"--{name.replace('_', '-')}" in page, name
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     INITIALIZERS = "initializers"
     PARAMETRIZATIONS = "parametrizations"
     PRESETS = "presets"
+    FLOWS = "flows"
     DEVICES = "devices"
     CHECKPOINTS = "checkpoints"
 
@@ -67,7 +68,8 @@ def command(
 ) -> None:
     """List plugins and their contributions, with options; or devices; or unfinished runs.
 
-    Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets.
+    Contributions are backends, backbones, loss terms, writers, optimizers, initialisers, presets,
+    and optical flows.
     Devices are those of the backends on this machine; unfinished runs have checkpoints.
     """
     if kind is Kind.CHECKPOINTS:
