@@ -183,8 +183,18 @@ class _Making:
         painted = len(table) * settings.passes - len(painter.remaining())
         self._listener(VideoStarted(len(table), settings.passes, size, painted, folder.path))
         listeners = PluginListeners(self._plugins, self._run_listener())
-        with Session() as session:
-            painter.paint(session, listeners, self._listener)
+        try:
+            with Session() as session:
+                painter.paint(session, listeners, self._listener)
+        except KeyboardInterrupt:
+            count = len(table) * settings.passes - len(painter.remaining())
+            self._listener(
+                Notice(
+                    f"stopped; {count} finished frames are kept in {folder.path}, and the same "
+                    "command goes on from them"
+                )
+            )
+            raise
         if listeners.failure:
             raise listeners.failure
 
@@ -204,9 +214,7 @@ class _Making:
         seconds = time.perf_counter() - self._started
         record = record_text(self._video, hashes, len(table), seconds, target.path)
         last_pass = self._video.settings.passes - 1
-        with self._keeping.stops.deferred():
-            write_video(target, clip, folder, table, last_pass, record, self._listener)
-        self._keeping.stops.raise_deferred()
+        write_video(target, clip, folder, table, last_pass, record, self._listener)
         write_extras(
             self._extras,
             self._video,
