@@ -21,7 +21,7 @@ def frames(shift: int) -> tuple[FlowFrame, FlowFrame]:
     return FlowFrame(0, image[:, 8:104]), FlowFrame(1, image[:, 8 - shift : 104 - shift])
 
 
-@pytest.mark.parametrize("preset", ["ultrafast", "fast", "medium"])
+@pytest.mark.parametrize("preset", ["ultrafast", "fast", "medium", "fine"])
 def test_it_finds_a_shift(preset: str) -> None:
     dis = DIS(FlowArguments(options=DISOptions.model_validate({"preset": preset})))
     first, second = frames(3)
