@@ -51,6 +51,33 @@ def test_a_frame_is_the_same_however_it_is_reached(tmp_path: Path) -> None:
         assert (one.time, one.duration) == (other.time, other.duration)
 
 
+@pytest.mark.parametrize("audio_first", [False, True])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov", "ts"])
+def test_a_clip_with_sound_is_read_to_its_last_frame(
+    tmp_path: Path, suffix: str, audio_first: bool
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    write_video(path, frames=12, audio=True, audio_first=audio_first)
+    clip, frames = read(path)
+    assert len(frames) == 12
+    assert clip.problems == ()
+
+
+def test_a_clip_without_composition_times_keeps_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, frames=20, options={"crf": "1", "bf": "2", "b_strategy": "0"})
+    data = path.read_bytes()
+    assert b"ctts" in data
+    path.write_bytes(data.replace(b"ctts", b"free").replace(b"edts", b"free"))
+    clip, frames = read(path)
+    assert clip.problems == ()
+    assert len(frames) == 20
+    # The first frame may be shown for as long as the decoder held it back.
+    assert frames[-1].time == pytest.approx(1.9, abs=0.21)
+    blue = [round(float(frame.pixels[24, 32, 2]) * 10) for frame in frames]
+    assert blue == [number % 10 for number in range(20)]
+
+
 def test_uneven_times_are_kept(tmp_path: Path) -> None:
     uneven = [0, 0.04, 0.08, 0.5, 0.52, 1.0]
     write_video(tmp_path / "a.mkv", frames=6, times=uneven)

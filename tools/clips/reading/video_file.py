@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ....core.errors import ImageError
@@ -17,6 +18,7 @@ from ..source import Clip, ClipInfo, ClipOptions, most_frames, seconds_taken
 from ..timing import Decoded, Selection, decimal, rate
 from .deinterlacing import deinterlaced
 from .frame_pixels import Geometry, check_colors, geometry_of, has_alpha, pixels_of
+from .frame_times import FrameTimes
 
 if TYPE_CHECKING:
     from av import VideoCodecContext, VideoFrame
@@ -109,7 +111,7 @@ class VideoFile(Clip):
         fps = _rate_of(stream)
         geometry = geometry_of(frame, stream.sample_aspect_ratio)
         seen = _Stream(
-            origin=(frame.pts or 0) * tick,
+            origin=((frame.dts or 0) if frame.pts is None else frame.pts) * tick,
             tick=tick,
             gap=1 / fps if fps else _GAP,
             coded_size=(frame.width, frame.height),
@@ -140,17 +142,12 @@ class VideoFile(Clip):
             frames: Iterable[VideoFrame] = self._checked(self._raw(container, stream))
             if self.options.deinterlace:
                 frames = deinterlaced(frames, stream)
-            previous: Fraction | None = None
-            shift = -seen.origin
+            times = FrameTimes(seen.origin, seen.gap)
             for frame in frames:
                 tick = frame.time_base or seen.tick
-                time = _seconds(frame, tick)
-                time = seen.gap + (previous or -seen.gap) if time is None else time + shift
-                if previous is not None and time <= previous:
-                    shift += previous + seen.gap - time
-                    time = previous + seen.gap
+                time = times.next(_seconds(frame.pts, tick), _seconds(frame.dts, tick))
+                if time == times.jump:
                     self._note_jump(time)
-                previous = time
                 duration = frame.duration * tick if frame.duration else None
                 yield Decoded(time, duration, partial(pixels_of, frame, seen.geometry))
 
@@ -166,15 +163,17 @@ class VideoFile(Clip):
         whole, last = False, Fraction(0)
         start = Fraction(container.start_time or 0, av.time_base)
         try:
-            for packet in container.demux():
-                if packet.dts is not None:
-                    end = ((packet.pts or packet.dts) + (packet.duration or 0)) * packet.time_base
-                    last = max(last, end - start)
-                if packet.stream_index != stream.index:
-                    continue
-                if packet.is_corrupt and container.format.name != "mpegts":
-                    raise ImageError(f"{self.path}: a part of the file is missing or damaged")
-                for frame in decoder.decode(packet if packet.size else None):
+            for packet in chain(container.demux(), [None]):  # None: the frames still held back
+                if packet is not None:
+                    if packet.dts is not None:
+                        ticks = (packet.pts or packet.dts) + (packet.duration or 0)
+                        last = max(last, ticks * packet.time_base - start)
+                    # PyAV ends with empty packets, which all have the index of the first stream.
+                    if packet.stream_index != stream.index or not packet.size:
+                        continue
+                    if packet.is_corrupt and container.format.name != "mpegts":
+                        raise ImageError(f"{self.path}: a part of the file is missing or damaged")
+                for frame in decoder.decode(packet):
                     if frame.is_corrupt and whole:
                         raise ImageError(f"{self.path}: the next one is damaged")
                     if not frame.is_corrupt:
@@ -220,11 +219,10 @@ class VideoFile(Clip):
             )
 
     def _note_jump(self, time: Fraction) -> None:
-        if not any("timestamps" in problem for problem in self._problems):
-            self._problems.append(
-                f"{self.path}: the timestamps jump back at {float(time):.6g} s; the frames after "
-                "follow in even steps, so that the sound may be out of step from there"
-            )
+        self._problems.append(
+            f"{self.path}: the timestamps jump back at {float(time):.6g} s; the frames after "
+            "follow in even steps, so that the sound may be out of step from there"
+        )
 
 
 def _video_stream(container: InputContainer) -> VideoStream | None:
@@ -240,9 +238,8 @@ def _video_stream(container: InputContainer) -> VideoStream | None:
     return next((stream for stream in streams if stream is best), streams[0] if streams else None)
 
 
-def _seconds(frame: VideoFrame, tick: Fraction) -> Fraction | None:
-    pts = frame.pts if frame.pts is not None else frame.dts
-    return None if pts is None else pts * tick
+def _seconds(ticks: int | None, tick: Fraction) -> Fraction | None:
+    return None if ticks is None else ticks * tick
 
 
 def _rate_of(stream: VideoStream) -> Fraction | None:
