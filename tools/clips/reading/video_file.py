@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
-from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ....core.errors import ImageError
 from ....core.images.files import file_sha256
@@ -21,7 +20,7 @@ from .frame_pixels import Geometry, check_colors, geometry_of, has_alpha, pixels
 from .frame_times import FrameTimes
 
 if TYPE_CHECKING:
-    from av import VideoCodecContext, VideoFrame
+    from av import Packet, VideoCodecContext, VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -157,31 +156,53 @@ class VideoFile(Clip):
         Damaged ones before the first whole one, such as those of a clip that was cut without
         encoding, are left out.
         """
+        whole = False
+        for frame in self._frames_and_fault(container, stream):
+            if frame.is_corrupt and whole:
+                raise ImageError(f"{self.path}: the next one is damaged")
+            if not frame.is_corrupt:
+                whole = True
+                yield frame
+
+    def _frames_and_fault(
+        self, container: InputContainer, stream: VideoStream
+    ) -> Iterator[VideoFrame]:
+        """Yield all frames, then raise ImageError if the file is damaged.
+
+        The frames that the decoder holds back when it meets the fault are among them.
+        """
         import av
 
         decoder = self._decoder(stream)
-        whole, last = False, Fraction(0)
-        start = Fraction(container.start_time or 0, av.time_base)
+        fault: ImageError | None = None
         try:
-            for packet in chain(container.demux(), [None]):  # None: the frames still held back
-                if packet is not None:
-                    if packet.dts is not None:
-                        ticks = (packet.pts or packet.dts) + (packet.duration or 0)
-                        last = max(last, ticks * packet.time_base - start)
-                    # PyAV ends with empty packets, which all have the index of the first stream.
-                    if packet.stream_index != stream.index or not packet.size:
-                        continue
-                    if packet.is_corrupt and container.format.name != "mpegts":
-                        raise ImageError(f"{self.path}: a part of the file is missing or damaged")
-                for frame in decoder.decode(packet):
-                    if frame.is_corrupt and whole:
-                        raise ImageError(f"{self.path}: the next one is damaged")
-                    if not frame.is_corrupt:
-                        whole = True
-                        yield frame
+            for packet in self._packets(container, stream):
+                yield from decoder.decode(packet)
         except av.FFmpegError as error:
-            raise ImageError(f"{self.path}: cannot be decoded ({reason(error)})") from None
-        stated = Fraction(container.duration or 0, av.time_base)
+            fault = ImageError(f"{self.path}: cannot be decoded ({reason(error)})")
+        except ImageError as error:
+            fault = error
+        try:
+            yield from decoder.decode(None)
+        except av.FFmpegError as error:
+            fault = fault or ImageError(f"{self.path}: cannot be decoded ({reason(error)})")
+        if fault:
+            raise fault
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+        """Yield the packets of the stream. Raises ImageError for a damaged one or a missing end."""
+        start, last = _start(container), Fraction(0)
+        for packet in container.demux():
+            if packet.dts is not None:
+                ticks = (packet.pts or packet.dts) + (packet.duration or 0)
+                last = max(last, ticks * packet.time_base - start)
+            # PyAV ends with empty packets, which all have the index of the first stream.
+            if packet.stream_index != stream.index or not packet.size:
+                continue
+            if packet.is_corrupt and container.format.name != "mpegts":
+                raise ImageError(f"{self.path}: a part of the file is missing or damaged")
+            yield packet
+        stated = _stated(container) or Fraction(0)
         if container.format.name.startswith(_STATING) and stated - last > _LEAST_MISSING:
             raise ImageError(
                 f"{self.path}: the file ends at {float(last):.6g} s, and states "
@@ -195,7 +216,8 @@ class VideoFile(Clip):
         if stream.metadata.get("alpha_mode") == "1" and library in av.codecs_available:
             context = av.CodecContext.create(library, "r")
         context.options = {"max_pixels": str(self.options.max_pixels)}
-        context.thread_type = "AUTO"
+        # Threads for frames lose those before a damaged one: as many as there are cores.
+        context.thread_type = "SLICE"
         return context
 
     def _checked(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
@@ -249,8 +271,25 @@ def _rate_of(stream: VideoStream) -> Fraction | None:
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """Return the seconds that the file states; the header's of the stream, or of all of it."""
-    import av
-
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
-    return Fraction(container.duration, av.time_base) if container.duration else None
+    return _stated(container)
+
+
+def _start(container: InputContainer) -> Fraction:
+    """Return the first timestamp of all streams, in seconds."""
+    import av
+
+    return Fraction(container.start_time or 0, av.time_base)
+
+
+def _stated(container: InputContainer) -> Fraction | None:
+    """Return the seconds from the first timestamp that the file states."""
+    import av
+
+    if not container.duration:
+        return None
+    seconds, start = Fraction(container.duration, av.time_base), _start(container)
+    # FFmpeg writes the last timestamp into a Matroska file, and others the length.
+    counted_from_zero = container.format.name.startswith("matroska") and seconds > start
+    return seconds - start if counted_from_zero else seconds
