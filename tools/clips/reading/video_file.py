@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 #: Bytes that a pixel takes while a frame is converted, as measured.
 _BYTES_PER_PIXEL = 48
-#: Formats whose headers state the duration; a file that ends so many seconds before is cut off.
+#: Formats whose headers state the duration; a file that ends so many seconds before is cut off, or
+#: so many frames, since the last packet may have no duration.
 _STATING = ("mov", "matroska", "avi", "flv", "asf")
-_LEAST_MISSING = Fraction(1, 2)
+_LEAST_MISSING, _LEAST_FRAMES = Fraction(1, 10), Fraction(3, 2)
 #: Decoders that read the transparency, which FFmpeg's own ignore.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _GAP = Fraction(1, 25)
@@ -202,8 +203,9 @@ class VideoFile(Clip):
             if packet.is_corrupt and container.format.name != "mpegts":
                 raise ImageError(f"{self.path}: a part of the file is missing or damaged")
             yield packet
-        stated = _stated(container) or Fraction(0)
-        if container.format.name.startswith(_STATING) and stated - last > _LEAST_MISSING:
+        stated, fps = _stated(container) or Fraction(0), _rate_of(stream)
+        least = max(_LEAST_MISSING, _LEAST_FRAMES / fps if fps else _GAP)
+        if container.format.name.startswith(_STATING) and stated - last > least:
             raise ImageError(
                 f"{self.path}: the file ends at {float(last):.6g} s, and states "
                 f"{float(stated):.6g} s"
