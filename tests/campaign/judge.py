@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+import av
 import numpy as np
 from PIL import Image, ImageSequence
 
@@ -168,6 +169,10 @@ def digest_of_pixels(file: Path) -> str:
         case ".mp4":
             _check_boxes(file.read_bytes())
             digest.update(file.read_bytes())
+        case ".webm":
+            with av.open(str(file)) as container:
+                for picture in container.decode(video=0):
+                    digest.update(picture.to_ndarray(format="rgb24").tobytes())
         case ".html":
             if not file.read_text("utf-8").rstrip().endswith("</html>"):
                 raise ValueError("its end is missing")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from . import kills, resume
+from . import kills, resume, videos
 from .inputs import images, jobs, networks, options, paths, weights
 from .judge import Attempt, Fault
 from .place import Place, Places
@@ -38,6 +38,7 @@ KINDS: Mapping[str, Kind] = {
     "names": Kind(paths.attempt_name, share=2, few=4),
     "kills": Kind(kills.attempt_kill, share=8, few=2),
     "signals": Kind(kills.attempt_signal, share=4, few=2),
+    "videos": Kind(videos.attempt, share=3, few=1),
     "resume": Kind(resume.attempt, share=0),
 }
 

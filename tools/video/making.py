@@ -15,6 +15,7 @@ from ...core.checkpoints.format import Request
 from ...core.files import check_is_no_input
 from ...core.interfaces.events import Event, Listener, Notice
 from ...core.job.video import VideoSettings
+from ...core.machine.host_memory import in_words
 from ...core.run.checkpointing import Checkpointing
 from ...core.run.session import Session
 from ...core.sizes.fitting import Size
@@ -259,8 +260,8 @@ class _Making:
         if needed > free:
             self._listener(
                 Notice(
-                    f"{folder.path}: {frames} frames take about {needed / 1e9:.1f} GB, and "
-                    f"{free / 1e9:.1f} GB are free; name another folder with `work`"
+                    f"{folder.path}: {frames} frames take about {in_words(needed)}, and "
+                    f"{in_words(free)} are free; name another folder with `work`"
                 )
             )
 

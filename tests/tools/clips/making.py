@@ -34,6 +34,7 @@ def write_video(
     planes: Callable[[int], Sequence[np.ndarray]] | None = None,
     tags: Mapping[str, object] | None = None,
     audio: bool = False,
+    audio_first: bool = False,
     subtitles: Sequence[tuple[float, str]] = (),
     chapters: Sequence[tuple[float, float, str]] = (),
     offset: float = 0,
@@ -50,6 +51,7 @@ def write_video(
         format=container_format,
         container_options={"movflags": movflags} if movflags else {},
     ) as container:
+        sound: Any = _sound(container) if audio_first else None
         stream: Any = container.add_stream(
             codec, rate=fps, options={"crf": "1", "g": "5"} if options is None else options
         )
@@ -61,7 +63,7 @@ def write_video(
         if rotation is not None:
             stream.set_display_rotation(rotation)
         stream.metadata.update(metadata or {})
-        sound: Any = container.add_stream("aac", rate=44100, layout="mono") if audio else None
+        sound = _sound(container) if audio and not sound else sound
         texts = container.add_mux_stream("subrip") if subtitles else None
         if chapters:
             container.set_chapters(
@@ -101,6 +103,10 @@ def write_video(
         container.mux(stream.encode(None))
         if sound:
             _beeps(container, sound, frames / fps, offset)
+
+
+def _sound(container: Any) -> Any:
+    return container.add_stream("aac", rate=44100, layout="mono")
 
 
 def _beeps(container: Any, stream: Any, seconds: float, offset: float) -> None:

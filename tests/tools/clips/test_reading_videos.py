@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from stylectl.core.errors import ImageError, UsageError
@@ -51,6 +52,33 @@ def test_a_frame_is_the_same_however_it_is_reached(tmp_path: Path) -> None:
         assert (one.time, one.duration) == (other.time, other.duration)
 
 
+@pytest.mark.parametrize("audio_first", [False, True])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov", "ts"])
+def test_a_clip_with_sound_is_read_to_its_last_frame(
+    tmp_path: Path, suffix: str, audio_first: bool
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    write_video(path, frames=12, audio=True, audio_first=audio_first)
+    clip, frames = read(path)
+    assert len(frames) == 12
+    assert clip.problems == ()
+
+
+def test_a_clip_without_composition_times_keeps_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, frames=20, options={"crf": "1", "bf": "2", "b_strategy": "0"})
+    data = path.read_bytes()
+    assert b"ctts" in data
+    path.write_bytes(data.replace(b"ctts", b"free").replace(b"edts", b"free"))
+    clip, frames = read(path)
+    assert clip.problems == ()
+    assert len(frames) == 20
+    # The first frame may be shown for as long as the decoder held it back.
+    assert frames[-1].time == pytest.approx(1.9, abs=0.21)
+    blue = [round(float(frame.pixels[24, 32, 2]) * 10) for frame in frames]
+    assert blue == [number % 10 for number in range(20)]
+
+
 def test_uneven_times_are_kept(tmp_path: Path) -> None:
     uneven = [0, 0.04, 0.08, 0.5, 0.52, 1.0]
     write_video(tmp_path / "a.mkv", frames=6, times=uneven)
@@ -62,8 +90,10 @@ def test_uneven_times_are_kept(tmp_path: Path) -> None:
 def test_times_are_counted_from_the_first_frame_after_hours(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     write_video(path, frames=5, offset=3 * 3600)
-    _, frames = read(path)
+    clip, frames = read(path)
     assert times(frames) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4], abs=1e-3)
+    assert clip.problems == ()
+    assert clip.info.frames in (5, 6)
 
 
 @pytest.mark.parametrize(
@@ -292,6 +322,19 @@ def test_a_truncated_mp4_is_said_to_be_so(tmp_path: Path, share: float) -> None:
     assert clip.problems
 
 
+def test_every_frame_before_a_missing_part_is_used(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    write_video(whole, frames=6, options={"crf": "1", "g": "1"}, movflags="+faststart")
+    with av.open(str(whole)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+    assert packets[3].pos is not None
+    cut.write_bytes(whole.read_bytes()[: packets[3].pos + 20])
+    clip, frames = read(cut)
+    assert len(frames) == 3
+    assert "ends after frame 3" in clip.problems[0]
+    assert len(clip.problems) == 1
+
+
 def test_damaged_bytes_end_the_clip(tmp_path: Path) -> None:
     whole = tmp_path / "a.mkv"
     write_video(whole, frames=40, options={"crf": "1", "g": "5"})
@@ -340,8 +383,6 @@ def test_too_many_pixels_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path) -> None:
-    import av
-
     sound = tmp_path / "sound.mp4"
     with av.open(str(sound), "w") as container:
         stream = container.add_stream("aac", rate=44100, layout="mono")

@@ -160,6 +160,21 @@ def test_a_mask_of_another_length_is_refused(clip: Path, painting: Path, tmp_pat
         make(clip, painting, tmp_path / "out.mp4", style_mask=[str(mask)])
 
 
+def test_a_clip_that_is_cut_off_gives_a_shorter_video(
+    clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    frames = [view(number) for number in range(12)]
+    whole = write_clip(tmp_path / "whole.mkv", frames).read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole[: len(whole) * 9 // 10])
+    for _ in range(2):  # it is said again when the frames are not read again
+        events = events_of(cut, painting, tmp_path / "out.mp4")
+        made = len(pixels(tmp_path / "out.mp4"))
+        assert 0 < made < 12
+        messages = [event.message for event in events if isinstance(event, Notice)]
+        assert f"cut.mkv: the clip ends after frame {made} of it" in " ".join(messages)
+
+
 def test_styles_fade_along_the_clip(clip: Path, painting: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.png"
     Image.fromarray(255 - view(3, seed=20)).save(other)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ....core.errors import ImageError
 from ....core.images.files import file_sha256
@@ -17,17 +17,19 @@ from ..source import Clip, ClipInfo, ClipOptions, most_frames, seconds_taken
 from ..timing import Decoded, Selection, decimal, rate
 from .deinterlacing import deinterlaced
 from .frame_pixels import Geometry, check_colors, geometry_of, has_alpha, pixels_of
+from .frame_times import FrameTimes
 
 if TYPE_CHECKING:
-    from av import VideoCodecContext, VideoFrame
+    from av import Packet, VideoCodecContext, VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
 #: Bytes that a pixel takes while a frame is converted, as measured.
 _BYTES_PER_PIXEL = 48
-#: Formats whose headers state the duration; a file that ends so many seconds before is cut off.
+#: Formats whose headers state the duration; a file that ends so many seconds before is cut off, or
+#: so many frames, since the last packet may have no duration.
 _STATING = ("mov", "matroska", "avi", "flv", "asf")
-_LEAST_MISSING = Fraction(1, 2)
+_LEAST_MISSING, _LEAST_FRAMES = Fraction(1, 10), Fraction(3, 2)
 #: Decoders that read the transparency, which FFmpeg's own ignore.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _GAP = Fraction(1, 25)
@@ -109,7 +111,7 @@ class VideoFile(Clip):
         fps = _rate_of(stream)
         geometry = geometry_of(frame, stream.sample_aspect_ratio)
         seen = _Stream(
-            origin=(frame.pts or 0) * tick,
+            origin=((frame.dts or 0) if frame.pts is None else frame.pts) * tick,
             tick=tick,
             gap=1 / fps if fps else _GAP,
             coded_size=(frame.width, frame.height),
@@ -140,17 +142,12 @@ class VideoFile(Clip):
             frames: Iterable[VideoFrame] = self._checked(self._raw(container, stream))
             if self.options.deinterlace:
                 frames = deinterlaced(frames, stream)
-            previous: Fraction | None = None
-            shift = -seen.origin
+            times = FrameTimes(seen.origin, seen.gap)
             for frame in frames:
                 tick = frame.time_base or seen.tick
-                time = _seconds(frame, tick)
-                time = seen.gap + (previous or -seen.gap) if time is None else time + shift
-                if previous is not None and time <= previous:
-                    shift += previous + seen.gap - time
-                    time = previous + seen.gap
+                time = times.next(_seconds(frame.pts, tick), _seconds(frame.dts, tick))
+                if time == times.jump:
                     self._note_jump(time)
-                previous = time
                 duration = frame.duration * tick if frame.duration else None
                 yield Decoded(time, duration, partial(pixels_of, frame, seen.geometry))
 
@@ -160,30 +157,55 @@ class VideoFile(Clip):
         Damaged ones before the first whole one, such as those of a clip that was cut without
         encoding, are left out.
         """
+        whole = False
+        for frame in self._frames_and_fault(container, stream):
+            if frame.is_corrupt and whole:
+                raise ImageError(f"{self.path}: the next one is damaged")
+            if not frame.is_corrupt:
+                whole = True
+                yield frame
+
+    def _frames_and_fault(
+        self, container: InputContainer, stream: VideoStream
+    ) -> Iterator[VideoFrame]:
+        """Yield all frames, then raise ImageError if the file is damaged.
+
+        The frames that the decoder holds back when it meets the fault are among them.
+        """
         import av
 
         decoder = self._decoder(stream)
-        whole, last = False, Fraction(0)
-        start = Fraction(container.start_time or 0, av.time_base)
+        fault: ImageError | None = None
         try:
-            for packet in container.demux():
-                if packet.dts is not None:
-                    end = ((packet.pts or packet.dts) + (packet.duration or 0)) * packet.time_base
-                    last = max(last, end - start)
-                if packet.stream_index != stream.index:
-                    continue
-                if packet.is_corrupt and container.format.name != "mpegts":
-                    raise ImageError(f"{self.path}: a part of the file is missing or damaged")
-                for frame in decoder.decode(packet if packet.size else None):
-                    if frame.is_corrupt and whole:
-                        raise ImageError(f"{self.path}: the next one is damaged")
-                    if not frame.is_corrupt:
-                        whole = True
-                        yield frame
+            for packet in self._packets(container, stream):
+                yield from decoder.decode(packet)
         except av.FFmpegError as error:
-            raise ImageError(f"{self.path}: cannot be decoded ({reason(error)})") from None
-        stated = Fraction(container.duration or 0, av.time_base)
-        if container.format.name.startswith(_STATING) and stated - last > _LEAST_MISSING:
+            fault = ImageError(f"{self.path}: cannot be decoded ({reason(error)})")
+        except ImageError as error:
+            fault = error
+        try:
+            yield from decoder.decode(None)
+        except av.FFmpegError as error:
+            fault = fault or ImageError(f"{self.path}: cannot be decoded ({reason(error)})")
+        if fault:
+            raise fault
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+        """Yield the packets of the stream. Raises ImageError for a damaged one or a missing end."""
+        start, last = _start(container), Fraction(0)
+        for packet in container.demux():
+            if packet.dts is not None:
+                ticks = (packet.pts or packet.dts) + (packet.duration or 0)
+                last = max(last, ticks * packet.time_base - start)
+            # PyAV ends with empty packets, which all have the index of the first stream.
+            if packet.stream_index != stream.index or not packet.size:
+                continue
+            if packet.is_corrupt and container.format.name != "mpegts":
+                raise ImageError(f"{self.path}: a part of the file is missing or damaged")
+            yield packet
+        stated, fps = _stated(container) or Fraction(0), _rate_of(stream)
+        least = max(_LEAST_MISSING, _LEAST_FRAMES / fps if fps else _GAP)
+        if container.format.name.startswith(_STATING) and stated - last > least:
             raise ImageError(
                 f"{self.path}: the file ends at {float(last):.6g} s, and states "
                 f"{float(stated):.6g} s"
@@ -196,7 +218,8 @@ class VideoFile(Clip):
         if stream.metadata.get("alpha_mode") == "1" and library in av.codecs_available:
             context = av.CodecContext.create(library, "r")
         context.options = {"max_pixels": str(self.options.max_pixels)}
-        context.thread_type = "AUTO"
+        # Threads for frames lose those before a damaged one: as many as there are cores.
+        context.thread_type = "SLICE"
         return context
 
     def _checked(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
@@ -220,11 +243,10 @@ class VideoFile(Clip):
             )
 
     def _note_jump(self, time: Fraction) -> None:
-        if not any("timestamps" in problem for problem in self._problems):
-            self._problems.append(
-                f"{self.path}: the timestamps jump back at {float(time):.6g} s; the frames after "
-                "follow in even steps, so that the sound may be out of step from there"
-            )
+        self._problems.append(
+            f"{self.path}: the timestamps jump back at {float(time):.6g} s; the frames after "
+            "follow in even steps, so that the sound may be out of step from there"
+        )
 
 
 def _video_stream(container: InputContainer) -> VideoStream | None:
@@ -240,9 +262,8 @@ def _video_stream(container: InputContainer) -> VideoStream | None:
     return next((stream for stream in streams if stream is best), streams[0] if streams else None)
 
 
-def _seconds(frame: VideoFrame, tick: Fraction) -> Fraction | None:
-    pts = frame.pts if frame.pts is not None else frame.dts
-    return None if pts is None else pts * tick
+def _seconds(ticks: int | None, tick: Fraction) -> Fraction | None:
+    return None if ticks is None else ticks * tick
 
 
 def _rate_of(stream: VideoStream) -> Fraction | None:
@@ -252,8 +273,25 @@ def _rate_of(stream: VideoStream) -> Fraction | None:
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """Return the seconds that the file states; the header's of the stream, or of all of it."""
-    import av
-
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
-    return Fraction(container.duration, av.time_base) if container.duration else None
+    return _stated(container)
+
+
+def _start(container: InputContainer) -> Fraction:
+    """Return the first timestamp of all streams, in seconds."""
+    import av
+
+    return Fraction(container.start_time or 0, av.time_base)
+
+
+def _stated(container: InputContainer) -> Fraction | None:
+    """Return the seconds from the first timestamp that the file states."""
+    import av
+
+    if not container.duration:
+        return None
+    seconds, start = Fraction(container.duration, av.time_base), _start(container)
+    # FFmpeg writes the last timestamp into a Matroska file, and others the length.
+    counted_from_zero = container.format.name.startswith("matroska") and seconds > start
+    return seconds - start if counted_from_zero else seconds
