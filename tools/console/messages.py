@@ -38,9 +38,9 @@ def with_flags(message: str) -> str:
     """Return a message with its options written as flags.
 
     `style_size=0.5` becomes ``--style-size 0.5``; a key of a choice or a loss term, which has no
-    flag of its own, becomes ``--set optimizer.history=20``; a switch that is on, `deinterlace=True`,
-    is ``--deinterlace``. Control characters, which a file's name
-    or a plugin's message may have, are escaped.
+    flag of its own, becomes ``--set optimizer.history=20``; a switch, `deinterlace=True`,
+    becomes ``--deinterlace``. Control characters, which a file's name or a plugin's message may
+    have, are escaped.
     """
 
     def flag(match: re.Match[str]) -> str:
