@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from ...core.job.options.names import FORMER_NAMES
 from ...core.job.options.table import OPTIONS
+from ...core.job.options.video import VIDEO_OPTIONS
 from ...core.shown import escaped
 
 #: Flags beside those of a job's options.
@@ -16,6 +17,8 @@ _OTHER_FLAGS = (
     *("preset", "no_plugin", "plugins_dir", "writer", "output", "style_map", "cell_size", "option"),
     *("opset", "dtype", "scale", "set"),
     *("checkpoint", "checkpoint_every", "save_every"),
+    *VIDEO_OPTIONS,
+    *("work", "contact_sheet", "report"),
 )
 
 #: An option in backticks, with or without a value: `style_weight`, `size=512`, `optimizer.history`.
@@ -35,8 +38,9 @@ def with_flags(message: str) -> str:
     """Return a message with its options written as flags.
 
     `style_size=0.5` becomes ``--style-size 0.5``; a key of a choice or a loss term, which has no
-    flag of its own, becomes ``--set optimizer.history=20``. Control characters, which a file's name
-    or a plugin's message may have, are escaped.
+    flag of its own, becomes ``--set optimizer.history=20``; a switch, `deinterlace=True`,
+    becomes ``--deinterlace``. Control characters, which a file's name or a plugin's message may
+    have, are escaped.
     """
 
     def flag(match: re.Match[str]) -> str:
@@ -46,6 +50,6 @@ def with_flags(message: str) -> str:
         if "." in name:
             return f"--set {name}" if value is None else f"--set {name}={value}"
         dashed = "--" + name.replace("_", "-")
-        return dashed if value is None else f"{dashed} {value}"
+        return dashed if value in (None, "True") else f"{dashed} {value}"
 
     return escaped(_OPTION.sub(flag, message))

@@ -32,6 +32,7 @@ def test_everything_is_listed_with_its_origin(listed: Listed) -> None:
         "initializers",
         "parametrizations",
         "presets",
+        "flows",
     }
     for kind, name in (
         ("plugins", "stylectl.vgg19"),
@@ -43,6 +44,7 @@ def test_everything_is_listed_with_its_origin(listed: Listed) -> None:
         ("initializers", "content+noise"),
         ("parametrizations", "laplacian"),
         ("presets", "balanced"),
+        ("flows", "dis"),
     ):
         (row,) = [row for row in found[kind] if row["name"] == name]
         assert "built-in" in row["from"]

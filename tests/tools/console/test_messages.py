@@ -14,6 +14,9 @@ from stylectl.tools.console.messages import with_flags
         ("switch it off with `no_plugin`", "switch it off with --no-plugin"),
         ("must set `layers`, a tuple", "must set `layers`, a tuple"),
         ("the column is `style`", "the column is `style`"),
+        ("`deinterlace=True` makes full frames", "--deinterlace makes full frames"),
+        ("`contact_sheet` is written as .png", "--contact-sheet is written as .png"),
+        ("`temporal_weight=1` has", "--temporal-weight 1 has"),
         ("nothing to change", "nothing to change"),
     ],
 )
