@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from stylectl.core.interfaces.optimizer import Evaluation
+from stylectl.core.interfaces.video.former import FormerResult, FormerResults
 from stylectl.core.job.building import build_job
 from stylectl.core.job.presets import PRESETS
 from stylectl.core.planning.planner import make_plan
@@ -14,13 +15,19 @@ from stylectl.core.run.session import Session
 from stylectl.plugins.manager import load_plugins
 
 
+def former() -> FormerResults:
+    """A gray frame, all of whose pixels the next one is held to."""
+    gray = FormerResult(torch.full((1, 3, 64, 64), 0.5), torch.ones(1, 1, 64, 64))
+    return FormerResults(gray, (gray,), seed=0)
+
+
 def evaluated(backend: str, preset: str, terms: list[str]) -> Evaluation:
     registry: Registry = load_plugins().registry
     options = {"backend": backend, "device": "cpu", "size": 64, "scales": 1}
     job = build_job({**options, "term": terms}, preset=preset)
     plan = make_plan(job, registry)
     with Session() as session:
-        run = session.open(prepare(plan))
+        run = session.open(prepare(plan, former=former()))
         inputs = run.inputs_at(0)
         generator = torch.Generator().manual_seed(0)
         noise = 0.1 * torch.randn(inputs.content.shape, generator=generator)

@@ -63,6 +63,7 @@ def test_a_run_on_the_onnx_backend_gives_the_picture_of_torch(
         output = f"{backend}.png"
         done = program(
             "run", "--backend", backend, "--size", "64", "--iterations", "2", "-o", output,
+            "--precision", "float32",
             folder=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
