@@ -92,6 +92,8 @@ def video_plan(
     file, settings = (None, {}) if job is None else read_video_job(job)
     if "content" not in options and (file is None or "content" not in file.table):
         raise UsageError("name the clip: stylectl video CLIP PAINTING")
+    if "content" in options and "styles" not in options and file is None:
+        raise UsageError("a clip needs a style image: stylectl video CLIP PAINTING")
     chosen = make_job(options, plugins.registry, file, preset)
     made = make_settings(settings, own)
     if preview:

@@ -80,6 +80,7 @@ def command(
     ] = None,
     preset: shared_flags.Preset = None,
     job: shared_flags.Job = None,
+    set_options: shared_flags.Set = None,
     no_plugin: shared_flags.NoPlugin = None,
     plugins_dir: shared_flags.PluginsDir = None,
     as_json: shared_flags.AsJson = False,
@@ -92,13 +93,18 @@ def command(
     from ..api.video import video_plan
     from ..console.signals import stop_signals
     from ..console.video_progress import video_progress
+    from ..queue.settings import fixed, read_settings
     from ..video.making import Keeping, make_video
     from ..video.report.extras import Extras
 
     plugins = load_plugins(no_plugin or [], folders=plugins_dir or [])
     print_problems(plugins.problems)
     images = {"content": clip, "styles": paintings or None}
-    values = options | settings | {key: value for key, value in images.items() if value}
+    flags = options | {key: value for key, value in images.items() if value}
+    flags |= {"preset": preset} if preset else {}
+    values = fixed(read_settings(set_options or [], plugins.registry.option_models), flags)
+    preset = values.pop("preset", None)
+    values |= settings
     plan, notices = video_plan(values, plugins, job, preset, preview)
     print_problems(notices)
     with stop_signals() as stops, video_progress() as listener:

@@ -64,8 +64,10 @@ class VideoProgress:
             case FrameDone():
                 self._end_frame(event)
             case VideoFinished():
+                frames = "frame" if event.frames == 1 else "frames"
                 minutes = event.seconds / 60
-                self._say(f"{event.frames} frames in {minutes:.1f} minutes")
+                time_taken = f"{minutes:.1f} min" if minutes >= 2 else f"{event.seconds:.0f} s"
+                self._say(f"{event.frames} {frames} in {time_taken}")
 
     def _start(self, event: VideoStarted) -> None:
         self._all, self._done = event.frames * event.passes, event.painted

@@ -133,7 +133,7 @@ class _Making:
             inputs = [Path(path) for path in hashes if path]
             check_is_no_input([target.path], inputs)
             self._extras.check(target, clips, inputs)
-            work = self._keeping.work or self._output.with_name(f"{self._output.name}.work")
+            work = self._keeping.work or _work_beside(target)
             folder = WorkFolder(work, identity(self._video, hashes))
             stack.enter_context(folder.held())
             self._note_conditions(folder)
@@ -264,6 +264,12 @@ class _Making:
                     f"{in_words(free)} are free; name another folder with `work`"
                 )
             )
+
+
+def _work_beside(target: ClipTarget) -> Path:
+    """Return the work folder beside the output; of numbered images, beside their folder."""
+    output = target.path.parent.absolute() if target.kind == "images" else target.path
+    return output.with_name(f"{output.name}.work")
 
 
 def clip_options(settings: VideoSettings, max_pixels: int) -> ClipOptions:
