@@ -46,7 +46,7 @@ def test_numbered_images_have_their_work_beside_their_folder(
     done = program("video", "clip", "painting.png", "-o", "new/%02d.png", *FRAMES, folder=folder)
     assert done.returncode == 0, done.stderr
     assert sorted(file.name for file in (folder / "new").iterdir()) == [
-        "00.png", "01.png", "02.png",
+        "01.png", "02.png", "03.png",
     ]  # fmt: skip
     assert (folder / "new.work").is_dir()
 
