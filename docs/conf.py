@@ -51,6 +51,10 @@ nitpick_ignore_regex = [
     ),
     ("py:.*", r"(.*\.)?[A-Z](_co)?"),
     # Types of stylectl that are not public, in public signatures: what pytest passes to the tests
-    # of BackendSuite, the plan of a Task, what a Plugins holds, the margins of a SourceImage.
-    ("py:class", r"(stylectl\..*\.)?(Case|Margins|OptionModels|Plan|Registry|PluginRecord)"),
+    # of BackendSuite, the plan of a Task, what a Plugins holds, the margins of a SourceImage,
+    # the names of precisions.
+    (
+        "py:class",
+        r"(stylectl\..*\.)?(Case|Margins|OptionModels|Plan|PluginRecord|Precision|Registry)",
+    ),
 ]
