@@ -150,7 +150,7 @@ class JobFile:
 
     def here(self, models: OptionModels, names: Mapping[str, str] = {}) -> Table:
         """Return the values with their paths relative to the current folder. See `map_paths`."""
-        return map_paths(self.table, self._path_here, models, names)
+        return map_paths(self.table, self.path_here, models, names)
 
     def elsewhere(self, models: OptionModels, names: Mapping[str, str] = {}) -> frozenset[str]:
         """Return the paths, as in `here`, that are on other machines or of devices."""
@@ -158,7 +158,7 @@ class JobFile:
 
         def noted(path: str) -> str:
             if is_elsewhere(path, real_path(self.folder)):
-                paths.add(self._path_here(path))
+                paths.add(self.path_here(path))
             return path
 
         map_paths(self.table, noted, models, names)
@@ -167,11 +167,12 @@ class JobFile:
     def hashes_here(self) -> dict[str, str]:
         """Return `hashes` by paths relative to the current folder."""
         return {
-            self._path_here(path) if is_in_file_system(path) else path: sha256
+            self.path_here(path) if is_in_file_system(path) else path: sha256
             for path, sha256 in self.hashes.items()
         }
 
-    def _path_here(self, path: str) -> str:
+    def path_here(self, path: str) -> str:
+        """Return a path in the file, relative to the current folder."""
         return relocated(without_tilde(path), real_path(self.folder), current_folder())
 
 

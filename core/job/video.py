@@ -26,40 +26,19 @@ class VideoSettings(BaseModel):
 
     start: _Seconds | None = None
     end: _Seconds | None = None
-    every: int = Field(
-        default=1,
-        ge=1,
-    )
-    fps: float | None = Field(
-        default=None,
-        gt=0,
-        le=1000,
-        allow_inf_nan=False,
-    )
+    every: int = Field(default=1, ge=1)
+    fps: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
     deinterlace: bool = False
-    frame_iterations: int | None = Field(
-        default=None,
-        ge=1,
-    )
-    passes: int = Field(
-        default=1,
-        ge=1,
-        le=100,
-    )
+    frame_iterations: int | None = Field(default=None, ge=1)
+    passes: int = Field(default=1, ge=1, le=100)
     temporal_weight: Weight = 100.0
     offsets: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
-        default=(1, 2, 4, 8),
-        min_length=1,
-        max_length=16,
+        default=(1, 2, 4, 8), min_length=1, max_length=16
     )
     flow: Choice = Choice(name="dis")
     to: tuple[Weight, ...] | None = None
     codec: Annotated[str | None, HOW_COMPUTED] = None
-    crf: Annotated[int | None, HOW_COMPUTED] = Field(
-        default=None,
-        ge=0,
-        le=63,
-    )
+    crf: Annotated[int | None, HOW_COMPUTED] = Field(default=None, ge=0, le=63)
 
     @field_validator("offsets")
     @classmethod

@@ -1,4 +1,4 @@
-"""What a frame takes over from former results.
+"""Taking over of former results by a frame.
 
 Ruder, Dosovitskiy and Brox 2016, "Artistic Style Transfer for Videos".
 """

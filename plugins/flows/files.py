@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ...core.errors import ImageError, UsageError
+from ...core.fingerprint import fingerprint
+from ...core.images.files import file_sha256
 from ...core.interfaces.specs import FlowArguments, FlowSpec
 from ...core.interfaces.video.flow import FlowEstimator, FlowFrame
+from ...core.job.paths import JobPath
 from .. import hooks
 from .formats import SUFFIXES, read_flow
 
@@ -26,7 +30,7 @@ class FlowFilesOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pattern: str = Field(
+    pattern: Annotated[str, JobPath] = Field(
         description="path of the file of two frames, such as flows/{first:05d}_{second:05d}.flo, "
         "with the displacements from the first one to the second"
     )
@@ -56,6 +60,16 @@ class FlowFiles(FlowEstimator):
 
     def __init__(self, arguments: FlowArguments[FlowFilesOptions]) -> None:
         self._pattern, self._start = arguments.options.pattern, arguments.options.start
+
+    def fingerprint(self) -> str:
+        """Return a hash of the names and the contents of all files that fit the pattern."""
+        wildcards = "".join(
+            glob.escape(text) + ("*" if name is not None else "")
+            for text, name, _, _ in Formatter().parse(self._pattern)
+        )
+        files = sorted(glob.glob(wildcards))  # noqa: PTH207 - it may be absolute
+        hashes = {Path(file).name: file_sha256(file) for file in files if Path(file).is_file()}
+        return fingerprint(hashes)
 
     def flow(self, first: FlowFrame, second: FlowFrame) -> np.ndarray | None:
         """Return the flow of a file. See FlowEstimator.flow.

@@ -89,7 +89,7 @@ def video_plan(
     """
     options = {name: value for name, value in options.items() if value is not None}
     own = {name: options.pop(name) for name in VideoSettings.model_fields if name in options}
-    file, settings = (None, {}) if job is None else read_video_job(job)
+    file, settings = (None, {}) if job is None else read_video_job(job, plugins.registry)
     if "content" not in options and (file is None or "content" not in file.table):
         raise UsageError("name the clip: stylectl video CLIP PAINTING")
     if "content" in options and "styles" not in options and file is None:

@@ -109,7 +109,7 @@ class Clip(ABC):
     @property
     @abstractmethod
     def info(self) -> ClipInfo:
-        """What is known before the clip is read."""
+        """Description of the clip, as far as it is known before it is read."""
 
     @abstractmethod
     def fingerprint(self) -> str:

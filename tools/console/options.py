@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,33 +32,46 @@ def with_job_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
     chosen = [OPTIONS[name] for name in names] if names else list(OPTIONS.values())
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        signature = inspect.signature(function, eval_str=True)
-        arguments = [
-            parameter for parameter in signature.parameters.values() if parameter.name != "options"
-        ]
         flags = [_parameter(option) for option in chosen if not option.is_argument]
         flags += [
-            _flag(former, str, typer.Option(flag_of(former), hidden=True))
+            optional_flag(former, str, typer.Option(flag_of(former), hidden=True))
             for former, name in FORMER_NAMES.items()
             if OPTIONS[name] in chosen
         ]
         if "regions" in [option.name for option in chosen]:
-            flags.append(_flag("style_map", list[str], _STYLE_MAP))
+            flags.append(optional_flag("style_map", list[str], _STYLE_MAP))
 
-        def command(**values: Any) -> Any:
-            flag_values = {flag.name: values.pop(flag.name) for flag in flags}
-            return function(**values, options=read_flags(flag_values))
-
-        parameters = [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for parameter in (*arguments, *flags)
-        ]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        command.__doc__, command.__name__ = function.__doc__, function.__name__
-        return command
+        return with_flags(function, flags, "options", read_flags)
 
     return decorate
+
+
+def with_flags(
+    function: Callable[..., Any],
+    flags: Sequence[inspect.Parameter],
+    argument: str,
+    read: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> Callable[..., Any]:
+    """Return a command with `flags` in place of an `argument`, which gets what `read` returns.
+
+    `read` gets the values of all flags by their names, None for those that were not set.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    arguments = [
+        parameter for parameter in signature.parameters.values() if parameter.name != argument
+    ]
+
+    def command(**values: Any) -> Any:
+        flag_values = {flag.name: values.pop(flag.name) for flag in flags}
+        return function(**values, **{argument: read(flag_values)})
+
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*arguments, *flags)
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__doc__, command.__name__ = function.__doc__, function.__name__
+    return command
 
 
 def read_flags(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,13 +146,14 @@ def _parameter(option: Option) -> inspect.Parameter:
         rich_help_panel=option.panel,
     )
     if option.is_switch:
-        return _flag(option.name, bool, info)
+        return optional_flag(option.name, bool, info)
     if option.count == 2:
-        return _flag(option.name, tuple[str, str], info)
-    return _flag(option.name, list[str] if option.repeats else str, info)
+        return optional_flag(option.name, tuple[str, str], info)
+    return optional_flag(option.name, list[str] if option.repeats else str, info)
 
 
-def _flag(name: str, kind: Any, info: Any) -> inspect.Parameter:
+def optional_flag(name: str, kind: Any, info: Any) -> inspect.Parameter:
+    """Return a flag that is None if it is not set; `info` is what `typer.Option` returns."""
     annotation = Annotated[kind | None, info]
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation

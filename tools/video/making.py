@@ -13,7 +13,7 @@ from ...core.checkpoints.conditions import differences, planned_conditions
 from ...core.checkpoints.folder import checkpoints_in
 from ...core.checkpoints.format import Request
 from ...core.files import check_is_no_input
-from ...core.interfaces.events import Event, Listener, Notice
+from ...core.interfaces.events import Notice
 from ...core.job.video import VideoSettings
 from ...core.machine.host_memory import in_words
 from ...core.run.checkpointing import Checkpointing
@@ -27,7 +27,7 @@ from ..clips.target import ClipTarget, plan_clip
 from .encoding import write_video
 from .events import VideoFinished, VideoListener, VideoStarted
 from .identity import identity, input_hashes
-from .painting import Painter
+from .painting import Painter, PaintingTask
 from .planning import VideoPlan
 from .records import record_text
 from .report.extras import Extras
@@ -44,7 +44,7 @@ _BYTES_PER_PIXEL = 14
 
 @dataclass(frozen=True)
 class Keeping:
-    """Where a video's work is kept, and the requests to stop it.
+    """Place of a video's work, and the requests to stop it.
 
     - `work`: the work folder; None for the one beside the output, ``OUT.work``.
     """
@@ -128,7 +128,6 @@ class _Making:
             hashes = input_hashes(
                 self._video,
                 {path: opened.fingerprint() for path, opened in clips.items()},
-                self._plugins.registry,
             )
             inputs = [Path(path) for path in hashes if path]
             check_is_no_input([target.path], inputs)
@@ -138,8 +137,14 @@ class _Making:
             stack.enter_context(folder.held())
             self._note_conditions(folder)
             table = self._read(clips, size, folder)
-            self._paint(folder, table, size)
-            return self._write(target, clip, folder, table, hashes)
+            checkpoints = Checkpointing(
+                checkpoints_in(folder.checkpoints),
+                _CHECKPOINT_EVERY,
+                Request(folder=str(Path.cwd())),
+            )
+            task = PaintingTask(self._video, folder, table, size, checkpoints, self._keeping.stops)
+            self._paint(task)
+            return self._write(target, clip, task, hashes)
 
     def _target(self, clip: Clip, size: Size) -> ClipTarget:
         """Check the output, and say what is known before the work begins."""
@@ -170,73 +175,38 @@ class _Making:
         check_lengths(table, masks, self._video.clip)
         return table
 
-    def _paint(self, folder: WorkFolder, table: FrameTable, size: Size) -> None:
-        settings, stops = self._video.settings, self._keeping.stops
-        painter = Painter(
-            self._video,
-            self._plugins.registry,
-            folder,
-            table,
-            size,
-            self._checkpoints(folder),
-            stops,
-        )
-        painted = len(table) * settings.passes - len(painter.remaining())
-        self._listener(VideoStarted(len(table), settings.passes, size, painted, folder.path))
-        listeners = PluginListeners(self._plugins, self._run_listener())
+    def _paint(self, task: PaintingTask) -> None:
+        painter = Painter(task)
+        passes = task.video.settings.passes
+        count = len(task.table) * passes
+        painted = count - len(painter.remaining())
+        self._listener(VideoStarted(len(task.table), passes, task.size, painted, task.folder.path))
+        listeners = PluginListeners(self._plugins, self._listener)
         try:
             with Session() as session:
                 painter.paint(session, listeners, self._listener)
         except KeyboardInterrupt:
-            count = len(table) * settings.passes - len(painter.remaining())
             self._listener(
                 Notice(
-                    f"stopped; {count} finished frames are kept in {folder.path}, and the same "
-                    "command goes on from them"
+                    f"stopped; {count - len(painter.remaining())} finished frames are kept in "
+                    f"{task.folder.path}, and the same command goes on from them"
                 )
             )
             raise
         if listeners.failure:
             raise listeners.failure
 
-    def _checkpoints(self, folder: WorkFolder) -> Checkpointing:
-        return Checkpointing(
-            checkpoints_in(folder.checkpoints), _CHECKPOINT_EVERY, Request(folder=str(Path.cwd()))
-        )
-
     def _write(
-        self,
-        target: ClipTarget,
-        clip: Clip,
-        folder: WorkFolder,
-        table: FrameTable,
-        hashes: Mapping[str, str],
+        self, target: ClipTarget, clip: Clip, task: PaintingTask, hashes: Mapping[str, str]
     ) -> Video:
+        frames = len(task.table)
         seconds = time.perf_counter() - self._started
-        record = record_text(self._video, hashes, len(table), seconds, target.path)
-        last_pass = self._video.settings.passes - 1
-        write_video(target, clip, folder, table, last_pass, record, self._listener)
-        write_extras(
-            self._extras,
-            self._video,
-            self._plugins.registry,
-            folder,
-            table,
-            target.size,
-            record,
-            self._listener,
-            self._checkpoints(folder),
-            self._keeping.stops,
-        )
+        record = record_text(task.video, hashes, frames, seconds, target.path)
+        write_video(target, clip, task, record, self._listener)
+        write_extras(self._extras, task, record, self._listener)
         seconds = time.perf_counter() - self._started
-        self._listener(VideoFinished(target.path, len(table), seconds))
-        return Video(target.path, len(table), target.size, seconds, folder.path)
-
-    def _run_listener(self) -> Listener:
-        def listen(event: Event) -> None:
-            self._listener(event)
-
-        return listen
+        self._listener(VideoFinished(target.path, frames, seconds))
+        return Video(target.path, frames, target.size, seconds, task.folder.path)
 
     def _note_conditions(self, folder: WorkFolder) -> None:
         """Say if frames were painted under other conditions, and keep those of this run."""

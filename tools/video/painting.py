@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from ...core.interfaces.result import Result
 from ...core.interfaces.video.former import FormerResults
 from ...core.outputs.targets import Target
 from ...core.planning.plan import Plan
-from ...core.planning.registry import Registry
 from ...core.run.checkpointing import Checkpointing, CheckpointKeeper
 from ...core.run.runner import run
 from ...core.run.session import Session
@@ -55,6 +54,29 @@ def turns(frames: int, passes: int) -> Iterator[Turn]:
             yield Turn(number, painting_pass, direction)
 
 
+@dataclass(frozen=True)
+class PaintingTask:
+    """A video whose clip is read, and whose frames are to be painted.
+
+    - `folder`: the work folder, which has the frames of `table`, of `size` (height, width) in
+      pixels.
+    - `checkpoints`: how those of a frame are kept; None keeps none.
+    - `stops`: requests to stop, which wait while files are written.
+    """
+
+    video: VideoPlan
+    folder: WorkFolder
+    table: FrameTable
+    size: Size
+    checkpoints: Checkpointing | None = None
+    stops: StopRequests = field(default_factory=StopRequests)
+
+    @property
+    def last_pass(self) -> int:
+        """Number of the last pass, from 0."""
+        return self.video.settings.passes - 1
+
+
 class Painter:
     """Painter of the frames that are not painted yet.
 
@@ -63,28 +85,17 @@ class Painter:
     paints the same frames as one that was not.
     """
 
-    def __init__(
-        self,
-        video: VideoPlan,
-        registry: Registry,
-        folder: WorkFolder,
-        table: FrameTable,
-        size: Size,
-        checkpoints: Checkpointing | None,
-        stops: StopRequests,
-    ) -> None:
-        """Paint into `folder` the frames of `table`, at a size (height, width) in pixels."""
-        self._video, self._registry, self._folder = video, registry, folder
-        self._table, self._size = table, size
-        self._checkpoints, self._stops = checkpoints, stops
-        self._flows = Flows(video.flow, video.flow_label, folder)
+    def __init__(self, task: PaintingTask) -> None:
+        """Paint the frames of a task into its work folder."""
+        self._task = task
+        self._flows = Flows(task.video.flow, task.video.flow_label, task.folder)
         self._starts: dict[int, bool] = {}
         self._said: set[str] = set()
 
     def remaining(self) -> list[Turn]:
         """Return the frames to paint, in their order."""
-        order = list(turns(len(self._table), self._video.settings.passes))
-        painted = [turn for turn in order if self._file(turn).is_file()]
+        order = list(turns(len(self._task.table), self._task.video.settings.passes))
+        painted = {turn for turn in order if self._file(turn).is_file()}
         # A pass begins when the one before is finished; earlier ones were removed.
         last = max((turn.painting_pass for turn in painted), default=0)
         return [turn for turn in order if turn.painting_pass >= last and turn not in painted]
@@ -95,7 +106,7 @@ class Painter:
         `run_listener` gets the events of each frame's run, `listener` those of the video. Raises
         KeyboardInterrupt after a request to stop, and StylectlError; finished frames are kept.
         """
-        styles = self._video.style_hashes()
+        styles = self._task.video.style_hashes()
         remaining = self.remaining()
         with ThreadPoolExecutor(1, "flow") as pool:
             ahead: Future[_Surroundings] | None = None
@@ -109,9 +120,9 @@ class Painter:
     def _surroundings(self, turn: Turn) -> _Surroundings:
         """Return the flows to the frames that were painted before in the pass and the scene."""
         flows: _Surroundings = {}
-        for offset in self._video.settings.offsets:
+        for offset in self._task.video.settings.offsets:
             former = turn.number - turn.direction * offset
-            if not 0 <= former < len(self._table) or not self._same_scene(turn.number, former):
+            if not 0 <= former < len(self._task.table) or not self._same_scene(turn.number, former):
                 break
             known = self._flows.flow(turn.number, former)
             if known is not None:
@@ -152,7 +163,7 @@ class Painter:
             steps = sum(record.step > 0 for record in result.steps)
         seconds = time.perf_counter() - started
         listener(FrameDone(turn.number, turn.painting_pass, seconds, steps, self._file(turn)))
-        self._stops.raise_deferred()
+        self._task.stops.raise_deferred()
 
     def _run(
         self,
@@ -166,18 +177,18 @@ class Painter:
         listener = self._once(listener)
         with ExitStack() as stack:
             keeper = None
-            if self._checkpoints:
+            if self._task.checkpoints:
                 recorder = stack.enter_context(SnapshotRecorder(0, listener))
                 targets = [Target(self._file(turn))]
                 keeper = stack.enter_context(
                     CheckpointKeeper(
-                        self._checkpoints,
+                        self._task.checkpoints,
                         plan,
-                        self._registry,
+                        self._task.video.registry,
                         targets,
                         recorder,
                         listener,
-                        self._stops,
+                        self._task.stops,
                     )
                 )
             result = run(session.prepare(plan, former), listener, session, keeper)
@@ -188,13 +199,13 @@ class Painter:
             return result
 
     def _plan(self, turn: Turn, starts_scene: bool) -> Plan:
-        video, folder = self._video, self._folder
+        video, folder = self._task.video, self._task.folder
         files = {video.clip: str(folder.frame(turn.number))}
         for number, path in enumerate(video.moving):
             files[path] = str(folder.frame(turn.number, f"masks/{number}"))
-        times = self._table.times
+        times = self._task.table.times
         position = times[turn.number].time / times[-1].time if times[-1].time else 0.0
-        return video.frame(self._size, files, position, starts_scene)
+        return video.frame(self._task.size, files, position, starts_scene)
 
     def _before(self, turn: Turn) -> Tensor | None:
         """Return the frame's result (1, 3, H, W) of the pass before, or None."""
@@ -216,7 +227,7 @@ class Painter:
             )
             for former, known in surroundings.items()
         ]
-        return taken_over(neighbors, self._video.plan.job.seed, turn.number, before)
+        return taken_over(neighbors, self._task.video.plan.job.seed, turn.number, before)
 
     def _result(self, turn: Turn) -> Tensor:
         image = to_float(read_frame(self._file(turn)))
@@ -225,16 +236,16 @@ class Painter:
     def _write(self, turn: Turn, image: np.ndarray) -> None:
         file = self._file(turn)
         file.parent.mkdir(exist_ok=True)
-        with self._stops.deferred():
+        with self._task.stops.deferred():
             write_frame(file, to_16_bits(image))
 
     def _file(self, turn: Turn) -> Path:
-        return self._folder.result(turn.number, turn.painting_pass)
+        return self._task.folder.result(turn.number, turn.painting_pass)
 
     def _remove_former_pass(self, turn: Turn) -> None:
         """Remove a frame of the pass before the last one, which nothing reads any more."""
         if turn.painting_pass >= 2:
-            former = self._folder.result(turn.number, turn.painting_pass - 2)
+            former = self._task.folder.result(turn.number, turn.painting_pass - 2)
             former.unlink(missing_ok=True)
 
     def _once(self, listener: Listener) -> Listener:

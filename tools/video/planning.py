@@ -14,7 +14,6 @@ from ...core.errors import ImageError, UsageError
 from ...core.images.files import SUFFIXES, file_sha256, style_files
 from ...core.interfaces.specs import FlowArguments
 from ...core.interfaces.video.flow import FlowEstimator
-from ...core.job.choices import TermChoice
 from ...core.job.model import Job
 from ...core.job.video import VideoSettings
 from ...core.planning.backbones import Backbones
@@ -38,19 +37,18 @@ class VideoPlan:
     """A video with all that it names looked up and validated.
 
     - `plan`: of a frame that starts a scene; its content image is the clip.
-    - `temporal`: the loss term of the other frames, and `iterations` their steps.
+    - `iterations`: the steps of the other frames.
     - `moving`: the masks and maps that are clips themselves, by their paths in the job.
     - `flow`: the estimator of optical flow, which `flow_label` names in messages.
     """
 
     plan: Plan
     settings: VideoSettings
-    temporal: TermChoice
     iterations: int
     moving: tuple[str, ...]
     flow: FlowEstimator
     flow_label: str
-    _registry: Registry
+    registry: Registry
     _backbones: Backbones
 
     @property
@@ -92,9 +90,10 @@ class VideoPlan:
         if not starts_scene:
             table["scales"], table["iterations"] = 1, self.iterations
             table["least_change"] = max(self.plan.job.least_change, _LEAST_CHANGE)
-            table["terms"] = [*table["terms"], self.temporal.model_dump(exclude_none=True)]
+            temporal = {"name": TEMPORAL, "weight": self.settings.temporal_weight}
+            table["terms"] = [*table["terms"], temporal]
         job = _validated(_with_files(table, files))
-        return make_plan(job, self._registry, self._backbones)
+        return make_plan(job, self.registry, self._backbones)
 
     def style_hashes(self) -> frozenset[str]:
         """Return the SHA-256 of all style images. Raises ImageError and UsageError."""
@@ -108,10 +107,13 @@ def plan_video(job: Job, settings: VideoSettings, registry: Registry) -> VideoPl
     Raises UsageError for names, options and combinations that are not possible, and PluginError.
     """
     _check(job, settings)
-    temporal = next(
-        (term for term in job.terms if term.name == TEMPORAL),
-        TermChoice(name=TEMPORAL, weight=settings.temporal_weight),
-    )
+    stated = [term for term in job.terms if term.name == TEMPORAL]
+    if stated and "temporal_weight" in settings.model_fields_set:
+        raise UsageError(
+            f"`temporal_weight` has no effect: the job has its own term {TEMPORAL}; set its weight"
+        )
+    if stated:
+        settings = settings.model_copy(update={"temporal_weight": stated[0].weight})
     others = tuple(term for term in job.terms if term.name != TEMPORAL)
     if not others:
         raise UsageError(f"a frame that starts a scene has no loss term beside {TEMPORAL}")
@@ -121,7 +123,6 @@ def plan_video(job: Job, settings: VideoSettings, registry: Registry) -> VideoPl
     video = VideoPlan(
         plan,
         settings,
-        temporal,
         settings.frame_iterations or max(1, plan.job.iterations // 4),
         tuple(path for path in _masks(plan.job) if _moves(path)),
         _flow(settings, registry, label),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from ...core.errors import UsageError
 from ...core.files import current_folder, real_path
 from ...core.interfaces.result import RECORD_FORMAT
-from ...core.job.paths import JobFile, map_paths, recorded_path
+from ...core.job.paths import JobFile, map_choice, map_paths, recorded_path
 from ...core.job.video import VideoSettings
 from ...core.outputs.record import read_job_file, recorded_job
+from ...core.planning.registry import Registry
 from ...core.run.runner import versions
 from ...core.validation import validated
 from ..clips.records import is_clip, read_any_record
@@ -34,7 +35,10 @@ def record_text(
     job = map_paths(video.plan.job.as_table(), from_folder, video.plan.models)
     values = {
         "format": RECORD_FORMAT,
-        "job": {**job, "video": video.settings.as_table()},
+        "job": {
+            **job,
+            "video": relocated_settings(video.settings.as_table(), from_folder, video.registry),
+        },
         "inputs": {from_folder(path): sha256 for path, sha256 in hashes.items()},
         "versions": versions(),
         "backend": video.plan.backend.name,
@@ -45,7 +49,7 @@ def record_text(
     return json.dumps(values)
 
 
-def read_video_job(path: Path) -> tuple[JobFile, dict[str, Any]]:
+def read_video_job(path: Path, registry: Registry) -> tuple[JobFile, dict[str, Any]]:
     """Read a job file, or the record in a video or a result; return it, and its video's settings.
 
     Raises UsageError.
@@ -55,7 +59,17 @@ def read_video_job(path: Path) -> tuple[JobFile, dict[str, Any]]:
     settings = table.pop("video", {})
     if not isinstance(settings, Mapping):
         raise UsageError(f"{path}: video should be a table of settings")
-    return replace(file, table=table), dict(settings)
+    return replace(file, table=table), relocated_settings(settings, file.path_here, registry)
+
+
+def relocated_settings(
+    settings: Mapping[str, Any], change: Callable[[str], str], registry: Registry
+) -> dict[str, Any]:
+    """Return a video's settings with `change` applied to the paths among the flow's options."""
+    if "flow" not in settings:
+        return dict(settings)
+    models = {("flow", spec.name): spec.options for spec in registry.flows}
+    return {**settings, "flow": map_choice("flow", settings["flow"], change, models)}
 
 
 def make_settings(file: Mapping[str, Any], options: Mapping[str, Any]) -> VideoSettings:

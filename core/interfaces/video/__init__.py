@@ -1,1 +1,1 @@
-"""What plugin authors implement for video, and what its terms read."""
+"""Interfaces of video: estimators of optical flow, and former results."""

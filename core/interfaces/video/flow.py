@@ -28,6 +28,13 @@ class FlowEstimator(ABC):
     It is called from one thread at a time, while the network may be running on another one.
     """
 
+    def fingerprint(self) -> str:
+        """Return a hash of all that it reads beside frames and options; of files of flows, them.
+
+        A video of other flows is another one, which takes nothing over from the former.
+        """
+        return ""
+
     @abstractmethod
     def flow(self, first: FlowFrame, second: FlowFrame) -> np.ndarray | None:
         """Return the displacement, from `first` to `second`, of each pixel of `first`.

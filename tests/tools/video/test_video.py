@@ -13,6 +13,7 @@ import stylectl
 from PIL import Image
 from stylectl import ImageError, Notice, UsageError
 from stylectl.tools.api.video import video as paint_clip
+from stylectl.tools.clips.source import open_clip
 from stylectl.tools.video.events import FrameDone, FrameStarted, VideoEvent, VideoStarted
 from stylectl.tools.video.making import Video
 
@@ -229,6 +230,69 @@ def test_the_video_contains_its_job(clip: Path, painting: Path, tmp_path: Path) 
     again = paint_clip(job=tmp_path / "out.mp4", output=tmp_path / "again.mp4")
     assert again.frames == 4
     assert results(tmp_path / "out.mp4.work") == results(tmp_path / "again.mp4.work")
+
+
+def write_flows(folder: Path, shift: float) -> None:
+    """Flows of all neighbors of the pan, whose frames have 64x48 px."""
+    folder.mkdir(exist_ok=True)
+    for first in range(4):
+        for second in (first - 1, first + 1):
+            flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
+            flow[..., 0] = shift * (first - second)
+            np.save(folder / f"{first}_{second}.npy", flow)
+
+
+def test_other_flow_files_make_another_video(clip: Path, painting: Path, tmp_path: Path) -> None:
+    pattern = str(tmp_path / "flows" / "{first}_{second}.npy")
+    options = {"flow": {"name": "files", "pattern": pattern}, "work": tmp_path / "work"}
+    write_flows(tmp_path / "flows", 2)
+    first = make(clip, painting, tmp_path / "out.mp4", **options)
+    again = make(clip, painting, tmp_path / "out.mp4", **options)
+    write_flows(tmp_path / "flows", 1)
+    other = make(clip, painting, tmp_path / "out.mp4", **options)
+    assert first.folder == again.folder != other.folder
+
+
+def test_the_paths_of_flows_are_those_of_the_file(
+    clip: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_flows(tmp_path / "flows", 2)
+    flow = {"name": "files", "pattern": "flows/{first}_{second}.npy"}
+    made = make(Path(clip.name), Path(painting.name), Path("out.mp4"), flow=flow)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = paint_clip(job="../out.mp4", output="again.mp4", work=tmp_path / "out.mp4.work")
+    assert again.frames == made.frames
+    assert results(tmp_path / "out.mp4.work")
+
+
+def test_a_weight_of_the_term_is_that_of_the_video(
+    clip: Path, painting: Path, tmp_path: Path
+) -> None:
+    term = {"name": "temporal", "weight": 5.0}
+    by_term = make(clip, painting, tmp_path / "a.mp4", term=term, work=tmp_path / "work")
+    by_setting = make(clip, painting, tmp_path / "b.mp4", temporal_weight=5, work=tmp_path / "work")
+    again = paint_clip(job=tmp_path / "a.mp4", output=tmp_path / "c.mp4", work=tmp_path / "work")
+    assert by_term.folder == by_setting.folder == again.folder
+    with pytest.raises(UsageError, match="`temporal_weight` has no effect"):
+        make(clip, painting, tmp_path / "d.mp4", term=term, temporal_weight=3)
+
+
+def test_transparency_is_that_of_the_clip(painting: Path, tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
+    alpha[:, : WIDTH // 2] = 255
+    for number in range(2):
+        image = np.dstack([view(number), alpha])
+        Image.fromarray(image).save(tmp_path / "frames" / f"{number}.png")
+    make(tmp_path / "frames", painting, tmp_path / "out.mov")
+    with open_clip(str(tmp_path / "out.mov")) as written:
+        frames = list(written.frames())
+    assert len(frames) == 2
+    for frame in frames:
+        assert frame.alpha is not None
+        np.testing.assert_allclose(frame.alpha, alpha / 255, atol=0.02)  # ProRes
 
 
 def test_a_job_of_a_video_is_not_run_as_an_image(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def is_animation(head: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Outline:
-    """What a first reading of an animation shows; durations are in seconds."""
+    """Outline of an animation, by a first reading; durations are in seconds."""
 
     size: tuple[int, int]
     durations: tuple[Fraction, ...]

@@ -36,7 +36,7 @@ _RGB = 0
 
 @dataclass(frozen=True)
 class Geometry:
-    """How frames are made upright.
+    """Geometry by which frames are made upright.
 
     - `size`: (width, height) of the coded frame with square pixels, before it is turned.
     - `transposed`, `flipped_x`, `flipped_y`: the turn, in this order.

@@ -18,7 +18,6 @@ from ....core.errors import UsageError, did_you_mean
 from ....core.images.decoding import read_image
 from ....core.interfaces.events import Notice
 from ....core.interfaces.specs import FlowArguments, FlowSpec
-from ....core.stopping import StopRequests
 from ....core.video.reliability import reliable
 from ....plugins import hooks
 from ....plugins.manager import Plugins, load_plugins
@@ -29,6 +28,7 @@ from ...judge.pictures import open_pictures
 from ...queue.sheets.contact_sheet import draw_sheet, write_sheet
 from ...video.events import VideoEvent
 from ...video.making import Video, make_video
+from ...video.painting import PaintingTask
 from ...video.planning import VideoPlan
 from ...video.report.flicker import DISTANCES, frame_errors, mean, mean_error
 from ...video.report.frame_by_frame import paint_frame_by_frame
@@ -46,7 +46,7 @@ Files = Callable[[int], Path]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is painted.
+    """Settings of the table.
 
     - `photographs`, `painting`: paths. `size`: (height, width) of the frames in pixels.
     - `frames`: of each clip, `iterations`: of a full run.
@@ -160,7 +160,7 @@ def _measured_clip(
             made = make_video(plan, folder / f"{name}.mp4", plugins, _print_notices)
             work = WorkFolder(made.folder.parent, made.folder.name)
             if single is None:
-                single = _frame_by_frame(plan, plugins, work, made)
+                single = _frame_by_frame(plan, work, made)
                 rows["frame by frame"] = single
                 single_errors = _errors(clip, single)
                 single_style = _style(single, content, settings)
@@ -202,20 +202,11 @@ def _plan(
     return plan
 
 
-def _frame_by_frame(plan: VideoPlan, plugins: Plugins, work: WorkFolder, made: Video) -> Files:
+def _frame_by_frame(plan: VideoPlan, work: WorkFolder, made: Video) -> Files:
     table = work.read_table()
     assert table is not None
-    paint_frame_by_frame(
-        plan,
-        plugins.registry,
-        work,
-        table,
-        made.size,
-        range(made.frames),
-        _print_notices,
-        checkpoints=None,
-        stops=StopRequests(),
-    )
+    task = PaintingTask(plan, work, table, made.size)
+    paint_frame_by_frame(task, range(made.frames), _print_notices)
     return work.single
 
 

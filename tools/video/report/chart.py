@@ -71,6 +71,10 @@ def time_chart(
     )
 
 
+#: A number that is as good as a round one is taken for it.
+_ROUNDING = 1 - 1e-9
+
+
 def _extent(greatest: float) -> float:
     """Return the length of an axis: 1 where all is as good as zero."""
     return greatest if greatest > _ZERO else 1.0
@@ -80,5 +84,5 @@ def _ticks(greatest: float) -> list[float]:
     """Return round numbers from 0 to at least `greatest`, which is positive."""
     rough = greatest / (_MOST_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    return [step * index for index in range(math.ceil(greatest / step * 0.999) + 1)]
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * _ROUNDING)
+    return [step * index for index in range(math.ceil(greatest / step * _ROUNDING) + 1)]

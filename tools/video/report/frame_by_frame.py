@@ -6,16 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ....core.interfaces.events import Event, Notice
-from ....core.planning.registry import Registry
-from ....core.run.checkpointing import Checkpointing
 from ....core.run.session import Session
-from ....core.sizes.fitting import Size
-from ....core.stopping import StopRequests
 from ..events import FrameDone, StageProgress, VideoEvent, VideoListener
-from ..painting import Painter, Turn
-from ..planning import VideoPlan
+from ..painting import Painter, PaintingTask, Turn
 from ..work.flows import KnownFlow
-from ..work.folder import FrameTable, WorkFolder
 
 #: Most frames that are painted by themselves for a report; each takes as long as a first frame.
 _MOST_FRAMES = 12
@@ -40,24 +34,14 @@ def compared_frames(scene_starts: Sequence[int], frames: int) -> range:
 
 
 def paint_frame_by_frame(
-    video: VideoPlan,
-    registry: Registry,
-    folder: WorkFolder,
-    table: FrameTable,
-    size: Size,
-    numbers: Sequence[int],
-    listener: VideoListener,
-    checkpoints: Checkpointing | None,
-    stops: StopRequests,
+    task: PaintingTask, numbers: Sequence[int], listener: VideoListener
 ) -> None:
     """Paint frames as if each started a scene: with all steps, and alike in everything else.
 
     Their results are files of the work folder; those that are there are not painted again. Raises
     KeyboardInterrupt after a request to stop, and StylectlError.
     """
-    painter = _PainterOfSingleFrames(
-        video, registry, folder, table, size, checkpoints, stops, numbers
-    )
+    painter = _PainterOfSingleFrames(task, numbers)
     painted = len(numbers) - len(painter.remaining())
 
     def listen(event: VideoEvent) -> None:
@@ -77,18 +61,8 @@ def paint_frame_by_frame(
 class _PainterOfSingleFrames(Painter):
     """Painter that takes nothing over from one frame to another."""
 
-    def __init__(
-        self,
-        video: VideoPlan,
-        registry: Registry,
-        folder: WorkFolder,
-        table: FrameTable,
-        size: Size,
-        checkpoints: Checkpointing | None,
-        stops: StopRequests,
-        numbers: Sequence[int],
-    ) -> None:
-        super().__init__(video, registry, folder, table, size, checkpoints, stops)
+    def __init__(self, task: PaintingTask, numbers: Sequence[int]) -> None:
+        super().__init__(task)
         self._numbers = numbers
 
     def remaining(self) -> list[Turn]:
@@ -100,4 +74,4 @@ class _PainterOfSingleFrames(Painter):
         return {}
 
     def _file(self, turn: Turn) -> Path:
-        return self._folder.single(turn.number)
+        return self._task.folder.single(turn.number)

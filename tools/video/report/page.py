@@ -13,11 +13,10 @@ from torch import Tensor
 
 from ....core.errors import OutputError
 from ....core.files import whole_file
-from ....core.sizes.fitting import Size
 from ..events import StageProgress, VideoListener
+from ..painting import PaintingTask
 from ..planning import VideoPlan
 from ..work.flows import Flows, KnownFlow
-from ..work.folder import FrameTable, WorkFolder
 from ..work.pictures import read_frame, to_float
 from .chart import TimeChart, time_chart
 from .contact_sheet import time_text
@@ -58,27 +57,24 @@ class Subject:
 
     - `flows`: those it was painted with. `starts`: the first frames of its scenes.
     - `compared`: the frames that were painted by themselves; one alone was not.
-    - `size`: (height, width) in pixels. `record`: that of the video, as JSON.
+    - `record`: that of the video, as JSON.
     """
 
-    video: VideoPlan
-    folder: WorkFolder
-    table: FrameTable
+    task: PaintingTask
     flows: Flows
     starts: tuple[int, ...]
     compared: range
-    size: Size
     record: str
 
     def files(self) -> dict[str, tuple[range, Callable[[int], Path]]]:
         """Return the numbers and the files of each kind of frames."""
-        everything, last_pass = range(len(self.table)), self.video.settings.passes - 1
+        everything, last_pass = range(len(self.task.table)), self.task.last_pass
         kinds: dict[str, tuple[range, Callable[[int], Path]]] = {
-            _INPUT: (everything, self.folder.frame),
-            _RESULT: (everything, lambda number: self.folder.result(number, last_pass)),
+            _INPUT: (everything, self.task.folder.frame),
+            _RESULT: (everything, lambda number: self.task.folder.result(number, last_pass)),
         }
         if len(self.compared) > 1:
-            kinds[_SINGLE] = (self.compared, self.folder.single)
+            kinds[_SINGLE] = (self.compared, self.task.folder.single)
         return kinds
 
     def flow(self, number: int, former: int) -> KnownFlow | None:
@@ -100,7 +96,7 @@ def write_report(path: Path, subject: Subject, listener: VideoListener) -> None:
 
 
 def _distances(subject: Subject, listener: VideoListener) -> list[Distance]:
-    times = [shown.time for shown in subject.table.times]
+    times = [shown.time for shown in subject.task.table.times]
     files = subject.files()
     total = len(DISTANCES) * sum(len(numbers) for numbers, _ in files.values())
     measured = 0
@@ -158,14 +154,14 @@ def _page(subject: Subject, distances: list[Distance]) -> str:
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3g}"
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     record = json.loads(subject.record)
-    times, compared = subject.table.times, subject.compared
+    times, compared = subject.task.table.times, subject.compared
     return template.render(
-        title=_title(subject.video),
+        title=_title(subject.task.video),
         version=record["versions"]["stylectl"],
         frames=len(times),
-        size=subject.size,
+        size=subject.task.size,
         starts=[(start, time_text(times[start].time)) for start in subject.starts],
-        flow=subject.video.settings.flow.name,
+        flow=subject.task.video.settings.flow.name,
         kinds=[*subject.files()],
         compared=compared,
         compared_times=(time_text(times[compared[0]].time), time_text(times[compared[-1]].time)),

@@ -4,7 +4,7 @@ It has a folder for each video that was made in it, named by a hash of all that 
 frames, so that other settings never meet the frames of former ones::
 
     OUT.work/3f2a9c0d1b7e/
-        video.json                    the record, and the conditions of the last run
+        video.json                    the conditions of the last run
         clip/frames.json              times of the frames, written when all of them are there
         clip/000012.png               frames of the clip at the result's size, in 8 bits
         masks/0/000012.png            frames of a mask
@@ -117,11 +117,11 @@ class WorkFolder:
         replace_file(self.clip(source) / "frames.json", json.dumps(values).encode())
 
     def read_state(self) -> Mapping[str, Any]:
-        """Return what the last run stated: its record and its conditions."""
+        """Return what the last run stated: its conditions."""
         return _read_json(self.path / "video.json") or {}
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        """State the record and the conditions of this run."""
+        """State the conditions of this run."""
         replace_file(self.path / "video.json", json.dumps(state, indent=1).encode())
 
 

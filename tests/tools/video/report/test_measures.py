@@ -7,7 +7,7 @@ import re
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from stylectl.tools.video.report.chart import time_chart
 from stylectl.tools.video.report.contact_sheet import spread, time_text
@@ -92,6 +92,7 @@ def test_frames_without_a_former_one_or_without_flow_have_no_error() -> None:
 
 
 @given(st.lists(st.none() | st.floats(0, 1e6), min_size=1, max_size=30), st.floats(0, 1e5))
+@example([150045.0], 0.0)
 def test_all_of_a_chart_is_inside_of_its_plot(values: list[float | None], rate: float) -> None:
     times = [number * rate for number in range(len(values))]
     chart = time_chart({"result": values}, times, [0])
