@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ...core.errors import ImageError, UsageError
-from ...core.fingerprint import fingerprint
-from ...core.images.files import file_sha256
 from ...core.interfaces.specs import FlowArguments, FlowSpec
 from ...core.interfaces.video.flow import FlowEstimator, FlowFrame
 from ...core.job.paths import JobPath
@@ -63,6 +61,9 @@ class FlowFiles(FlowEstimator):
 
     def fingerprint(self) -> str:
         """Return a hash of the names and the contents of all files that fit the pattern."""
+        from ...core.fingerprint import fingerprint
+        from ...core.images.files import file_sha256
+
         wildcards = "".join(
             glob.escape(text) + ("*" if name is not None else "")
             for text, name, _, _ in Formatter().parse(self._pattern)

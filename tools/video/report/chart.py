@@ -17,6 +17,9 @@ _MOST_TICKS = 6
 #: Values up to this are zero: half a level of 16 bits has a square of 6e-11.
 _ZERO = 1e-12
 
+#: A number that is as good as a round one is taken for it.
+_ROUNDING = 1 - 1e-9
+
 
 @dataclass(frozen=True)
 class TimeChart:
@@ -69,10 +72,6 @@ def time_chart(
         seconds=tuple(Tick(x(value), f"{value:.6g}") for value in _ticks(last) if value <= last),
         starts=tuple(x(times[start]) for start in scene_starts if start),
     )
-
-
-#: A number that is as good as a round one is taken for it.
-_ROUNDING = 1 - 1e-9
 
 
 def _extent(greatest: float) -> float:
